@@ -1,0 +1,36 @@
+"""Exceptions of nulie.
+
+NulieError
+ +- ImageError        an image file cannot be read, is refused, or cannot be written
+ +- RecipeError       bad or unknown recipe data (also a ValueError)
+ +- SettingsError     an option has no meaning or contradicts another (also a ValueError)
+ +- PredictorError    a predictor is unknown or cannot run here
+     +- WeightsError  a weights file is missing, unreachable, or fails its digest
+"""
+
+
+class NulieError(Exception):
+    """Base of everything nulie raises on purpose; shells catch this one and print its message.
+
+    The message is one line that names the file or value at fault and the remedy.
+    """
+
+
+class ImageError(NulieError):
+    """An image file cannot be read, is of a kind that is refused, or cannot be written."""
+
+
+class RecipeError(NulieError, ValueError):
+    """A recipe names an unknown op, a wrong parameter, or a value out of range."""
+
+
+class SettingsError(NulieError, ValueError):
+    """An option has no meaning, is out of range, or contradicts another."""
+
+
+class PredictorError(NulieError):
+    """A predictor is unknown or cannot run on this machine."""
+
+
+class WeightsError(PredictorError):
+    """A weights file is missing, cannot be fetched, or fails its SHA-256 check."""

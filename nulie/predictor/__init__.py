@@ -1,0 +1,1 @@
+"""Aesthetic predictors: the protocol, and the ones that nulie brings along."""

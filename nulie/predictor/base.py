@@ -1,0 +1,47 @@
+"""What a predictor is: it looks at the input once, then judges batches of candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a predictor says of a batch of B candidates."""
+
+    scores: torch.Tensor
+    """`[B]` float32, higher is better, on the predictor's device."""
+    embeddings: torch.Tensor | None = None
+    """`[B, D]` float32 of unit length, where the predictor has embeddings."""
+
+
+Judge = Callable[["torch.Tensor"], Prediction]
+"""Scores a batch `[B, 3, H, W]` uint8 of candidates made from one photo, without gradients.
+
+H and W are those of the preview given to `Predictor.judge`; the batch may be on any device."""
+
+
+class Predictor(Protocol):
+    """One method and four facts; anything with these can drive the search.
+
+    Predictors keep no state between photos, so one model may serve several searches.
+    """
+
+    name: str
+    """What the user calls it, such as `clip-sac`."""
+    input_size: int
+    """Short side in pixels of the previews it wants."""
+    score_range: tuple[float, float]
+    """Rough least and greatest score, for display alone."""
+    device: torch.device
+    """Where it computes; candidates are best rendered there."""
+
+    def judge(self, photo: torch.Tensor) -> Judge:
+        """Looks once at the input's preview, `[3, H, W]` uint8 with min(H, W) = `input_size`
+        (the long side at most 8 times that), and returns the judge of its candidates."""
+        ...
