@@ -1,0 +1,79 @@
+"""What a search may do: moves (ops) and their dials (parameters with bounds). Pure values."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from .errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """A parameter between `low` and `high`; at `neutral` its op leaves the image as it is.
+
+    `unit` says what the number means; a `factor` is turned on a logarithmic scale, since half and
+    double are equally far from one. `step` is the grid of values worth telling apart.
+    """
+
+    name: str
+    low: float
+    high: float
+    neutral: float
+    unit: str = "factor"
+    step: float = 0.001
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low <= self.high):
+            raise SettingsError(f"{self.name}: {self.low:g}:{self.high:g} is no range")
+
+    def within(self, low: float, high: float) -> Dial:
+        """The same dial with other bounds, which must lie inside this one's.
+
+        Raises: SettingsError when they do not, or are not in order."""
+        if not self.low <= low <= high <= self.high:
+            raise SettingsError(
+                f"{self.name}={low:g}:{high:g} is no range inside {self.low:g}:{self.high:g}"
+            )
+        return replace(self, low=low, high=high)
+
+    def snap(self, value: float) -> float:
+        """The nearest value on the grid, inside the bounds."""
+        digits = max(0, round(-math.log10(self.step)))
+        return min(self.high, max(self.low, round(value, digits)))
+
+    def to_unit(self, value: float) -> float:
+        """Position of `value` in [0, 1] on the dial's scale."""
+        if self.low == self.high:
+            return 0.0
+        return (self._scale(value) - self._scale(self.low)) / (
+            self._scale(self.high) - self._scale(self.low)
+        )
+
+    def from_unit(self, position: float) -> float:
+        """The value at a position, which is clipped to [0, 1]; inverse of `to_unit` on the grid."""
+        low, high = self._scale(self.low), self._scale(self.high)
+        at = low + min(1.0, max(0.0, position)) * (high - low)
+        return self.snap(math.exp(at) if self._logarithmic else at)
+
+    @property
+    def _logarithmic(self) -> bool:
+        return self.unit == "factor" and self.low > 0
+
+    def _scale(self, value: float) -> float:
+        return math.log(value) if self._logarithmic else value
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """An op the search may apply, and how far each of its dials may be turned.
+
+    With `once` it stands at most once in a recipe, so that the bounds hold for the whole of it.
+    """
+
+    op: str
+    dials: tuple[Dial, ...]
+    once: bool = False
+
+
+Space = tuple[Move, ...]

@@ -1,0 +1,73 @@
+"""Ops that read each channel's histogram, then map its levels by a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+from ..space import Dial
+from .base import Op, Param, Tables, Values, register
+from .tone import AMOUNT, RAMP, blend, column
+
+
+def autocontrast_pil(image: Image.Image, amount: float, cutoff: float) -> Image.Image:
+    return Image.blend(image, ImageOps.autocontrast(image, cutoff), amount)
+
+
+def autocontrast_table(values: Values, histogram: npt.NDArray[Any]) -> Tables:
+    """`ImageOps.autocontrast`: the levels that remain when `cutoff` per cent of the pixels are
+    dropped at either end are stretched to 0..255; a channel with one level left stays."""
+    counts = histogram.sum(-1, keepdims=True)
+    cut = (counts * column(values["cutoff"])) // 100
+    low = (histogram.cumsum(-1) > cut).argmax(-1)[..., None]
+    high = 255 - (histogram[..., ::-1].cumsum(-1) > cut).argmax(-1)[..., None]
+    scale = 255.0 / np.maximum(high - low, 1)
+    stretched = (RAMP * scale - low * scale).clip(0, 255).astype(np.uint8)
+    return blend(RAMP, np.where(high > low, stretched, RAMP), column(values["amount"]))
+
+
+def equalize_pil(image: Image.Image, amount: float) -> Image.Image:
+    return Image.blend(image, ImageOps.equalize(image), amount)
+
+
+def equalize_table(values: Values, histogram: npt.NDArray[Any]) -> Tables:
+    """`ImageOps.equalize`: a level becomes the number of pixels below it, in units of a 255th of
+    all pixels but those of the channel's highest level; a channel with fewer pixels stays."""
+    counts = histogram.sum(-1, keepdims=True)
+    highest = 255 - (histogram[..., ::-1] > 0).argmax(-1)[..., None]
+    step = (counts - np.take_along_axis(histogram, highest, -1)) // 255
+    below = histogram.cumsum(-1) - histogram
+    flat = np.minimum((step // 2 + below) // np.maximum(step, 1), 255)
+    return blend(RAMP, np.where(step > 0, flat, RAMP), column(values["amount"]))
+
+
+register(
+    Op(
+        "autocontrast",
+        "stretches each channel to the full range, less a cut-off at both ends",
+        (
+            Param(AMOUNT, (0.0, 1.0), (0.0, 1.0)),
+            Param(
+                Dial("cutoff", 0.0, 20.0, neutral=0.0, unit="per cent", step=0.1),
+                (0.0, 1.0),
+                (0.0, 2.0),
+            ),
+        ),
+        autocontrast_pil,
+        autocontrast_table,
+        needs="histogram",
+    )
+)
+register(
+    Op(
+        "equalize",
+        "flattens each channel's histogram",
+        (Param(AMOUNT, (0.0, 1.0), (0.0, 1.0)),),
+        equalize_pil,
+        equalize_table,
+        needs="histogram",
+    )
+)

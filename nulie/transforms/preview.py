@@ -1,0 +1,155 @@
+"""Recipes on a small preview, many at once. The preview is always the whole photo, so statistics
+such as contrast's mean are the photo's."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+
+from ..recipe import Recipe, Step
+from .base import Op, resolve
+from .color import grey
+
+MAX_ASPECT = 8
+"""Longer images are squeezed to this ratio, which keeps a preview's size bounded."""
+
+
+def shrink(image: Image.Image, short_side: int) -> torch.Tensor:
+    """RGB image of any size -> `[3, H, W]` uint8 preview, min(H, W) = `short_side`.
+
+    Bicubic with antialiasing and the size rule of torchvision's Resize, so the preview is what
+    CLIP's own preprocessing sees before its crop."""
+    short, long = sorted(image.size)
+    long = min(int(short_side * long / short), MAX_ASPECT * short_side)
+    size = (short_side, long) if image.width <= image.height else (long, short_side)
+    small = image if image.size == size else image.resize(size, Image.Resampling.BICUBIC)
+    return torch.from_numpy(np.array(small)).permute(2, 0, 1).contiguous()
+
+
+def to_image(preview: torch.Tensor) -> Image.Image:
+    """`[3, H, W]` uint8 -> RGB image."""
+    return Image.fromarray(preview.permute(1, 2, 0).contiguous().cpu().numpy())
+
+
+class Renderer:
+    """Renders recipes on one photo's preview and remembers what it rendered last, so that a child
+    of a known recipe costs its own step alone."""
+
+    def __init__(self, preview: torch.Tensor, *, cache_bytes: int = 128 << 20) -> None:
+        """`preview` is `[3, H, W]` uint8; results lie on its device, and so does the memory that
+        `cache_bytes` bounds."""
+        self._entries = max(2, cache_bytes // preview.numel())
+        self._cache: OrderedDict[tuple[Step, ...], torch.Tensor] = OrderedDict({(): preview})
+        self._origin = preview
+
+    def __call__(self, recipes: Sequence[Recipe]) -> torch.Tensor:
+        """`[B, 3, H, W]` uint8, one preview a recipe, with the bytes of the ops' Pillow forms (up
+        to an op's stated tolerance). Raises: RecipeError on a step that cannot be applied."""
+        starts, todo = [], []
+        for recipe in recipes:
+            start, known = self._start(recipe.steps)
+            starts.append(start)
+            todo.append([resolve(step) for step in recipe.steps[known:]])
+        batch = _apply(torch.stack(starts), todo)
+        for row, recipe in enumerate(recipes):
+            self._remember(recipe.steps, batch[row])
+        return batch
+
+    def _start(self, steps: tuple[Step, ...]) -> tuple[torch.Tensor, int]:
+        """The longest beginning of `steps` that is remembered: its preview and its length."""
+        for known in range(len(steps), 0, -1):
+            found = self._cache.get(steps[:known])
+            if found is not None:
+                self._cache.move_to_end(steps[:known])
+                return found, known
+        return self._origin, 0
+
+    def _remember(self, steps: tuple[Step, ...], preview: torch.Tensor) -> None:
+        if steps not in self._cache:
+            self._cache[steps] = preview.clone()  # a view would keep its whole batch alive
+            if len(self._cache) > self._entries:
+                self._cache.popitem(last=False)
+
+
+Resolved = tuple[Op, dict[str, float]]
+
+
+def _apply(batch: torch.Tensor, todo: Sequence[Sequence[Resolved]]) -> torch.Tensor:
+    """Applies each row's steps to it, in rounds of one step a row, a round's rows grouped by op.
+    Tables wait in `tables` until something must read the pixels."""
+    tables = _Tables(len(batch))
+    for depth in range(max(map(len, todo), default=0)):
+        groups: dict[str, list[int]] = {}
+        for row, steps in enumerate(todo):
+            if depth < len(steps):
+                groups.setdefault(steps[depth][0].id, []).append(row)
+        chosen = {name: todo[rows[0]][depth][0] for name, rows in groups.items()}
+        reads = [r for n, rows in groups.items() if chosen[n].needs != "nothing" or chosen[n].tensor
+                 for r in rows]  # fmt: skip
+        batch = tables.flush(batch, reads)
+        for name, rows in groups.items():
+            op = chosen[name]
+            values = {
+                dial.name: np.array([todo[row][depth][1][dial.name] for row in rows])
+                for dial in op.dials
+            }
+            if op.table is not None:
+                tables.map(rows, op.table(values, _measure(op, batch, rows)))
+            elif op.tensor is not None:
+                on_device = {
+                    k: torch.as_tensor(v, dtype=torch.float32, device=batch.device)
+                    for k, v in values.items()
+                }
+                batch[rows] = op.tensor(batch[rows], on_device)
+    return tables.flush(batch, list(range(len(batch))))
+
+
+class _Tables:
+    """For each row of a batch a look-up table that has not been applied to it yet."""
+
+    def __init__(self, rows: int) -> None:
+        self._tables = np.empty((rows, 3, 256), np.uint8)
+        self._waiting = np.zeros(rows, bool)
+
+    def map(self, rows: list[int], tables: npt.NDArray[np.uint8]) -> None:
+        tables = np.broadcast_to(tables, (len(rows), 3, 256))
+        for row, table in zip(rows, tables, strict=True):
+            if self._waiting[row]:
+                table = np.take_along_axis(table, self._tables[row].astype(np.intp), -1)
+            self._tables[row] = table
+            self._waiting[row] = True
+
+    def flush(self, batch: torch.Tensor, rows: list[int]) -> torch.Tensor:
+        """The batch with the tables of these rows applied."""
+        rows = [r for r in rows if self._waiting[r]]
+        if not rows:
+            return batch
+        self._waiting[rows] = False
+        tables = torch.from_numpy(self._tables[rows]).to(batch.device)
+        part = batch if len(rows) == len(batch) else batch[rows]
+        looked_up = tables.gather(2, part.flatten(2).long()).view(part.shape)
+        if part is batch:
+            return looked_up
+        batch[rows] = looked_up
+        return batch
+
+
+def _measure(op: Op, batch: torch.Tensor, rows: list[int]) -> npt.NDArray[Any]:
+    """The statistics that the op needs, of these rows; see `Op.needs`."""
+    if op.needs == "nothing":
+        return np.empty(0)
+    part = batch[rows]
+    if op.needs == "grey mean":
+        result = grey(part).flatten(1).sum(1).double() / part[0, 0].numel()
+    else:
+        planes = part.flatten(0, 1).flatten(1).long()
+        offsets = torch.arange(len(planes), device=batch.device)[:, None] * 256
+        result = torch.bincount((planes + offsets).flatten(), minlength=256 * len(planes))
+        result = result.view(len(rows), 3, 256)
+    return result.cpu().numpy()

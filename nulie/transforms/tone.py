@@ -1,0 +1,149 @@
+"""Ops on the levels of a channel, each a table of 256 entries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageEnhance, ImageOps
+
+from ..space import Dial
+from .base import Op, Param, Tables, Values, register
+
+RAMP = np.arange(256)
+SOFT, HARD = (0.9, round(1 / 0.9, 3)), (0.5, 2.0)
+"""Ranges of factors, those of the original NUlIE."""
+
+
+def blend(start: npt.NDArray[Any], end: npt.NDArray[Any], amount: npt.NDArray[Any]) -> Tables:
+    """Pillow's `Image.blend` of levels: start + amount (end - start) in float32, clipped, cut to
+    whole levels. Arrays broadcast to `[B, C, 256]`."""
+    start32, amount32 = start.astype(np.float32), amount.astype(np.float32)
+    mixed: npt.NDArray[Any] = start32 + amount32 * (end - start).astype(np.float32)
+    return mixed.clip(0, 255).astype(np.uint8)
+
+
+def column(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """`[B]` -> `[B, 1, 1]`, to broadcast against tables."""
+    return values[:, None, None]
+
+
+def brightness_pil(image: Image.Image, factor: float) -> Image.Image:
+    return ImageEnhance.Brightness(image).enhance(factor)
+
+
+def brightness_table(values: Values, _: npt.NDArray[Any]) -> Tables:
+    return blend(np.zeros(1), RAMP, column(values["factor"]))
+
+
+def contrast_pil(image: Image.Image, factor: float) -> Image.Image:
+    return ImageEnhance.Contrast(image).enhance(factor)
+
+
+def contrast_table(values: Values, grey_mean: npt.NDArray[Any]) -> Tables:
+    pivot = (grey_mean + 0.5).astype(np.int64)  # as ImageEnhance.Contrast rounds it
+    return blend(column(pivot), RAMP, column(values["factor"]))
+
+
+def gamma_table(values: Values, _: npt.NDArray[Any]) -> Tables:
+    """255 gain (level / 255)^gamma, rounded; the formula of torchvision's adjust_gamma."""
+    curve = 255 * column(values["gain"]) * (RAMP / 255) ** column(values["gamma"])
+    return (curve + 0.5).clip(0, 255).astype(np.uint8)
+
+
+def gamma_pil(image: Image.Image, gamma: float, gain: float) -> Image.Image:
+    levels = [min(255, int(255 * gain * (i / 255) ** gamma + 0.5)) for i in range(256)]
+    return image.point(levels * 3)
+
+
+def invert_pil(image: Image.Image, amount: float) -> Image.Image:
+    return Image.blend(image, ImageOps.invert(image), amount)
+
+
+def invert_table(values: Values, _: npt.NDArray[Any]) -> Tables:
+    return blend(RAMP, 255 - RAMP, column(values["amount"]))
+
+
+def solarize_pil(image: Image.Image, threshold: float) -> Image.Image:
+    return ImageOps.solarize(image, threshold)  # type: ignore[arg-type]  # compares floats as well
+
+
+def solarize_table(values: Values, _: npt.NDArray[Any]) -> Tables:
+    return np.where(column(values["threshold"]) > RAMP, RAMP, 255 - RAMP).astype(np.uint8)
+
+
+def posterize_pil(image: Image.Image, bits: float) -> Image.Image:
+    return ImageOps.posterize(image, int(bits))
+
+
+def posterize_table(values: Values, _: npt.NDArray[Any]) -> Tables:
+    mask = (0xFF00 >> column(values["bits"]).astype(np.int64)) & 0xFF
+    return (RAMP & mask).astype(np.uint8)
+
+
+AMOUNT = Dial("amount", 0.0, 1.0, neutral=0.0, unit="share", step=0.01)
+FACTOR = Dial("factor", 0.0, 4.0, neutral=1.0)
+
+register(
+    Op(
+        "brightness",
+        "scales all levels; 0 is black",
+        (Param(FACTOR, SOFT, HARD),),
+        brightness_pil,
+        brightness_table,
+    )
+)
+register(
+    Op(
+        "contrast",
+        "stretches levels about the photo's mean grey; 0 is flat grey",
+        (Param(FACTOR, SOFT, HARD),),
+        contrast_pil,
+        contrast_table,
+        needs="grey mean",
+    )
+)
+register(
+    Op(
+        "gamma",
+        "bends levels: below 1 lifts the shadows, above 1 deepens them; gain scales the result",
+        (
+            Param(Dial("gamma", 0.1, 10.0, neutral=1.0), SOFT, HARD),
+            Param(Dial("gain", 0.5, 2.0, neutral=1.0), (0.9, 1.1), (0.9, 1.1)),
+        ),
+        gamma_pil,
+        gamma_table,
+    )
+)
+register(
+    Op(
+        "invert",
+        "mixes in the negative; 0.5 is flat grey",
+        (Param(AMOUNT, None, (0.0, 1.0)),),
+        invert_pil,
+        invert_table,
+    )
+)
+register(
+    Op(
+        "solarize",
+        "inverts the levels from the threshold up; 256 changes nothing",
+        (
+            Param(
+                Dial("threshold", 0.0, 256.0, neutral=256.0, unit="level", step=1.0), None, (0, 256)
+            ),
+        ),
+        solarize_pil,
+        solarize_table,
+    )
+)
+register(
+    Op(
+        "posterize",
+        "keeps the given number of bits a channel; 8 changes nothing",
+        (Param(Dial("bits", 1.0, 8.0, neutral=8.0, unit="bits", step=1.0), None, (1, 8)),),
+        posterize_pil,
+        posterize_table,
+    )
+)

@@ -1,0 +1,32 @@
+"""What the tests share: where the data lies, small pictures."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = Path(os.environ.get("NULIE_TEST_DATA", ROOT.parent / "shared" / "data"))
+
+
+@pytest.fixture
+def data() -> Path:
+    """The folder with photographs and heads; the test is skipped where there is none."""
+    if not DATA.is_dir():
+        pytest.skip(f"no test data at {DATA}; set NULIE_TEST_DATA")
+    return DATA
+
+
+def picture(width: int = 96, height: int = 64, seed: int = 0) -> Image.Image:
+    """An RGB picture with smooth parts, edges, noise and all levels; the same for a seed."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height, 0:width] / max(width, height)
+    phases = rng.uniform(0, 6, (3, 2))
+    planes = [np.sin(a + 5 * x) * np.cos(b + 4 * y) for a, b in phases]
+    pixels = 128 + 90 * np.stack(planes, -1) + rng.normal(0, 12, (height, width, 3))
+    pixels[: height // 4, : width // 4] = rng.integers(0, 256, 3)
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
