@@ -1,0 +1,81 @@
+"""A file is written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+
+from ..errors import ImageError
+from .read import reason, shown_path
+
+
+def write(path: Path, data: bytes | memoryview, *, overwrite: bool) -> None:
+    """Write `data` to `path` so that no moment shows a part of it.
+
+    Without `overwrite` an existing file stays, even one that appears meanwhile.
+    Raises: ImageError naming the path and the reason; then nothing is left behind.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(path, data, overwrite)
+    except FileExistsError:
+        raise exists(path) from None
+    except (OSError, ValueError) as e:
+        shown = shown_path(path)
+        remedy = "free some space or choose another place"
+        raise ImageError(f"{shown}: cannot be written ({reason(e)}); {remedy}") from None
+
+
+def exists(path: Path) -> ImageError:
+    return ImageError(f"{shown_path(path)}: exists; choose another name or allow overwriting")
+
+
+def _write(path: Path, data: bytes | memoryview, overwrite: bool) -> None:
+    # A short name: the final one may be as long as the file system allows.
+    temporary = path.parent / f".nulie-{secrets.token_hex(8)}.tmp"
+    # open() and not mkstemp(), whose files are closed to everyone else.
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if overwrite:
+            temporary.replace(path)
+        else:
+            _place_new(temporary, path)
+    except BaseException:  # Ctrl-C too
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    _sync_folder(path.parent)
+
+
+def _place_new(temporary: Path, path: Path) -> None:
+    """Give the file its name, unless the name is taken. A rename would take it from another."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        # No hard links here, as on FAT: claim the name with an empty file, then replace that.
+        with path.open("xb"):
+            pass
+        try:
+            temporary.replace(path)
+        except BaseException:
+            path.unlink()
+            raise
+    else:
+        temporary.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name itself survive a power cut, where the system lets us."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

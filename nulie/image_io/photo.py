@@ -1,0 +1,59 @@
+"""A photo in memory: its pixels, and apart from them everything a file says beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What is kept of a file beside its pixels, already true for upright pixels."""
+
+    icc_profile: bytes | None = None
+    exif: bytes | None = None
+    """TIFF structure without the "Exif" prefix; orientation 1, no thumbnail."""
+    xmp: bytes | None = None
+    """XMP packet of other programs; what nulie put there is in `text`."""
+    text: Mapping[str, str] = field(default_factory=dict)
+    """PNG text chunks, or what stands for them in formats that have none."""
+    dpi: tuple[float, float] | None = None
+    comment: str | None = None
+    """Comment of a JPEG or GIF."""
+    segments: tuple[tuple[int, bytes], ...] = ()
+    """JPEG segments as (marker, data): Photoshop's resources (captions, credits), long XMP."""
+    png_chunks: tuple[tuple[bytes, bytes], ...] = ()
+    """PNG chunks that say what the numbers mean as colours."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """How the file was encoded, as options to write the same format again."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One picture as read: `pixels` is what ops work on, the rest waits for the writing."""
+
+    pixels: Image.Image
+    """RGB, 8 bit, upright."""
+    alpha: Image.Image | None = None
+    """L, of the same size; no op touches it."""
+    grey: bool = False
+    """The file was greyscale, and is written so as long as its pixels are grey."""
+    format: str = "PNG"
+    """Pillow's name of the format it came in."""
+    metadata: Metadata = field(default_factory=Metadata)
+    path: Path | None = None
+    notes: tuple[str, ...] = ()
+    """Sentences for the user: what of the file is not worked on, or not kept."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.pixels.size
+
+    @property
+    def transparent(self) -> bool:
+        """Whether a format without alpha would lose something."""
+        return self.alpha is not None and self.alpha.getextrema() != (255, 255)

@@ -1,0 +1,260 @@
+"""Reading: a file, or a picture a host hands over, becomes a photo."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.util import find_spec
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+    features,
+)
+
+from ..errors import ImageError
+from . import headers
+from .metadata import collect, tell_text
+from .modes import planes, too_deep
+from .photo import Photo
+
+# Pillow before 11.3 has no AVIF, and a Pillow built without its library cannot use it.
+HAS_AVIF = find_spec("PIL.AvifImagePlugin") is not None and bool(features.check("avif"))
+if HAS_AVIF:
+    importlib.import_module("PIL.AvifImagePlugin")
+
+MAX_MEGAPIXELS = 178
+"""Larger pictures are refused: the most that Pillow opens by default, half a gigabyte of pixels."""
+
+# A list of our own, for Pillow knows formats that start other programs (EPS) or whose depth
+# cannot be told.
+_FORMATS = [
+    JpegImagePlugin.JpegImageFile.format,
+    PngImagePlugin.PngImageFile.format,
+    WebPImagePlugin.WebPImageFile.format,
+    TiffImagePlugin.TiffImageFile.format,
+    BmpImagePlugin.BmpImageFile.format,
+    GifImagePlugin.GifImageFile.format,
+    *(["AVIF"] if HAS_AVIF else []),
+]
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_quiet_lock = threading.Lock()
+
+
+def load(source: Path | str | BinaryIO, *, name: str | None = None) -> Photo:
+    """Read a picture from a path or a seekable binary file; `name` stands for it in messages.
+
+    Raises: ImageError, in one line that names the file and the remedy.
+    """
+    if isinstance(source, (str, Path)):
+        path = Path(source)
+        shown = name or shown_path(path)
+        with _opened(path, shown) as file, _quiet():
+            return _decoded(file, shown, path)
+    with _quiet():
+        return _decoded(source, name or "the picture", None)
+
+
+def from_image(image: Image.Image, *, name: str = "the picture") -> Photo:
+    """The photo of a picture that is in memory, with what its `info` says of it.
+
+    Raises: ImageError where its mode is refused.
+    """
+    with _quiet():
+        try:
+            return _photo(image, name, None, None)
+        except ImageError:
+            raise
+        except Exception as e:
+            raise ImageError(
+                f"{name}: cannot be used ({reason(e)}); save it as PNG first"
+            ) from None
+
+
+def read_text(source: Path | str | BinaryIO) -> dict[str, str]:
+    """All text of a picture by key: nulie's recipe, generation parameters, PNG text chunks.
+
+    Raises: ImageError as `load` does.
+    """
+    return tell_text(load(source).metadata)
+
+
+def shown_path(path: Path) -> str:
+    """A path for a message, which is one line whatever the file is called."""
+    return "".join(c if c.isprintable() else "?" for c in str(path))
+
+
+def reason(error: BaseException) -> str:
+    """What went wrong, in one line."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split()) or type(error).__name__
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Pillow's warnings to ourselves: each of them is decided on here.
+
+    The filters are global to the process, hence the lock.
+    """
+    with _quiet_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def _opened(path: Path, shown: str) -> Iterator[BinaryIO]:
+    try:
+        if path.is_dir():
+            raise ImageError(f"{shown}: is a folder; name a picture in it")
+        if path.exists() and not path.is_file():
+            raise ImageError(f"{shown}: is no regular file; copy the picture into one")
+        file = path.open("rb")
+    except FileNotFoundError:
+        raise ImageError(f"{shown}: there is no such file; check its name") from None
+    except PermissionError:
+        raise ImageError(f"{shown}: may not be read; check its permissions") from None
+    except (OSError, ValueError) as e:
+        raise ImageError(f"{shown}: cannot be opened ({reason(e)}); check its name") from None
+    with file:
+        yield file
+
+
+def _decoded(file: BinaryIO, shown: str, path: Path | None) -> Photo:
+    first: Exception | None = None
+    for stream in _versions(file):
+        try:
+            photo = _photo(_open(stream, shown), shown, path, stream)
+        except (ImageError, Image.DecompressionBombError, MemoryError) as e:
+            raise _refusal(file, shown, e) from None
+        except Exception as e:
+            first = first or e
+            continue
+        if stream is file:
+            return photo
+        note = f"{shown}: damaged metadata in it was left out"
+        return replace(photo, notes=(*photo.notes, note))
+    assert first is not None
+    raise _refusal(file, shown, first) from None
+
+
+def _versions(file: BinaryIO) -> Iterator[BinaryIO]:
+    """The file, then copies without its damaged metadata, over which alone Pillow may give up."""
+    yield file
+    file.seek(0)
+    data = file.read()
+    repaired = []
+    if data.startswith(headers.PNG_SIGNATURE):
+        repaired = [headers.png_repaired(data, bare=bare) for bare in (False, True)]
+    elif data.startswith(b"\xff\xd8"):
+        repaired = [headers.jpeg_bare(data)]
+    for other in repaired:
+        if other != data:
+            yield BytesIO(other)
+
+
+def _refusal(file: BinaryIO, shown: str, error: Exception) -> ImageError:
+    """The error for the user, in one line."""
+    if isinstance(error, ImageError):
+        return error
+    if isinstance(error, Image.DecompressionBombError):
+        return _too_large(shown)
+    if isinstance(error, MemoryError):
+        return ImageError(f"{shown}: does not fit into memory; scale it down first")
+    if isinstance(error, UnidentifiedImageError):
+        return ImageError(f"{shown}: {_unknown(file)}")
+    return ImageError(f"{shown}: is damaged or cut short ({reason(error)}); get a whole copy of it")
+
+
+def _unknown(file: BinaryIO) -> str:
+    file.seek(0)
+    head = file.read(12)
+    if not head:
+        return "is empty; get a whole copy of it"
+    brand = head[8:] if head[4:8] == b"ftyp" else b""
+    if brand in (b"avif", b"avis") and not HAS_AVIF:
+        return "AVIF needs Pillow 11.3 or newer: pip install --upgrade pillow"
+    if brand[:3] in (b"hei", b"hev", b"mif"):
+        return "is HEIC, which Pillow cannot read; export it as JPEG or PNG"
+    return (
+        f"is no whole picture of a kind nulie reads ({', '.join(_FORMATS)}); save it as PNG first"
+    )
+
+
+def _too_large(shown: str) -> ImageError:
+    return ImageError(f"{shown}: has more than {MAX_MEGAPIXELS} megapixels; scale it down first")
+
+
+def _open(file: BinaryIO, shown: str) -> Image.Image:
+    """A picture with its pixels decoded, once its header has shown that they may be."""
+    file.seek(0)
+    image = Image.open(file, formats=_FORMATS)
+    if image.width * image.height > MAX_MEGAPIXELS * 1_000_000:
+        raise _too_large(shown)
+    depth = 8
+    if image.format == "PNG":
+        depth = headers.png_depth(file)
+    elif image.format == "TIFF":
+        depth = max(image.tag_v2.get(258) or (1,))  # type: ignore[attr-defined]
+    elif image.format == "AVIF":
+        depth, _ = headers.avif_depth(file)
+    if depth > 8:
+        raise too_deep(shown, f"{depth} bits")
+    image.load()
+    return image
+
+
+def _photo(image: Image.Image, name: str, path: Path | None, file: BinaryIO | None) -> Photo:
+    metadata, orientation, notes = collect(image, name, file)
+    rgb, alpha, grey, profile, mode_notes = planes(image, metadata.icc_profile, name)
+    if image.format == "AVIF" and file is not None:
+        grey = grey or headers.avif_depth(file)[1]
+    # Pillow turns TIFF upright by itself.
+    turn = None if image.format == "TIFF" else _TURNS.get(orientation)
+    if turn is not None:
+        rgb = rgb.transpose(turn)
+        alpha = alpha and alpha.transpose(turn)
+    elif rgb is image:
+        rgb = image.copy()
+    rgb.info = {}
+    return Photo(
+        rgb,
+        alpha,
+        grey,
+        "JPEG" if image.format == "MPO" else image.format or "PNG",
+        replace(metadata, icc_profile=profile),
+        path,
+        (*_frames(image, name), *mode_notes, *notes),
+    )
+
+
+def _frames(image: Image.Image, name: str) -> tuple[str, ...]:
+    try:
+        count = getattr(image, "n_frames", 1)
+    except Exception:  # counting walks the whole file, and later frames may be damaged
+        return (f"{name}: only its first frame",)
+    if count == 1:
+        return ()
+    if image.format == "MPO":
+        return (f"{name}: only its main picture, without the {count - 1} embedded beside it",)
+    return (f"{name}: first of {count} {'pages' if image.format == 'TIFF' else 'frames'}",)

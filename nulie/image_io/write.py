@@ -1,0 +1,167 @@
+"""Writing: pixels and what the photo carried beside them become a file again."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from ..errors import ImageError, SettingsError
+from . import atomic
+from .encode import ENCODERS, LARGEST, NO_ALPHA, assembled, merged_text, profile_for
+from .metadata import tell_text
+from .photo import Metadata, Photo
+from .read import HAS_AVIF, reason, shown_path
+
+_log = logging.getLogger(__name__)
+
+_FORMATS = {
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".jpe": "JPEG",
+    ".jfif": "JPEG",
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".bmp": "BMP",
+}
+if HAS_AVIF:
+    _FORMATS[".avif"] = "AVIF"
+_SUFFIXES = {"JPEG": ".jpg", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp", "AVIF": ".avif"}
+
+
+def default_output(path: Path, folder: Path | None = None, *, photo: Photo | None = None) -> Path:
+    """`photo_nulie.jpg` for `photo.jpg`, beside it or in `folder`.
+
+    Formats nulie does not write become `.png`. With `photo`, so does a file whose suffix belies
+    its contents or that holds alpha where its format cannot.
+    """
+    suffix = path.suffix if path.suffix.lower() in _FORMATS else ".png"
+    if photo is not None:
+        if _FORMATS[suffix.lower()] != photo.format:
+            suffix = _SUFFIXES.get(photo.format, ".png")
+        if photo.transparent and _FORMATS.get(suffix.lower()) in NO_ALPHA:
+            suffix = ".png"
+    return (folder or path.parent) / f"{path.stem}_nulie{suffix}"
+
+
+def check_output(photo: Photo, path: Path, *, overwrite: bool = False) -> tuple[str, ...]:
+    """Notes on what the format of `path` cannot hold.
+
+    Raises: ImageError for all that can be known, before a search, to stop `save` after it.
+    """
+    shown = shown_path(path)
+    format = _FORMATS.get(path.suffix.lower())
+    if format is None:
+        kinds = ", ".join(sorted(_FORMATS))
+        raise ImageError(
+            f"{shown}: nulie does not write {path.suffix or 'this'}; choose of {kinds}"
+        )
+    if photo.transparent and format in NO_ALPHA:
+        raise ImageError(f"{shown}: {format} cannot hold the transparency; choose .png or .webp")
+    largest = LARGEST.get(format)
+    if largest and max(photo.size) > largest:
+        raise ImageError(f"{shown}: {format} ends at {largest} pixels a side; choose .png or .tif")
+    if photo.path is not None and _same_file(path, photo.path):
+        raise ImageError(f"{shown}: is the input, which is never overwritten; choose another name")
+    if path.is_dir():
+        raise ImageError(f"{shown}: is a folder; give a file name in it")
+    if os.path.lexists(path):
+        if path.exists() and not path.is_file():
+            raise ImageError(f"{shown}: is no regular file; choose another name")
+        if not overwrite:
+            raise atomic.exists(path)
+    if format == "BMP":
+        return (f"{shown}: BMP has no room for the recipe or other metadata",)
+    return ()
+
+
+def save(
+    photo: Photo,
+    pixels: Image.Image,
+    path: Path,
+    *,
+    text: Mapping[str, str] | None = None,
+    quality: int | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write `pixels` with all that `photo` carries, and `text` beside it. The suffix is the format.
+
+    `text` replaces what an earlier run of nulie left. `quality` is for JPEG, WebP and AVIF.
+    Raises: ImageError naming the path; then nothing is left behind.
+    """
+    path = Path(path)
+    if quality is not None and not 1 <= quality <= 100:
+        raise SettingsError(f"quality {quality} is out of range; choose 1 to 100")
+    check_output(photo, path, overwrite=overwrite)
+    data = _encoded(photo, pixels, _FORMATS[path.suffix.lower()], text or {}, quality, path)
+    atomic.write(path, data, overwrite=overwrite)
+    return path
+
+
+def to_image(
+    photo: Photo, pixels: Image.Image, *, text: Mapping[str, str] | None = None
+) -> Image.Image:
+    """The picture for a host that saves by itself: alpha back, grey kept, `info` filled."""
+    image = assembled(photo, pixels, {"L", "LA", "RGB", "RGBA"})
+    if image is pixels:
+        image = pixels.copy()
+    metadata = photo.metadata
+    image.info = {**merged_text(tell_text(metadata), text or {})}
+    known: dict[str, Any] = {
+        "icc_profile": profile_for(metadata, image),
+        "exif": metadata.exif and b"Exif\0\0" + metadata.exif,
+        "xmp": metadata.xmp,
+        "dpi": metadata.dpi,
+    }
+    image.info.update({key: value for key, value in known.items() if value})
+    return image
+
+
+def _same_file(a: Path, b: Path) -> bool:
+    try:
+        return a.samefile(b)
+    except OSError:  # one of them does not exist
+        return a.resolve() == b.resolve()
+
+
+def _encoded(
+    photo: Photo,
+    pixels: Image.Image,
+    format: str,
+    text: Mapping[str, str],
+    quality: int | None,
+    path: Path,
+) -> memoryview:
+    """The bytes of the file. Metadata that the format does not take must not cost the picture."""
+    metadata = replace(photo.metadata, text=merged_text(photo.metadata.text, text))
+    last: Exception | None = None
+    for kept, lost in _less_and_less(metadata, text):
+        stream = BytesIO()
+        try:
+            image, options = ENCODERS[format](replace(photo, metadata=kept), pixels, quality)
+            image.save(stream, format, **options)
+        except Exception as e:
+            last = last or e
+            continue
+        if lost:
+            _log.warning("%s: %s could not be stored (%s)", path, lost, last)
+        return stream.getbuffer()
+    assert last is not None
+    raise ImageError(
+        f"{shown_path(path)}: cannot be encoded as {format} ({reason(last)}); choose another format"
+    ) from None
+
+
+def _less_and_less(metadata: Metadata, text: Mapping[str, str]) -> Iterator[tuple[Metadata, str]]:
+    yield metadata, ""
+    yield replace(metadata, exif=None), "EXIF"
+    yield replace(metadata, exif=None, xmp=None, segments=(), text=text), "EXIF, XMP and texts"
+    yield Metadata(options=metadata.options), "all metadata"
