@@ -42,36 +42,40 @@ def box_radius(radius: float) -> float:
     return whole + part / (6.0 * (variance - (whole + 1) * (whole + 1)))
 
 
-def box_matrix(box: torch.Tensor, size: int) -> torch.Tensor:
-    """`[B]` box radii -> `[B, size, size]`, a box blur along a line whose ends are repeated.
+def box_weights(box: torch.Tensor) -> torch.Tensor:
+    """`[B]` box radii -> `[B, N]`, the weight of the taps 0, 1, ... N - 1 away from the middle.
 
     The outermost taps carry the fraction of the radius; weights are Pillow's 24-bit ones."""
     whole = box.floor()
     inner = (2.0**24 / (2 * box + 1)).floor()
     outer = ((2.0**24 - (2 * whole + 1) * inner) / 2).floor()
-    reach = int(whole.max()) + 1
-    at = box.new_tensor(range(size)).long()
-    matrix = box.new_zeros(len(box), size, size)
-    for offset in range(-reach, reach + 1):
-        weight = (whole >= abs(offset)) * inner + (whole + 1 == abs(offset)) * outer
-        source = (at + offset).clamp(0, size - 1)
-        matrix[:, at, source] += (weight / 2.0**24)[:, None]
-    return matrix
+    taps = box.new_tensor(range(int(whole.max()) + 2))
+    reach = whole[:, None]
+    return ((taps <= reach) * inner[:, None] + (taps == reach + 1) * outer[:, None]) / 2.0**24
+
+
+def box_blur(image: torch.Tensor, weights: torch.Tensor, axis: int) -> torch.Tensor:
+    """One pass along an axis of `[B, 3, H, W]` float32 levels, the ends repeated, rounded."""
+    size, reach = image.shape[axis], weights.shape[1] - 1
+    at = image.new_tensor(range(-reach, size + reach)).clamp(0, size - 1).int()
+    padded = image.index_select(axis, at)
+    columns = weights.view(*weights.shape, 1, 1, 1)
+    out = padded.narrow(axis, reach, size) * columns[:, 0]
+    for tap in range(1, reach + 1):
+        pair = padded.narrow(axis, reach - tap, size) + padded.narrow(axis, reach + tap, size)
+        out += pair.mul_(columns[:, tap])
+    return out.add_(0.5).floor_()
 
 
 def gaussian(batch: torch.Tensor, radii: list[float]) -> torch.Tensor:
     """Pillow's Gaussian blur of `[B, 3, H, W]` uint8 by radii in pixels, rounded after each pass
     as Pillow does, so that no level is off by more than one."""
-    height, width = batch.shape[-2:]
-    boxes = batch.float().new_tensor([box_radius(r) for r in radii])
-    across = box_matrix(boxes, width)[:, None].transpose(-1, -2)
-    down = box_matrix(boxes, height)[:, None]
-    out = batch.float()
-    for _ in range(PASSES):
-        out = (out @ across + 0.5).floor()
-    for _ in range(PASSES):
-        out = (down @ out + 0.5).floor()
-    return out.clamp(0, 255).byte()
+    image = batch.float()
+    weights = box_weights(image.new_tensor([box_radius(r) for r in radii]))
+    for axis in (3, 2):
+        for _ in range(PASSES):
+            image = box_blur(image, weights, axis)
+    return image.clamp_(0, 255).byte()
 
 
 def blur_tensor(batch: torch.Tensor, values: dict[str, torch.Tensor]) -> torch.Tensor:

@@ -127,7 +127,7 @@ class _Tables:
 
     def flush(self, batch: torch.Tensor, rows: list[int]) -> torch.Tensor:
         """The batch with the tables of these rows applied."""
-        rows = [r for r in rows if self._waiting[r]]
+        rows = sorted(r for r in rows if self._waiting[r])  # in the order of the batch
         if not rows:
             return batch
         self._waiting[rows] = False
@@ -148,8 +148,8 @@ def _measure(op: Op, batch: torch.Tensor, rows: list[int]) -> npt.NDArray[Any]:
     if op.needs == "grey mean":
         result = grey(part).flatten(1).sum(1).double() / part[0, 0].numel()
     else:
-        planes = part.flatten(0, 1).flatten(1).long()
-        offsets = torch.arange(len(planes), device=batch.device)[:, None] * 256
+        planes = part.flatten(0, 1).flatten(1).int()
+        offsets = torch.arange(len(planes), device=batch.device, dtype=torch.int32)[:, None] * 256
         result = torch.bincount((planes + offsets).flatten(), minlength=256 * len(planes))
         result = result.view(len(rows), 3, 256)
     return result.cpu().numpy()

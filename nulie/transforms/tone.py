@@ -48,7 +48,7 @@ def contrast_table(values: Values, grey_mean: npt.NDArray[Any]) -> Tables:
 
 def gamma_table(values: Values, _: npt.NDArray[Any]) -> Tables:
     """255 gain (level / 255)^gamma, rounded; the formula of torchvision's adjust_gamma."""
-    curve = 255 * column(values["gain"]) * (RAMP / 255) ** column(values["gamma"])
+    curve: npt.NDArray[Any] = 255 * column(values["gain"]) * (RAMP / 255) ** column(values["gamma"])
     return (curve + 0.5).clip(0, 255).astype(np.uint8)
 
 
