@@ -1,0 +1,206 @@
+"""Reads the image tower's tensors out of the files in which CLIP is published.
+
+Three kinds: `.safetensors` and pickled state dicts in open_clip's layout, and the TorchScript
+archives of OpenAI. From none of them is code run, and of the archives only what is wanted is read.
+"""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from ..errors import WeightsError
+
+if TYPE_CHECKING:
+    import torch
+
+PREFIX = "visual."
+"""What the image tower's tensors are called by in all three kinds of file."""
+
+
+def read(path: Path) -> dict[str, torch.Tensor]:
+    """The image tower's tensors on the CPU by name without `PREFIX`, in the file's own dtypes.
+
+    Raises: WeightsError when the file is missing, damaged, or holds no such tensors.
+    """
+    if not path.is_file():
+        raise WeightsError(f"{path} does not exist, or is no file")
+    try:
+        if not zipfile.is_zipfile(path):
+            tensors = _safetensors(path) if _is_safetensors(path) else _pickled(path)
+        else:
+            with zipfile.ZipFile(path) as archive:
+                script = any(name.endswith("/constants.pkl") for name in archive.namelist())
+                tensors = _torchscript(archive) if script else _pickled(path)
+    except WeightsError:
+        raise
+    except Exception as e:
+        # A damaged file ends in errors of zip, pickle, safetensors or torch: no common class.
+        reason = (str(e).strip() or type(e).__name__).splitlines()[0]
+        raise WeightsError(f"{path} cannot be read as CLIP weights: {reason}") from e
+    if not tensors:
+        raise WeightsError(
+            f"{path} holds no CLIP image tower in the layout of open_clip or OpenAI "
+            f"(no tensor called {PREFIX}...)"
+        )
+    return tensors
+
+
+def _is_safetensors(path: Path) -> bool:
+    """Its header is JSON, after eight bytes of length; a pickle begins otherwise."""
+    with path.open("rb") as stream:
+        return stream.read(9)[8:] == b"{"
+
+
+def _safetensors(path: Path) -> dict[str, torch.Tensor]:
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        names = {name: _tower_name(name) for name in file.keys()}  # noqa: SIM118
+        return {short: file.get_tensor(name) for name, short in names.items() if short}
+
+
+def _pickled(path: Path) -> dict[str, torch.Tensor]:
+    import torch
+
+    # torch.serialization.load, for a web UI may have put its own guard in the place of torch.load.
+    # Memory-mapped where torch can (2.1), so that the text tower stays on the disk.
+    mapped: dict[str, Any] = {}
+    if zipfile.is_zipfile(path) and "mmap" in torch.serialization.load.__code__.co_varnames:
+        mapped["mmap"] = True
+    entries = torch.serialization.load(str(path), map_location="cpu", weights_only=True, **mapped)
+    if isinstance(entries, Mapping):
+        entries = entries.get("state_dict", entries)
+    if not isinstance(entries, Mapping):
+        raise WeightsError(f"{path} is no dictionary of tensors")
+    return {
+        short: value
+        for name, value in entries.items()
+        if isinstance(value, torch.Tensor) and (short := _tower_name(str(name)))
+    }
+
+
+def _tower_name(name: str) -> str | None:
+    # Checkpoints saved in the middle of a distributed training carry "module." before all names.
+    name = name[len("module.") :] if name.startswith("module.") else name
+    return name[len(PREFIX) :] if name.startswith(PREFIX) else None
+
+
+# A TorchScript archive is a zip: `data.pkl` is a pickle of the module tree in which each module
+# is an object of a class `__torch__...` whose state is a dictionary of its attributes, and each
+# tensor refers to `data/<key>`, raw bytes. torch.jit.load would compile and run the code that lies
+# beside them; here the tree alone is read, with classes of our own in all places.
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """Raw bytes of a tensor: entry of the archive, dtype, number of elements."""
+
+    key: str
+    dtype: torch.dtype
+    count: int
+
+
+@dataclass(frozen=True)
+class _View:
+    """A tensor that has not been read yet."""
+
+    stored: _Stored
+    offset: int
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
+
+
+class _Module:
+    """Stands for an object of any class of the archive; keeps its state."""
+
+    state: Any = None
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+
+def _view(stored: _Stored, offset: int, size: Any, stride: Any, *_: Any) -> _View:
+    return _View(stored, offset, tuple(size), tuple(stride))
+
+
+def _first(value: Any, *_: Any) -> Any:
+    return value
+
+
+class _TreeReader(pickle.Unpickler):
+    """Knows tensors, containers and inert modules; every other name is refused."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        import torch
+
+        if module == "__torch__" or module.startswith("__torch__."):
+            return _Module
+        if module == "torch" and name.endswith("Storage"):
+            kinds = {"HalfStorage": torch.float16, "BFloat16Storage": torch.bfloat16}
+            kinds |= {"FloatStorage": torch.float32, "DoubleStorage": torch.float64}
+            kinds |= {"LongStorage": torch.int64, "IntStorage": torch.int32}
+            if name in kinds:
+                return kinds[name]
+        known = {
+            ("collections", "OrderedDict"): OrderedDict,
+            ("torch._utils", "_rebuild_tensor_v2"): _view,
+            ("torch._utils", "_rebuild_parameter"): _first,
+            ("torch.jit._pickle", "restore_type_tag"): _first,
+            ("torch.jit._pickle", "build_intlist"): _first,
+            ("torch.jit._pickle", "build_doublelist"): _first,
+            ("torch.jit._pickle", "build_boollist"): _first,
+            ("torch.jit._pickle", "build_tensorlist"): _first,
+        }
+        if (module, name) not in known:
+            raise pickle.UnpicklingError(f"it refers to {module}.{name}, which is not allowed")
+        return known[module, name]
+
+    def persistent_load(self, pid: Any) -> _Stored:
+        kind, dtype, key, _, count = pid
+        if kind != "storage":
+            raise pickle.UnpicklingError(f"it refers to a {kind}, which is not known")
+        return _Stored(str(key), dtype, count)
+
+
+def _torchscript(archive: zipfile.ZipFile) -> dict[str, torch.Tensor]:
+    tree = next(name for name in archive.namelist() if name.endswith("data.pkl"))
+    folder = tree[: -len("data.pkl")]
+    with archive.open(tree) as stream:
+        root = _TreeReader(_buffered(stream)).load()
+    tensors = {}
+    for name, view in _views(root, ""):
+        if short := _tower_name(name):
+            tensors[short] = _materialise(archive, f"{folder}data/{view.stored.key}", view)
+    return tensors
+
+
+def _buffered(stream: IO[bytes]) -> IO[bytes]:
+    import io
+
+    return io.BytesIO(stream.read())
+
+
+def _views(module: Any, prefix: str) -> Iterator[tuple[str, _View]]:
+    state = module.state if isinstance(module, _Module) else None
+    for name, value in (state if isinstance(state, Mapping) else {}).items():
+        if isinstance(value, _View):
+            yield f"{prefix}{name}", value
+        else:
+            yield from _views(value, f"{prefix}{name}.")
+
+
+def _materialise(archive: zipfile.ZipFile, entry: str, view: _View) -> torch.Tensor:
+    import torch
+
+    stored = view.stored
+    wanted = stored.count * torch.empty(0, dtype=stored.dtype).element_size()
+    if archive.getinfo(entry).file_size != wanted:
+        raise WeightsError(f"{entry} has not the {wanted} bytes that its tensor needs")
+    flat = torch.frombuffer(bytearray(archive.read(entry)), dtype=stored.dtype)
+    return flat.as_strided(view.size, view.stride, view.offset)

@@ -1,0 +1,98 @@
+"""Which device computes, and in which precision."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import PredictorError
+
+if TYPE_CHECKING:
+    import torch
+
+PRECISIONS = ("auto", "fp32", "fp16", "bf16")
+
+
+def resolve(name: str = "auto") -> torch.device:
+    """`auto`, `cuda`, `cuda:1`, `mps` or `cpu` as a device that is there.
+
+    Raises: PredictorError naming what this machine has instead.
+    """
+    import torch
+
+    if name == "auto":
+        kind = "cuda" if torch.cuda.is_available() else "mps" if _has_mps() else "cpu"
+        return torch.device(kind)
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = torch.device("meta")
+    if device.type == "cpu":
+        return torch.device("cpu")
+    if device.type == "mps":
+        if not _has_mps():
+            raise PredictorError("there is no Metal device (mps) here; use --device cpu")
+        return device
+    if device.type != "cuda":
+        raise PredictorError(f"device {name!r} is unknown; use auto, cuda, cuda:1, mps or cpu")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not count:
+        built = "" if torch.version.cuda or torch.version.hip else ", for this PyTorch has no CUDA"
+        raise PredictorError(f"there is no CUDA device here{built}; use --device cpu")
+    if device.index is not None and device.index >= count:
+        there = "cuda:0" if count == 1 else f"cuda:0 to cuda:{count - 1}"
+        raise PredictorError(f"there is no device {name} here, only {there}")
+    return device
+
+
+def dtype(precision: str, device: torch.device) -> torch.dtype:
+    """The dtype of `auto`, `fp32`, `fp16` or `bf16` on a device.
+
+    `auto` is fp16 on CUDA and mps, bf16 on a CPU that has it in hardware, fp32 elsewhere. Raises:
+    PredictorError when the word is unknown or the device cannot.
+    """
+    import torch
+
+    if precision == "auto":
+        if device.type != "cpu":
+            return torch.float16
+        return torch.bfloat16 if cpu_has_bf16() else torch.float32
+    if precision == "fp32":
+        return torch.float32
+    if precision == "fp16":
+        if device.type == "cpu":
+            raise PredictorError("fp16 is for GPUs; on a CPU use --precision bf16 or fp32")
+        return torch.float16
+    if precision == "bf16":
+        if device.type == "mps" or (device.type == "cuda" and not torch.cuda.is_bf16_supported()):
+            raise PredictorError(f"{device} has no bf16; use --precision fp16 or fp32")
+        return torch.bfloat16
+    raise PredictorError(f"precision {precision!r} is unknown; use {', '.join(PRECISIONS)}")
+
+
+def cpu_has_bf16() -> bool:
+    """Whether this CPU multiplies bfloat16 matrices in hardware (AVX512-BF16 or AMX). Others can
+    compute in bfloat16 too, but slower than in float32."""
+    import torch
+
+    capabilities = getattr(torch.cpu, "get_capabilities", None)
+    if capabilities is not None:
+        found = capabilities()
+        return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+    if platform.system() == "Linux":
+        # PyTorch before 2.9 does not tell, and the webuis have such.
+        try:
+            flags = set(Path("/proc/cpuinfo").read_text("ascii", "replace").split())
+        except OSError:
+            return False
+        return not flags.isdisjoint({"avx512_bf16", "amx_bf16"})
+    # Private, and absent from old versions; the only word there is on Windows.
+    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool(supported and supported())
+
+
+def _has_mps() -> bool:
+    import torch
+
+    return torch.backends.mps.is_available()
