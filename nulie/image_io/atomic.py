@@ -11,7 +11,7 @@ from ..errors import ImageError
 from .read import reason, shown_path
 
 
-def write(path: Path, data: bytes | memoryview, *, overwrite: bool) -> None:
+def write(path: Path, data: bytes, *, overwrite: bool) -> None:
     """Write `data` to `path` so that no moment shows a part of it.
 
     Without `overwrite` an existing file stays, even one that appears meanwhile.
@@ -32,7 +32,7 @@ def exists(path: Path) -> ImageError:
     return ImageError(f"{shown_path(path)}: exists; choose another name or allow overwriting")
 
 
-def _write(path: Path, data: bytes | memoryview, overwrite: bool) -> None:
+def _write(path: Path, data: bytes, overwrite: bool) -> None:
     # A short name: the final one may be as long as the file system allows.
     temporary = path.parent / f".nulie-{secrets.token_hex(8)}.tmp"
     # open() and not mkstemp(), whose files are closed to everyone else.

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from io import BytesIO
 from typing import Any
 
 from PIL import Image, ImageChops, PngImagePlugin
 
 from . import exif as exif_bytes
+from . import tiff
 from . import xmp as xmp_packet
 from .headers import PHOTOSHOP
-from .metadata import PARAMETERS, TIFF_STRUCTURE, XMP_KEY, XMP_SEGMENT, tell_text
+from .metadata import PARAMETERS, XMP_KEY, XMP_SEGMENT, tell_text
 from .photo import Metadata, Photo
 
 NO_ALPHA = ("JPEG", "BMP")
@@ -24,9 +26,7 @@ _SEGMENT = 65533
 """The most bytes that one segment of a JPEG holds."""
 
 _LOSSLESS = ("PNG", "TIFF", "BMP", "GIF")
-_INTEROP, _PREDICTOR = 40965, 317
-
-Encoded = tuple[Image.Image, dict[str, Any]]
+_PREDICTOR = 317
 
 
 def merged_text(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
@@ -60,7 +60,7 @@ def profile_for(metadata: Metadata, image: Image.Image) -> bytes | None:
     return profile
 
 
-def _jpeg(photo: Photo, pixels: Image.Image, quality: int | None) -> Encoded:
+def _jpeg(photo: Photo, pixels: Image.Image, quality: int | None) -> bytes:
     metadata = photo.metadata
     image = assembled(photo, pixels, {"L", "RGB"})
     own = metadata.options if photo.format == "JPEG" else {}
@@ -81,10 +81,10 @@ def _jpeg(photo: Photo, pixels: Image.Image, quality: int | None) -> Encoded:
         "exif": b"Exif\0\0" + exif if exif else b"",
         "comment": (metadata.comment or "").encode("utf-8", "replace")[:_SEGMENT],
     }
-    return image, _with_common(options, metadata, image)
+    return _saved(image, "JPEG", _with_common(options, metadata, image))
 
 
-def _png(photo: Photo, pixels: Image.Image, quality: int | None) -> Encoded:
+def _png(photo: Photo, pixels: Image.Image, quality: int | None) -> bytes:
     metadata = photo.metadata
     image = assembled(photo, pixels, {"L", "LA", "RGB", "RGBA"})
     chunks = PngImagePlugin.PngInfo()
@@ -99,10 +99,10 @@ def _png(photo: Photo, pixels: Image.Image, quality: int | None) -> Encoded:
     if metadata.xmp:
         chunks.add_itxt(XMP_KEY, metadata.xmp.decode("utf-8", "replace"))
     options = {"pnginfo": chunks, "exif": metadata.exif or b""}
-    return image, _with_common(options, metadata, image)
+    return _saved(image, "PNG", _with_common(options, metadata, image))
 
 
-def _webp(photo: Photo, pixels: Image.Image, quality: int | None) -> Encoded:
+def _webp(photo: Photo, pixels: Image.Image, quality: int | None) -> bytes:
     image = assembled(photo, pixels, {"RGB", "RGBA"})
     exif, packet = _tagged(photo.metadata)
     lossless = photo.metadata.options.get("lossless", photo.format in _LOSSLESS)
@@ -111,34 +111,23 @@ def _webp(photo: Photo, pixels: Image.Image, quality: int | None) -> Encoded:
         options["lossless"] = True
     else:
         options["quality"] = quality or _BEST_QUALITY
-    return image, _with_common(options, photo.metadata, image)
+    return _saved(image, "WEBP", _with_common(options, photo.metadata, image))
 
 
-def _tiff(photo: Photo, pixels: Image.Image, quality: int | None) -> Encoded:
+def _tiff(photo: Photo, pixels: Image.Image, quality: int | None) -> bytes:
     metadata = photo.metadata
     image = assembled(photo, pixels, {"L", "LA", "RGB", "RGBA"})
-    data, packet = _tagged(metadata)
-    exif = Image.Exif()
-    if data:
-        exif.load(data)
-        for tag in TIFF_STRUCTURE & set(exif):
-            del exif[tag]
-        for ifd in (0x8769, 0x8825):
-            exif.get_ifd(ifd).pop(_INTEROP, None)
-    if packet:
-        exif[700] = packet
-    for _, segment in metadata.segments:
-        if segment.startswith(PHOTOSHOP):
-            exif[34377] = segment[len(PHOTOSHOP) :]
-    compression = metadata.options.get("compression", "tiff_lzw")
-    if compression in ("tiff_lzw", "tiff_adobe_deflate", "tiff_deflate"):
+    options: dict[str, Any] = {"compression": metadata.options.get("compression", "tiff_lzw")}
+    if options["compression"] in ("tiff_lzw", "tiff_adobe_deflate", "tiff_deflate"):
         # Differences of neighbours: without it these two make photographs larger.
-        exif[_PREDICTOR] = 2
-    options = {"exif": exif, "compression": compression}
-    return image, _with_common(options, metadata, image)
+        options["tiffinfo"] = {_PREDICTOR: 2}
+    data = _saved(image, "TIFF", _with_common(options, metadata, image))
+    exif, packet = _tagged(metadata)
+    resources = [s[len(PHOTOSHOP) :] for _, s in metadata.segments if s.startswith(PHOTOSHOP)]
+    return tiff.with_metadata(data, exif, packet, resources[0] if resources else None)
 
 
-def _avif(photo: Photo, pixels: Image.Image, quality: int | None) -> Encoded:
+def _avif(photo: Photo, pixels: Image.Image, quality: int | None) -> bytes:
     image = assembled(photo, pixels, {"L", "RGB", "RGBA"})
     exif, packet = _tagged(photo.metadata)
     options: dict[str, Any] = {"exif": exif or b"", "xmp": packet or b""}
@@ -147,15 +136,15 @@ def _avif(photo: Photo, pixels: Image.Image, quality: int | None) -> Encoded:
         # The quality is alpha's too, and only the best leaves it untouched.
         options["quality"] = 100
     options["subsampling"] = "4:0:0" if image.mode == "L" else "4:4:4"
-    return image, _with_common(options, photo.metadata, image)
+    return _saved(image, "AVIF", _with_common(options, photo.metadata, image))
 
 
-def _bmp(photo: Photo, pixels: Image.Image, quality: int | None) -> Encoded:
+def _bmp(photo: Photo, pixels: Image.Image, quality: int | None) -> bytes:
     image = assembled(photo, pixels, {"L", "RGB"})
-    return image, {"dpi": photo.metadata.dpi} if photo.metadata.dpi else {}
+    return _saved(image, "BMP", {"dpi": photo.metadata.dpi} if photo.metadata.dpi else {})
 
 
-ENCODERS: Mapping[str, Callable[[Photo, Image.Image, int | None], Encoded]] = {
+ENCODERS: Mapping[str, Callable[[Photo, Image.Image, int | None], bytes]] = {
     "JPEG": _jpeg,
     "PNG": _png,
     "WEBP": _webp,
@@ -163,6 +152,13 @@ ENCODERS: Mapping[str, Callable[[Photo, Image.Image, int | None], Encoded]] = {
     "AVIF": _avif,
     "BMP": _bmp,
 }
+
+
+def _saved(image: Image.Image, format: str, options: Mapping[str, Any]) -> bytes:
+    # In memory, for Pillow's encoders hide why a disk refused to take their bytes.
+    stream = BytesIO()
+    image.save(stream, format, **options)
+    return stream.getvalue()
 
 
 def _with_common(options: dict[str, Any], metadata: Metadata, image: Image.Image) -> dict[str, Any]:

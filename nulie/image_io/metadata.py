@@ -9,22 +9,11 @@ from typing import Any, BinaryIO
 from PIL import Image, JpegImagePlugin, TiffImagePlugin
 
 from . import exif as exif_bytes
-from . import headers, xmp
+from . import headers, tiff, xmp
 from .photo import Metadata
 
 PARAMETERS = "parameters"
 """Key of sd-webui's generation parameters, in PNG text; elsewhere they are the EXIF comment."""
-
-TIFF_STRUCTURE = frozenset(
-    tag
-    for first, last in (
-        *((254, 259), (262, 266), (273, 274), (277, 281), (284, 284), (288, 291), (297, 297)),
-        *((301, 301), (317, 325), (330, 330), (332, 347), (512, 521), (529, 532), (700, 700)),
-        *((33723, 33723), (34377, 34377), (34675, 34675), (37724, 37724), (40965, 40965)),
-    )
-    for tag in range(first, last + 1)
-)
-"""Tags that lay out the pixels of one TIFF file, or are kept apart, or hold offsets."""
 
 XMP_KEY = "XML:com.adobe.xmp"
 _RAW_EXIF_KEYS = ("Raw profile type exif", "Raw profile type APP1")
@@ -50,7 +39,7 @@ def collect(
     notes: list[str] = []
     info = image.info
     text = _text(image)
-    exif, packet = _raw_exif(image, text), _raw_xmp(image)
+    exif, packet = _raw_exif(image, file), _raw_xmp(image)
     turn = 1
     if packet is not None:
         try:
@@ -59,17 +48,17 @@ def collect(
             text = own | text
         except ValueError:
             packet = None
-            notes.append(f"{name}: damaged XMP in it was left out")
+            notes.append(f"{name}: XMP in it could not be read and was left out")
     if exif is not None:
         try:
             exif, turn = exif_bytes.upright(exif, turn)
         except ValueError:
             exif = None
-            notes.append(f"{name}: damaged EXIF in it was left out")
+            notes.append(f"{name}: EXIF in it could not be read and was left out")
     profile = info.get("icc_profile")
     if profile and (len(profile) < 128 or profile[36:40] != b"acsp"):
         profile = None
-        notes.append(f"{name}: damaged colour profile in it was left out")
+        notes.append(f"{name}: colour profile in it could not be read and was left out")
     found = Metadata(
         icc_profile=profile or None,
         exif=exif,
@@ -105,9 +94,13 @@ def _text(image: Image.Image) -> dict[str, str]:
     }
 
 
-def _raw_exif(image: Image.Image, text: Mapping[str, str]) -> bytes | None:
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        return _tiff_exif(image)
+def _raw_exif(image: Image.Image, file: BinaryIO | None) -> bytes | None:
+    if image.format == "TIFF" and file is not None:
+        file.seek(0)
+        try:
+            return tiff.exif_of(file.read())
+        except ValueError:  # a BigTIFF; whose EXIF the caller then reports as unreadable
+            return b""
     data = image.info.get("exif")
     if data:
         return bytes(data)
@@ -122,26 +115,9 @@ def _raw_exif(image: Image.Image, text: Mapping[str, str]) -> bytes | None:
     return None
 
 
-def _tiff_exif(image: TiffImagePlugin.TiffImageFile) -> bytes | None:
-    """EXIF of a TIFF, whose own directory is what EXIF imitates."""
-    exif = Image.Exif()
-    try:
-        source = image.getexif()
-        for tag, value in image.tag_v2.items():
-            if tag not in TIFF_STRUCTURE:
-                exif[tag] = value
-        for tag in (0x8769, 0x8825):
-            if tag in exif:
-                ifd = {k: v for k, v in source.get_ifd(tag).items() if k not in TIFF_STRUCTURE}
-                exif[tag] = ifd
-        return exif.tobytes() if len(exif) else None
-    except Exception:  # Pillow's parser is strict with types; the caller reports an empty EXIF
-        return b""
-
-
 def _raw_xmp(image: Image.Image) -> bytes | None:
     if isinstance(image, TiffImagePlugin.TiffImageFile):
-        data = image.tag_v2.get(700)
+        data = image.tag_v2.get(tiff.XMP)
     elif isinstance(image, JpegImagePlugin.JpegImageFile):
         packets = [s[len(XMP_SEGMENT) :] for _, s in image.applist if s.startswith(XMP_SEGMENT)]
         data = packets[0] if packets else None
@@ -173,7 +149,7 @@ def _segments(image: Image.Image) -> tuple[tuple[int, bytes], ...]:
     """Segments of a JPEG beside those that Pillow writes: captions, and the tail of a long XMP."""
     found = []
     if isinstance(image, TiffImagePlugin.TiffImageFile):
-        resources = image.tag_v2.get(34377)
+        resources = image.tag_v2.get(tiff.PHOTOSHOP)
         if isinstance(resources, bytes):
             found.append((0xED, headers.without_thumbnails(headers.PHOTOSHOP + resources)))
     for segment, data in getattr(image, "applist", ()):

@@ -6,7 +6,6 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -114,14 +113,14 @@ def to_image(
     if image is pixels:
         image = pixels.copy()
     metadata = photo.metadata
-    image.info = {**merged_text(tell_text(metadata), text or {})}
-    known: dict[str, Any] = {
+    found: dict[Any, Any] = {
+        **merged_text(tell_text(metadata), text or {}),
         "icc_profile": profile_for(metadata, image),
         "exif": metadata.exif and b"Exif\0\0" + metadata.exif,
         "xmp": metadata.xmp,
         "dpi": metadata.dpi,
     }
-    image.info.update({key: value for key, value in known.items() if value})
+    image.info = {key: value for key, value in found.items() if value}
     return image
 
 
@@ -139,21 +138,19 @@ def _encoded(
     text: Mapping[str, str],
     quality: int | None,
     path: Path,
-) -> memoryview:
+) -> bytes:
     """The bytes of the file. Metadata that the format does not take must not cost the picture."""
     metadata = replace(photo.metadata, text=merged_text(photo.metadata.text, text))
     last: Exception | None = None
     for kept, lost in _less_and_less(metadata, text):
-        stream = BytesIO()
         try:
-            image, options = ENCODERS[format](replace(photo, metadata=kept), pixels, quality)
-            image.save(stream, format, **options)
+            data = ENCODERS[format](replace(photo, metadata=kept), pixels, quality)
         except Exception as e:
             last = last or e
             continue
         if lost:
             _log.warning("%s: %s could not be stored (%s)", path, lost, last)
-        return stream.getbuffer()
+        return data
     assert last is not None
     raise ImageError(
         f"{shown_path(path)}: cannot be encoded as {format} ({reason(last)}); choose another format"

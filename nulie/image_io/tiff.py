@@ -1,0 +1,114 @@
+"""Metadata of TIFF files, which is EXIF that lies in the file's own directory.
+
+Pillow's writer leaves out nested directories when it compresses and turns text into ASCII. So it
+writes the pixels alone, and a new directory with everything is put behind them.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+XMP, PHOTOSHOP = 700, 34377
+_SHORT, _LONG, _BYTE = 3, 4, 1
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+_UNITS = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4}
+_NESTED = (0x8769, 0x8825, 0xA005)
+_STRUCTURE = frozenset(
+    tag
+    for first, last in (
+        *((254, 259), (262, 266), (273, 273), (277, 281), (284, 284), (288, 291), (297, 297)),
+        *((301, 301), (317, 325), (330, 330), (332, 347), (512, 521), (529, 532), (700, 700)),
+        *((34377, 34377), (34675, 34675), (37724, 37724)),
+    )
+    for tag in range(first, last + 1)
+)
+"""Tags that lay out the pixels of one file, or whose contents are kept apart from EXIF."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One entry of a directory: its value in little-endian bytes, or the directory it leads to."""
+
+    tag: int
+    kind: int
+    count: int
+    value: bytes
+    nested: tuple[Field, ...] = ()
+
+
+def exif_of(tiff: bytes) -> bytes | None:
+    """What a TIFF file says of its picture, as EXIF. Raises: ValueError when it is no TIFF."""
+    fields = [f for f in _fields(tiff) if f.tag not in _STRUCTURE]
+    return b"II*\0\x08\0\0\0" + _block(fields, 8) if fields else None
+
+
+def with_metadata(
+    tiff: bytes, exif: bytes | None, xmp: bytes | None, photoshop: bytes | None
+) -> bytes:
+    """A TIFF file of pixels, with metadata put behind them."""
+    if tiff[:2] != b"II":  # what Pillow writes on big-endian machines; nothing is added there
+        return tiff
+    table = {f.tag: f for f in (_fields(exif) if exif else ()) if f.tag not in _STRUCTURE}
+    for tag, data in ((XMP, xmp), (PHOTOSHOP, photoshop)):
+        if data:
+            table[tag] = Field(tag, _BYTE, len(data), data)
+    table |= {f.tag: f for f in _fields(tiff)}
+    at = len(tiff) + len(tiff) % 2
+    block = _block([table[tag] for tag in sorted(table)], at)
+    return b"".join(
+        (tiff[:4], at.to_bytes(4, "little"), tiff[8:], bytes(len(tiff) % 2), block),
+    )
+
+
+def _fields(data: bytes) -> tuple[Field, ...]:
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4])
+    if order is None or len(data) < 8:
+        raise ValueError("no TIFF header")
+    return _directory(data, order, struct.unpack_from(order + "I", data, 4)[0], depth=0)
+
+
+def _directory(data: bytes, order: str, at: int, depth: int) -> tuple[Field, ...]:
+    """The fields at `at`, save those that point out of the file or are of an unknown type."""
+    if not 8 <= at <= len(data) - 2 or depth > 2:
+        return ()
+    count = struct.unpack_from(order + "H", data, at)[0]
+    found = []
+    for place in range(at + 2, min(at + 2 + 12 * count, len(data) - 11), 12):
+        tag, kind, number, offset = struct.unpack_from(order + "HHII", data, place)
+        if tag in _NESTED:
+            if nested := _directory(data, order, offset, depth + 1):
+                found.append(Field(tag, _LONG, 1, b"", nested))
+            continue
+        size = _SIZES.get(kind, 0) * number
+        start = offset if size > 4 else place + 8
+        if size and start + size <= len(data):
+            value = _little(data[start : start + size], kind, order)
+            found.append(Field(tag, kind, number, value))
+    return tuple(found)
+
+
+def _little(value: bytes, kind: int, order: str) -> bytes:
+    unit = _UNITS.get(kind, 1)
+    if order == "<" or unit == 1:
+        return value
+    return b"".join(value[i : i + unit][::-1] for i in range(0, len(value), unit))
+
+
+def _block(fields: Iterable[Field], at: int) -> bytes:
+    """The directory as it is written at offset `at`, its values behind it."""
+    rows = list(fields)
+    behind = at + 2 + 12 * len(rows) + 4
+    head, tail = [struct.pack("<H", len(rows))], bytearray()
+    for field in rows:
+        value = field.value
+        if field.nested:
+            value = _block(field.nested, behind + len(tail))
+        if field.nested or len(value) > 4:
+            place = struct.pack("<I", behind + len(tail))
+            tail += value + bytes(len(value) % 2)
+        else:
+            place = value.ljust(4, b"\0")
+        head.append(struct.pack("<HHI", field.tag, field.kind, field.count) + place)
+    return b"".join([*head, bytes(4), tail])
