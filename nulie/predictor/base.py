@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import torch
@@ -27,7 +27,7 @@ H and W are those of the preview given to `Predictor.judge`; the batch may be on
 
 
 class Predictor(Protocol):
-    """One method and four facts; anything with these can drive the search.
+    """One method and five facts; anything with these can drive the search.
 
     Predictors keep no state between photos, so one model may serve several searches.
     """
@@ -40,8 +40,24 @@ class Predictor(Protocol):
     """Rough least and greatest score, for display alone."""
     device: torch.device
     """Where it computes; candidates are best rendered there."""
+    batch_size: int
+    """How many candidates at once make good use of the device."""
 
     def judge(self, photo: torch.Tensor) -> Judge:
         """Looks once at the input's preview, `[3, H, W]` uint8 with min(H, W) = `input_size`
         (the long side at most 8 times that), and returns the judge of its candidates."""
         ...
+
+
+@runtime_checkable
+class Reduced(Protocol):
+    """A predictor that searches in reduced precision, and has a slower, exact form of itself."""
+
+    def exact(self) -> Predictor:
+        """The form that decides in the end; it shares the weights."""
+        ...
+
+
+def exact_form(predictor: Predictor) -> Predictor:
+    """What scores the finalists: the predictor itself, unless it has an exact form."""
+    return predictor.exact() if isinstance(predictor, Reduced) else predictor

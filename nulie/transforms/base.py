@@ -25,6 +25,8 @@ Tables = npt.NDArray[np.uint8]
 """`[B, 3, 256]`, or `[B, 1, 256]` where the three channels share one table."""
 Bounds = tuple[float, float]
 
+Merge = Callable[[dict[str, float], dict[str, float]], dict[str, float]]
+
 MODES = ("soft", "hard")
 Mode = Literal["soft", "hard"]
 
@@ -56,6 +58,8 @@ class Op:
     """For every other op: (`[B, 3, H, W]` uint8, values each `[B]` float32) -> the same shape."""
     tolerance: int = 0
     """Largest difference, in levels of 255, between `tensor` and `pil`."""
+    merge: Merge | None = None
+    """The values of one application that does about what two in a row do, where there are any."""
 
     @property
     def dials(self) -> tuple[Dial, ...]:
@@ -177,6 +181,18 @@ def _dial(op_id: str, param: Param, mode: Mode, bounds: Mapping[tuple[str, str],
         return param.dial.within(*bound)
     except SettingsError as e:
         raise SettingsError(f"{op_id}: {e}") from None
+
+
+def merged(first: Step, second: Step) -> Step | None:
+    """One step for two of the same op in a row, or None where there is none or it leaves the op's
+    range. Only about the same: clipping between the two is not repeated."""
+    op, before = resolve(first)
+    _, after = resolve(second)
+    if first.op != second.op or op.merge is None:
+        return None
+    values = op.merge(before, after)
+    inside = all(d.low <= values[d.name] <= d.high for d in op.dials)
+    return Step.of(op.id, **{d.name: d.snap(values[d.name]) for d in op.dials}) if inside else None
 
 
 def apply_pil(steps: Sequence[Step], image: Image.Image) -> Image.Image:

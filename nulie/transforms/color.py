@@ -9,7 +9,7 @@ from PIL import Image, ImageEnhance
 
 from ..space import Dial
 from .base import Op, Param, register
-from .tone import FACTOR, HARD, SOFT
+from .tone import FACTOR, HARD, SOFT, multiply
 
 if TYPE_CHECKING:
     import torch
@@ -78,6 +78,7 @@ register(
         (Param(FACTOR, SOFT, HARD),),
         saturation_pil,
         tensor=saturation_tensor,
+        merge=multiply("factor"),
     )
 )
 register(
@@ -88,5 +89,6 @@ register(
         hue_pil,
         tensor=hue_tensor,
         tolerance=1,
+        merge=lambda first, second: {"shift": first["shift"] + second["shift"]},
     )
 )

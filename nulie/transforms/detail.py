@@ -11,7 +11,7 @@ from PIL import Image, ImageFilter
 from ..space import Dial
 from .base import Op, Param, register
 from .color import blend
-from .tone import FACTOR, HARD, SOFT
+from .tone import FACTOR, HARD, SOFT, multiply
 
 if TYPE_CHECKING:
     import torch
@@ -96,6 +96,7 @@ register(
         sharpness_pil,
         tensor=sharpness_tensor,
         tolerance=1,
+        merge=multiply("factor"),
     )
 )
 register(
@@ -112,5 +113,6 @@ register(
         blur_pil,
         tensor=blur_tensor,
         tolerance=1,
+        merge=lambda first, second: {"radius": math.hypot(first["radius"], second["radius"])},
     )
 )

@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 
 from ..space import Dial
 from .base import Op, Param, Tables, Values, register
-from .tone import AMOUNT, RAMP, blend, column
+from .tone import AMOUNT, RAMP, blend, column, mix
 
 
 def autocontrast_pil(image: Image.Image, amount: float, cutoff: float) -> Image.Image:
@@ -69,5 +69,6 @@ register(
         equalize_pil,
         equalize_table,
         needs="histogram",
+        merge=mix,
     )
 )

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from PIL import Image, ImageEnhance, ImageOps
 
 from ..space import Dial
-from .base import Op, Param, Tables, Values, register
+from .base import Merge, Op, Param, Tables, Values, register
 
 RAMP = np.arange(256)
 SOFT, HARD = (0.9, round(1 / 0.9, 3)), (0.5, 2.0)
@@ -27,6 +27,22 @@ def blend(start: npt.NDArray[Any], end: npt.NDArray[Any], amount: npt.NDArray[An
 def column(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """`[B]` -> `[B, 1, 1]`, to broadcast against tables."""
     return values[:, None, None]
+
+
+def multiply(name: str) -> Merge:
+    return lambda first, second: {name: first[name] * second[name]}
+
+
+def gamma_merge(first: dict[str, float], second: dict[str, float]) -> dict[str, float]:
+    """second.gain (first.gain x^first.gamma)^second.gamma, as one gain and gamma."""
+    return {
+        "gamma": first["gamma"] * second["gamma"],
+        "gain": second["gain"] * first["gain"] ** second["gamma"],
+    }
+
+
+def mix(first: dict[str, float], second: dict[str, float]) -> dict[str, float]:
+    return {"amount": 1 - (1 - first["amount"]) * (1 - second["amount"])}
 
 
 def brightness_pil(image: Image.Image, factor: float) -> Image.Image:
@@ -92,6 +108,7 @@ register(
         (Param(FACTOR, SOFT, HARD),),
         brightness_pil,
         brightness_table,
+        merge=multiply("factor"),
     )
 )
 register(
@@ -102,6 +119,7 @@ register(
         contrast_pil,
         contrast_table,
         needs="grey mean",
+        merge=multiply("factor"),
     )
 )
 register(
@@ -114,6 +132,7 @@ register(
         ),
         gamma_pil,
         gamma_table,
+        merge=gamma_merge,
     )
 )
 register(

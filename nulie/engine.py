@@ -1,0 +1,225 @@
+"""From an image to a better one: wires preview, predictor, objective, search and full-size render.
+
+Prints nothing, reads and writes no file; whoever calls turns the events into a progress bar.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from PIL import Image
+
+from . import transforms
+from .cielab import distance, lab
+from .objective import Objective, Terms
+from .predictor.base import Predictor, exact_form
+from .recipe import Recipe
+from .search import Improved, Node, Progress, Reason, Tree, run
+from .settings import Settings
+from .shorten import shorten
+from .space import Space
+from .transforms.preview import Renderer, shrink, to_image
+
+MIN_DISTANCE = 2.3
+"""Mean CIE76 distance of the previews from which on two variants count as distinct: about the
+least difference a person notices (Mahy et al., 1994)."""
+SHORTEN_LOSS = 0.03
+"""Share of the gain that a shorter recipe may cost."""
+FINAL_SECONDS = 1.0
+"""Time for further finalists, or a twentieth of the search's where that is more."""
+FINALISTS = 3
+"""Candidates rendered at full size for each variant that is asked for."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """The input has been scored."""
+
+    base: Terms
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A result: its recipe, and its marks at full size."""
+
+    recipe: Recipe
+    terms: Terms
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run ended. `variants` is empty when nothing beat the input."""
+
+    base: Terms
+    """The input's marks, by the same exact scoring as the variants'."""
+    variants: tuple[Variant, ...]
+    image: Image.Image = field(repr=False)
+    """The best variant at full size, RGB, or the input's pixels when nothing beat them."""
+    evaluations: int
+    seconds: float
+    """Time of the search alone."""
+    reason: Reason
+
+    @property
+    def recipe(self) -> Recipe:
+        """The best variant's recipe, empty when nothing beat the input."""
+        return self.variants[0].recipe if self.variants else Recipe()
+
+    @property
+    def terms(self) -> Terms:
+        """The best variant's marks, or the input's when nothing beat it."""
+        return self.variants[0].terms if self.variants else self.base
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The last event of a run."""
+
+    result: Result
+
+
+Event = Started | Progress | Improved | Finished
+
+
+class Enhancement:
+    """One search on one image. Iterate over `events()` once; the last one is `Finished`."""
+
+    def __init__(
+        self,
+        image: Image.Image,
+        predictor: Predictor,
+        settings: Settings | None = None,
+        *,
+        cancel: threading.Event | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`image` is RGB and is never changed. `cancel` may be set from any thread: the search then
+        ends within a batch and the best so far is the result.
+
+        Raises: SettingsError when the settings leave nothing to search with."""
+        self.settings = settings or Settings()
+        self.space: Space = transforms.space(
+            self.settings.mode,  # type: ignore[arg-type]  # checked there
+            self.settings.ops,
+            self.settings.ranges,
+        )
+        self.image = image
+        self.tree = Tree(self.space, self.settings.seed)
+        self._predictor = predictor
+        self._cancel = cancel or threading.Event()
+        self._clock = clock
+
+    def events(self) -> Generator[Event, None, None]:
+        """Runs the search. Closing the generator early ends it without a result."""
+        start = self._clock()
+        preview = shrink(self.image, self._predictor.input_size).to(self._predictor.device)
+        self._render = Renderer(preview)
+        self._objective = Objective(self._predictor, preview, self.settings)
+        base = self._objective.base
+        yield Started(base)
+        seconds = self.settings.seconds
+        evaluations, elapsed = 0, 0.0
+        steps = run(
+            self.tree,
+            self._evaluate,
+            base_score=base.total,
+            seconds=None if seconds is None else max(0.0, seconds - (self._clock() - start)),
+            evaluations=self.settings.evaluations,
+            batch=self._predictor.batch_size,
+            cancel=self._cancel,
+            clock=self._clock,
+        )
+        while True:
+            try:
+                event = next(steps)
+            except StopIteration as stop:
+                reason: Reason = stop.value
+                break
+            evaluations, elapsed = event.evaluations, event.seconds
+            yield event
+        yield Finished(self._finish(evaluations, elapsed, reason))
+
+    def preview(self, recipe: Recipe) -> Image.Image:
+        """The recipe's result as small as the predictor sees it. Only once the search has begun."""
+        return to_image(self._render([recipe])[0])
+
+    def _evaluate(self, recipes: Sequence[Recipe]) -> list[float]:
+        return self._objective.totals(self._render(recipes))
+
+    def _finish(self, evaluations: int, seconds: float, reason: Reason) -> Result:
+        """Renders and scores the finalists at full size; the best of each group is a variant."""
+        exact = exact_form(self._predictor)
+        judge = Objective(exact, self._shrunk(self.image, exact), self.settings)
+        deadline = self._deadline(reason)
+        found: list[Variant] = []
+        image = self.image
+        for group in self._groups():
+            recipes = [self._shortened(group[0], evaluations, reason), *(n.recipe for n in group)]
+            best: Variant | None = None
+            for recipe in dict.fromkeys(recipes):
+                if best is not None and self._clock() > deadline:
+                    break
+                rendered = transforms.render(recipe, self.image)
+                terms = judge(self._shrunk(rendered, exact)[None])[0]
+                if terms.total > (best.terms.total if best else judge.base.total):
+                    if terms.total > max([v.terms.total for v in found], default=-math.inf):
+                        image = rendered
+                    best = Variant(recipe, terms)
+            if best is not None:
+                found.append(best)
+        found.sort(key=lambda v: -v.terms.total)
+        return Result(judge.base, tuple(found), image, evaluations, seconds, reason)
+
+    def _shrunk(self, image: Image.Image, predictor: Predictor) -> torch.Tensor:
+        return shrink(image, predictor.input_size).to(predictor.device)
+
+    def _deadline(self, reason: Reason) -> float:
+        """Until when more than one finalist a variant is worth its time."""
+        if reason == "cancelled":
+            return self._clock()
+        if self.settings.seconds is None:
+            return math.inf
+        return self._clock() + max(FINAL_SECONDS, 0.05 * self.settings.seconds)
+
+    def _groups(self) -> list[list[Node]]:
+        """Up to `top` groups of nodes that beat the input, best first; groups look distinct, and
+        within one up to `FINALISTS` nodes are made by different ops."""
+        groups: list[list[Node]] = []
+        looks: list[torch.Tensor] = []
+        pool = [n for n in self.tree.best(128 * self.settings.top) if n.recipe.steps]
+        for node in pool:
+            if node.score <= self._objective.base.total:
+                break
+            look = lab(self._render([node.recipe])[:, :, ::2, ::2])
+            near = next((i for i, o in enumerate(looks) if distance(look, o) < MIN_DISTANCE), None)
+            if near is None:
+                if len(groups) < self.settings.top:
+                    groups.append([node])
+                    looks.append(look)
+            elif len(groups[near]) < FINALISTS and _ops(node) not in map(_ops, groups[near]):
+                groups[near].append(node)
+            if len(groups) == self.settings.top and all(len(g) == FINALISTS for g in groups):
+                break
+        return groups
+
+    def _shortened(self, node: Node, evaluations: int, reason: Reason) -> Recipe:
+        gain = node.score - self._objective.base.total
+        most = 0 if reason == "cancelled" else min(300, max(8, evaluations // 10))
+        recipe, _ = shorten(
+            node.recipe,
+            node.score,
+            self._evaluate,
+            self.space,
+            loss=SHORTEN_LOSS * gain,
+            most=most // self.settings.top,
+        )
+        return recipe
+
+
+def _ops(node: Node) -> list[str]:
+    return [step.op for step in node.recipe.steps]

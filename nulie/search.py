@@ -1,0 +1,292 @@
+"""The search: a tree that is asked for recipes and told their scores. Knows no image.
+
+`Tree` proposes and learns; `run` owns the clock, the budget and the cancel flag, and turns what
+happens into events.
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+import random
+import threading
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from .recipe import Recipe, Step
+from .space import Move, Space
+
+Scored = tuple[Recipe, float]
+Evaluate = Callable[[Sequence[Recipe]], Sequence[float]]
+"""Recipes to scores, higher is better, in the same order."""
+Reason = Literal["time", "evaluations", "cancelled", "exhausted"]
+
+
+class Strategy(Protocol):
+    """A way to search. It never evaluates anything itself and has no clock."""
+
+    def ask(self, n: int) -> list[Recipe]:
+        """Up to `n` recipes to score, fewer when few are left to try, none when exhausted."""
+        ...
+
+    def tell(self, results: Sequence[Scored]) -> None:
+        """The scores of recipes that were asked for, and of the empty recipe at the start.
+
+        Raises: ValueError on NaN."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A recipe that was scored. `number` counts evaluations from 0, the input itself."""
+
+    recipe: Recipe
+    score: float
+    parent: int
+    number: int
+
+
+class Tree:
+    """Grows from the best nodes: a child adds a step to a good recipe, or changes one of its
+    steps, or crosses it with another good one. Which kind of change and which op are tried next
+    follows what has paid so far.
+
+    Deterministic for a seed and a sequence of scores. At most `capacity` nodes are remembered; the
+    worst are forgotten.
+    """
+
+    MAX_STEPS = 12
+    """Longer recipes gain nothing and cannot be read."""
+
+    def __init__(self, space: Space, seed: int = 0, *, capacity: int = 4096) -> None:
+        self._moves = {move.op: move for move in space}
+        self._rng = random.Random(seed)
+        self._capacity = capacity
+        self._nodes: list[Node] = []  # best first
+        self._keys: list[float] = []  # their negated scores, for bisection
+        self._seen: set[int] = set()
+        self._asked: dict[Recipe, tuple[int, str, str]] = {}
+        self._kinds = _Credit(["extend", "refine", "cross", "drop", "swap"])
+        self._ops = _Credit(list(self._moves))
+        self._told = 0
+
+    def best(self, n: int) -> list[Node]:
+        """The `n` best nodes, best first."""
+        return self._nodes[:n]
+
+    def ask(self, n: int) -> list[Recipe]:
+        if not self._nodes:
+            return [Recipe()]
+        found: list[Recipe] = []
+        for _ in range(20 * n):  # a small discrete space may hold nothing new
+            if len(found) == n:
+                break
+            node = self._parent()
+            kind = self._kinds.choose(self._rng)
+            recipe, op = getattr(self, f"_{kind}")(node.recipe)
+            key = hash(recipe)
+            if recipe.steps and key not in self._seen:
+                self._seen.add(key)
+                self._asked[recipe] = (node.number, kind, op)
+                found.append(recipe)
+        return found
+
+    def tell(self, results: Sequence[Scored]) -> None:
+        for recipe, score in results:
+            if math.isnan(score):
+                raise ValueError(f"score of {recipe} is NaN")
+            parent, kind, op = self._asked.pop(recipe, (-1, "", ""))
+            place = bisect.bisect_right(self._keys, -score)
+            if kind:
+                # A child that joins the best tenth of what is remembered has paid.
+                paid = place < max(1, len(self._nodes) // 10)
+                self._kinds.give(kind, paid)
+                self._ops.give(op, paid)
+            if place < self._capacity:
+                self._keys.insert(place, -score)
+                self._nodes.insert(place, Node(recipe, score, parent, self._told))
+            self._told += 1
+        del self._keys[self._capacity :], self._nodes[self._capacity :]
+        if len(self._seen) > 1_000_000:  # a repeated recipe costs one evaluation, no more
+            self._seen.clear()
+
+    def _parent(self) -> Node:
+        """A node by its rank: the best ones mostly, any one at times."""
+        return self._nodes[int(len(self._nodes) * self._rng.random() ** 4)]
+
+    # The kinds of change: a recipe to another one and the op that was changed.
+
+    def _extend(self, recipe: Recipe) -> tuple[Recipe, str]:
+        present = {s.op for s in recipe.steps}
+        free = [o for o, m in self._moves.items() if not (m.once and o in present)]
+        if len(recipe) >= self.MAX_STEPS or not free:
+            return self._refine(recipe)
+        op = self._ops.choose(self._rng, free)
+        step = self._random_step(self._moves[op])
+        at = len(recipe) if self._rng.random() < 0.7 else self._rng.randint(0, len(recipe))
+        return Recipe((*recipe.steps[:at], step, *recipe.steps[at:])), op
+
+    def _refine(self, recipe: Recipe) -> tuple[Recipe, str]:
+        if not recipe.steps:
+            return self._extend(recipe)
+        size = 0.5 * 0.02 ** self._rng.random()  # of a dial's whole way: from half to a hundredth
+        some = self._rng.random()
+        chosen = self._rng.randrange(len(recipe))
+        steps = tuple(
+            self._moved(step, size) if i == chosen or self._rng.random() < some else step
+            for i, step in enumerate(recipe.steps)
+        )
+        return Recipe(steps), recipe.steps[chosen].op
+
+    def _cross(self, recipe: Recipe) -> tuple[Recipe, str]:
+        """Moves along the difference of two good recipes of the same ops, as differential
+        evolution does (Storn and Price, 1997); joins the halves of two others."""
+        other = self._parent().recipe
+        third = self._parent().recipe
+        ops = [s.op for s in recipe.steps]
+        if ops and ops == [s.op for s in other.steps] == [s.op for s in third.steps]:
+            scale = self._rng.uniform(0.3, 1.0)
+            steps = tuple(
+                self._along(a, b, c, scale)
+                for a, b, c in zip(recipe.steps, other.steps, third.steps, strict=True)
+            )
+            return Recipe(steps), self._rng.choice(ops)
+        cut, rest = self._rng.randint(0, len(recipe)), self._rng.randint(0, len(other))
+        joined = (*recipe.steps[:cut], *other.steps[rest:])[: self.MAX_STEPS]
+        if not joined or not self._allowed(joined):
+            return self._refine(recipe)
+        return Recipe(joined), joined[-1].op
+
+    def _drop(self, recipe: Recipe) -> tuple[Recipe, str]:
+        if len(recipe) < 2:
+            return self._refine(recipe)
+        at = self._rng.randrange(len(recipe))
+        return Recipe(recipe.steps[:at] + recipe.steps[at + 1 :]), recipe.steps[at].op
+
+    def _swap(self, recipe: Recipe) -> tuple[Recipe, str]:
+        if len(recipe) < 2:
+            return self._refine(recipe)
+        steps = list(recipe.steps)
+        a, b = self._rng.sample(range(len(steps)), 2)
+        steps[a], steps[b] = steps[b], steps[a]
+        return Recipe(tuple(steps)), steps[a].op
+
+    def _allowed(self, steps: Sequence[Step]) -> bool:
+        ops = [s.op for s in steps]
+        return all(ops.count(op) == 1 for op in set(ops) if self._moves[op].once)
+
+    def _random_step(self, move: Move) -> Step:
+        """Half the time anywhere on the dials, half the time near where they do nothing."""
+        near = self._rng.random() < 0.5
+        values = {}
+        for dial in move.dials:
+            neutral = dial.to_unit(min(dial.high, max(dial.low, dial.neutral)))
+            at = neutral + self._rng.gauss(0, 0.15) if near else self._rng.random()
+            values[dial.name] = dial.from_unit(at)
+        return Step.of(move.op, **values)
+
+    def _moved(self, step: Step, size: float) -> Step:
+        values = dict(step.params)
+        for dial in self._moves[step.op].dials:
+            at = dial.to_unit(values[dial.name]) + self._rng.gauss(0, size)
+            values[dial.name] = dial.from_unit(at)
+        return Step.of(step.op, **values)
+
+    def _along(self, start: Step, ahead: Step, behind: Step, scale: float) -> Step:
+        values, far, near = dict(start.params), dict(ahead.params), dict(behind.params)
+        for dial in self._moves[start.op].dials:
+            way = dial.to_unit(far[dial.name]) - dial.to_unit(near[dial.name])
+            values[dial.name] = dial.from_unit(dial.to_unit(values[dial.name]) + scale * way)
+        return Step.of(start.op, **values)
+
+
+class _Credit:
+    """How often each choice has paid lately; chooses in proportion to it, none ever starved."""
+
+    FLOOR = 0.05
+    MEMORY = 0.995
+
+    def __init__(self, names: list[str]) -> None:
+        self._paid = dict.fromkeys(names, 1.0)
+        self._tried = dict.fromkeys(names, 2.0)
+
+    def give(self, name: str, paid: bool) -> None:
+        self._paid[name] = self.MEMORY * self._paid[name] + paid
+        self._tried[name] = self.MEMORY * self._tried[name] + 1
+
+    def choose(self, rng: random.Random, among: Sequence[str] | None = None) -> str:
+        names = list(among if among is not None else self._paid)
+        weights = [self.FLOOR + self._paid[n] / self._tried[n] for n in names]
+        return rng.choices(names, weights)[0]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One batch is done. `seconds` since the start of the run."""
+
+    evaluations: int
+    seconds: float
+    best_score: float
+
+
+@dataclass(frozen=True)
+class Improved:
+    """A recipe scored above everything before it."""
+
+    recipe: Recipe
+    score: float
+    evaluations: int
+    seconds: float
+
+
+def run(
+    strategy: Strategy,
+    evaluate: Evaluate,
+    *,
+    base_score: float,
+    seconds: float | None = None,
+    evaluations: int | None = None,
+    batch: int = 32,
+    cancel: threading.Event | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Generator[Progress | Improved, None, Reason]:
+    """Drives a strategy until the budget is spent and returns why it ended.
+
+    Batches grow from 1 to `batch`, so that the tree learns early, and none is meant to last longer
+    than a tenth of `seconds`. As long as they do not, batches depend on nothing but the count
+    of evaluations, so the same seed gives the same run.
+    """
+    cancel = cancel or threading.Event()
+    start = clock()
+    strategy.tell([(Recipe(), base_score)])
+    best, done, each = base_score, 0, 0.0
+    while True:
+        elapsed = clock() - start
+        size = min(batch, max(1, done // 4))
+        if seconds is not None and each > 0:
+            # A tenth of the budget, or what is left of it: never start what cannot end in time.
+            size = min(size, max(1, int(min(seconds / 10, seconds - elapsed) / each)))
+        if evaluations is not None:
+            size = min(size, evaluations - done)
+        if cancel.is_set():
+            return "cancelled"
+        if seconds is not None and elapsed >= seconds:
+            return "time"
+        if size <= 0:
+            return "evaluations"
+        asked = strategy.ask(size)
+        if not asked:
+            return "exhausted"
+        scores = evaluate(asked)
+        results = list(zip(asked, scores, strict=True))
+        strategy.tell(results)
+        done += len(results)
+        now = clock() - start
+        each = max((now - elapsed) / len(results), 0.5 * each)
+        top, score = max(results, key=lambda r: r[1])
+        if score > best:
+            best = score
+            yield Improved(top, score, done, now)
+        yield Progress(done, now, best)
