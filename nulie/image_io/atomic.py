@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 from pathlib import Path
@@ -18,14 +19,18 @@ def write(path: Path, data: bytes, *, overwrite: bool) -> None:
     Raises: ImageError naming the path and the reason; then nothing is left behind.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
         _write(path, data, overwrite)
     except FileExistsError:
         raise exists(path) from None
     except (OSError, ValueError) as e:
-        shown = shown_path(path)
-        remedy = "free some space or choose another place"
-        raise ImageError(f"{shown}: cannot be written ({reason(e)}); {remedy}") from None
+        remedy = "choose another place"
+        if isinstance(e, OSError) and e.errno in (errno.ENOSPC, errno.EDQUOT):
+            remedy = "free some space or choose another place"
+        raise ImageError(f"{shown_path(path)}: cannot be written ({reason(e)}); {remedy}") from None
 
 
 def exists(path: Path) -> ImageError:

@@ -80,11 +80,11 @@ def webp_lossless(file: BinaryIO) -> bool:
 
 
 def avif_depth(file: BinaryIO) -> tuple[int, bool]:
-    """Bits per channel and whether it is greyscale, from the AV1 configuration."""
+    """Bits per channel and whether an AVIF is greyscale; 8 and no for anything else."""
     file.seek(0)
     head = file.read(65536)
     at = head.find(b"av1C")
-    if at < 0 or at + 6 >= len(head):
+    if head[4:8] != b"ftyp" or at < 0 or at + 6 >= len(head):
         return 8, False
     flags = head[at + 6]
     depth = 8 if not flags & 0x40 else 12 if flags & 0x20 else 10

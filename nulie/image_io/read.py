@@ -207,17 +207,18 @@ def _too_large(shown: str) -> ImageError:
 
 def _open(file: BinaryIO, shown: str) -> Image.Image:
     """A picture with its pixels decoded, once its header has shown that they may be."""
+    # Before Pillow sees it: decoders without the depth in question call the file no picture.
+    depth, _ = headers.avif_depth(file)
+    if depth > 8:
+        raise too_deep(shown, f"{depth} bits")
     file.seek(0)
     image = Image.open(file, formats=_FORMATS)
     if image.width * image.height > MAX_MEGAPIXELS * 1_000_000:
         raise _too_large(shown)
-    depth = 8
     if image.format == "PNG":
         depth = headers.png_depth(file)
     elif image.format == "TIFF":
         depth = max(image.tag_v2.get(258) or (1,))  # type: ignore[attr-defined]
-    elif image.format == "AVIF":
-        depth, _ = headers.avif_depth(file)
     if depth > 8:
         raise too_deep(shown, f"{depth} bits")
     image.load()
