@@ -6,13 +6,15 @@ archives of OpenAI. From none of them is code run, and of the archives only what
 
 from __future__ import annotations
 
+import inspect
+import io
 import pickle
 import zipfile
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import WeightsError
 
@@ -71,7 +73,10 @@ def _pickled(path: Path) -> dict[str, torch.Tensor]:
     # torch.serialization.load, for a web UI may have put its own guard in the place of torch.load.
     # Memory-mapped where torch can (2.1), so that the text tower stays on the disk.
     mapped: dict[str, Any] = {}
-    if zipfile.is_zipfile(path) and "mmap" in torch.serialization.load.__code__.co_varnames:
+    if (
+        zipfile.is_zipfile(path)
+        and "mmap" in inspect.signature(torch.serialization.load).parameters
+    ):
         mapped["mmap"] = True
     entries = torch.serialization.load(str(path), map_location="cpu", weights_only=True, **mapped)
     if isinstance(entries, Mapping):
@@ -172,18 +177,12 @@ def _torchscript(archive: zipfile.ZipFile) -> dict[str, torch.Tensor]:
     tree = next(name for name in archive.namelist() if name.endswith("data.pkl"))
     folder = tree[: -len("data.pkl")]
     with archive.open(tree) as stream:
-        root = _TreeReader(_buffered(stream)).load()
+        root = _TreeReader(io.BytesIO(stream.read())).load()
     tensors = {}
     for name, view in _views(root, ""):
         if short := _tower_name(name):
             tensors[short] = _materialise(archive, f"{folder}data/{view.stored.key}", view)
     return tensors
-
-
-def _buffered(stream: IO[bytes]) -> IO[bytes]:
-    import io
-
-    return io.BytesIO(stream.read())
 
 
 def _views(module: Any, prefix: str) -> Iterator[tuple[str, _View]]:

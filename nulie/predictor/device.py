@@ -81,7 +81,7 @@ def cpu_has_bf16() -> bool:
         found = capabilities()
         return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
     if platform.system() == "Linux":
-        # PyTorch before 2.9 does not tell, and the webuis have such.
+        # Older PyTorch, such as the webuis have, does not tell.
         try:
             flags = set(Path("/proc/cpuinfo").read_text("ascii", "replace").split())
         except OSError:

@@ -6,18 +6,15 @@ Hugging Face cache, which other programs share; heads live in nulie's own folder
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import os
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import PredictorError, WeightsError
-from . import download
+from . import digests, download
 from .download import Progress
 
 logger = logging.getLogger(__name__)
@@ -149,27 +146,13 @@ class Status:
         return self.path is not None
 
 
-def cache_folder() -> Path:
-    """nulie's own folder: `NULIE_HOME`, else the place this platform has for caches."""
-    home = os.environ.get("NULIE_HOME")
-    if home:
-        return Path(home).expanduser()
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA")
-        return (Path(base) if base else Path.home() / "AppData" / "Local") / "nulie" / "cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "nulie"
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "nulie"
-
-
 def find(weights: Weights, folders: Sequence[Path] = ()) -> Path | None:
     """An intact copy on this machine, or None; no network. `folders` are further places to look,
     such as a web UI's folder of CLIP models. Reads a large file whole the first time it is met,
     and remembers its digest after that."""
     for path, sha256 in _candidates(weights, folders):
         try:
-            if verify(path, sha256, anew=not weights.repo):
+            if digests.verify(path, sha256, anew=not weights.repo):
                 return path
             logger.warning("%s is passed over: its SHA-256 is not %s", path, sha256)
         except OSError as e:
@@ -198,12 +181,12 @@ def obtain(
         if weights.repo:
             path = _from_hub(weights, progress)
         else:
-            path = cache_folder() / "heads" / weights.file
+            path = digests.cache_folder() / "heads" / weights.file
             url = download.heads_url(weights.path + weights.file)
             download.to_file(url, path, weights.sha256, weights.size, progress)
     except WeightsError as e:
         raise WeightsError(f"{e}; {remedy(weights)}") from e
-    _remember(path, weights.sha256)
+    digests.remember(path, weights.sha256)
     return path
 
 
@@ -249,22 +232,6 @@ def remedy(weights: Weights) -> str:
     )
 
 
-def verify(path: Path, sha256: str, *, anew: bool = False) -> bool:
-    """Whether the file's SHA-256 is `sha256`. The answer is remembered for the file's size and
-    time of change, for reading 1.7 GB takes seconds; `anew` reads it in any case."""
-    known = None if anew else _recall(path)
-    return (known or _remember(path, digest(path))) == sha256
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file, in lower-case hex."""
-    sha = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            sha.update(block)
-    return sha.hexdigest()
-
-
 def _users(weights: Weights) -> tuple[str, ...]:
     return tuple(name for name, parts in PREDICTORS.items() if weights.name in parts)
 
@@ -272,9 +239,9 @@ def _users(weights: Weights) -> tuple[str, ...]:
 def _status(weights: Weights, folders: Sequence[Path], compute: bool) -> Status:
     path, verified = None, None
     for candidate, sha256 in _candidates(weights, folders):
-        seen = digest(candidate) if compute else _recall(candidate)
+        seen = digests.compute(candidate) if compute else digests.recall(candidate)
         if compute and seen:
-            _remember(candidate, seen)
+            digests.remember(candidate, seen)
         if path is None or seen == sha256:
             path, verified = candidate, None if seen is None else seen == sha256
         if verified:
@@ -292,7 +259,7 @@ def _status(weights: Weights, folders: Sequence[Path], compute: bool) -> Status:
 def _candidates(weights: Weights, folders: Sequence[Path]) -> Iterator[tuple[Path, str]]:
     """Files that may be these weights, each with the digest it must have, the best first."""
     if not weights.repo:
-        for folder in (cache_folder() / "heads", *folders):
+        for folder in (digests.cache_folder() / "heads", *folders):
             if (folder / weights.file).is_file():
                 yield folder / weights.file, weights.sha256
         return
@@ -331,7 +298,7 @@ def _from_hub(weights: Weights, progress: Progress | None) -> Path:
     path = download.from_hub(
         weights.repo, weights.file, weights.revision, weights.name, weights.size, progress
     )
-    found = digest(path)
+    found = digests.compute(path)
     if found != weights.sha256:
         _delete_blob(path)
         raise WeightsError(
@@ -348,39 +315,3 @@ def _delete_blob(pointer: Path) -> None:
         blob.unlink(missing_ok=True)
     except OSError as e:
         raise WeightsError(f"{pointer} is damaged and cannot be deleted: {e}") from e
-
-
-def _stamp(path: Path) -> tuple[str, list[int]]:
-    real, stat = path.resolve(), path.stat()
-    return str(real), [stat.st_size, stat.st_mtime_ns]
-
-
-def _notes() -> dict[str, list[object]]:
-    try:
-        notes = json.loads((cache_folder() / "digests.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return notes if isinstance(notes, dict) else {}
-
-
-def _recall(path: Path) -> str | None:
-    key, stamp = _stamp(path)
-    note = _notes().get(key)
-    return str(note[2]) if isinstance(note, list) and note[:2] == stamp and len(note) > 2 else None
-
-
-def _remember(path: Path, sha256: str) -> str:
-    key, stamp = _stamp(path)
-    notes = _notes()
-    if notes.get(key) != [*stamp, sha256]:
-        notes[key] = [*stamp, sha256]
-        file = cache_folder() / "digests.json"
-        part = file.with_name(f"{file.name}.{os.getpid()}.part")
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(json.dumps(notes, indent=1), "utf-8")
-            part.replace(file)
-        except OSError:
-            # A cache that cannot be written costs a second at the next start, nothing more.
-            pass
-    return sha256
