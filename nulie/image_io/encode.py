@@ -104,7 +104,7 @@ def _png(photo: Photo, pixels: Image.Image, quality: int | None) -> bytes:
 
 def _webp(photo: Photo, pixels: Image.Image, quality: int | None) -> bytes:
     image = assembled(photo, pixels, {"RGB", "RGBA"})
-    exif, packet = _tagged(photo.metadata)
+    exif, packet = _tagged(photo.metadata, states_dpi=True)
     lossless = photo.metadata.options.get("lossless", photo.format in _LOSSLESS)
     options: dict[str, Any] = {"exif": exif or b"", "xmp": packet or b"", "exact": True}
     if lossless and quality is None:
@@ -129,7 +129,7 @@ def _tiff(photo: Photo, pixels: Image.Image, quality: int | None) -> bytes:
 
 def _avif(photo: Photo, pixels: Image.Image, quality: int | None) -> bytes:
     image = assembled(photo, pixels, {"L", "RGB", "RGBA"})
-    exif, packet = _tagged(photo.metadata)
+    exif, packet = _tagged(photo.metadata, states_dpi=True)
     options: dict[str, Any] = {"exif": exif or b"", "xmp": packet or b""}
     options["quality"] = quality or _LEAST_QUALITY
     if photo.transparent:
@@ -176,7 +176,7 @@ def _with_comment(text: Mapping[str, str], metadata: Metadata) -> dict[str, str]
 
 
 def _tagged(
-    metadata: Metadata, *, keeps_comment: bool = False
+    metadata: Metadata, *, keeps_comment: bool = False, states_dpi: bool = False
 ) -> tuple[bytes | None, bytes | None]:
     """EXIF and XMP that hold the text too, for formats without text chunks."""
     text = dict(metadata.text)
@@ -189,4 +189,6 @@ def _tagged(
             exif = exif_bytes.with_user_comment(exif, text[PARAMETERS])
         if comment in (None, text[PARAMETERS]):
             del text[PARAMETERS]
+    if states_dpi and metadata.dpi:
+        exif = exif_bytes.with_resolution(exif, metadata.dpi)
     return exif, xmp_packet.put_text(metadata.xmp, text) if text else metadata.xmp

@@ -13,8 +13,9 @@ _ORIENTATION = 0x0112
 _EXIF_IFD = 0x8769
 _USER_COMMENT = 0x9286
 _WIDTH, _HEIGHT = 0xA002, 0xA003
+_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 0x011A, 0x011B, 0x0128
 _THUMBNAIL, _THUMBNAIL_LENGTH = 0x0201, 0x0202
-_SHORT, _LONG, _UNDEFINED = 3, 4, 7
+_SHORT, _LONG, _RATIONAL, _UNDEFINED = 3, 4, 5, 7
 _EMPTY = b"MM\0*\0\0\0\x08" + bytes(6)
 _UNICODE = b"UNICODE\0"
 
@@ -80,6 +81,39 @@ def with_user_comment(exif: bytes | None, text: str) -> bytes:
         new = _append(data, struct.pack(order + "H", 1) + comment + bytes(4))
         entry = struct.pack(order + "HHII", _EXIF_IFD, _LONG, 1, new)
         struct.pack_into(order + "I", data, 4, _grown(data, order, ifd, entry))
+    return bytes(data)
+
+
+def resolution(exif: bytes) -> tuple[float, float] | None:
+    """Dots per inch, for formats that have no other place for it."""
+    data = bytearray(exif)
+    order = _order(data)
+    entries, _ = _entries(data, order, _first_ifd(data, order))
+    unit = _number(data, order, entries.get(_RESOLUTION_UNIT)) or 2
+    found = []
+    for tag in (_X_RESOLUTION, _Y_RESOLUTION):
+        at = struct.unpack_from(order + "I", data, entries[tag] + 8)[0] if tag in entries else 0
+        if not 8 <= at <= len(data) - 8:
+            return None
+        over, under = struct.unpack_from(order + "II", data, at)
+        found.append(over / under * (2.54 if unit == 3 else 1) if under else 0.0)
+    return found[0], found[1]
+
+
+def with_resolution(exif: bytes | None, dpi: tuple[float, float]) -> bytes:
+    """EXIF that states dots per inch, unless it states something already."""
+    data = bytearray(exif or _EMPTY)
+    order = _order(data)
+    entries, _ = _entries(data, order, _first_ifd(data, order))
+    if _X_RESOLUTION in entries:
+        return bytes(data)
+    unit = struct.pack(order + "HHIHH", _RESOLUTION_UNIT, _SHORT, 1, 2, 0)
+    rows = [unit]
+    for tag, value in zip((_X_RESOLUTION, _Y_RESOLUTION), dpi, strict=True):
+        at = _append(data, struct.pack(order + "II", round(value * 100), 100))
+        rows.append(struct.pack(order + "HHII", tag, _RATIONAL, 1, at))
+    new = _grown(data, order, _first_ifd(data, order), *rows)
+    struct.pack_into(order + "I", data, 4, new)
     return bytes(data)
 
 
@@ -160,13 +194,13 @@ def _append(data: bytearray, block: bytes) -> int:
     return at
 
 
-def _grown(data: bytearray, order: str, ifd: int, entry: bytes) -> int:
-    """Append a copy of the directory with `entry` added; directories are sorted by tag."""
+def _grown(data: bytearray, order: str, ifd: int, *added: bytes) -> int:
+    """Append a copy of the directory with more entries; directories are sorted by tag."""
     try:
         old, _ = _entries(data, order, ifd)
     except ValueError:
         old = {}
-    tag = struct.unpack_from(order + "H", entry)[0]
-    table = {t: bytes(data[p : p + 12]) for t, p in old.items()} | {tag: entry}
+    table = {tag: bytes(data[p : p + 12]) for tag, p in old.items()}
+    table |= {struct.unpack_from(order + "H", entry)[0]: entry for entry in added}
     block = struct.pack(order + "H", len(table)) + b"".join(table[t] for t in sorted(table))
     return _append(data, block + bytes(4))

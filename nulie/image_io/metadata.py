@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
@@ -19,6 +20,7 @@ XMP_KEY = "XML:com.adobe.xmp"
 _RAW_EXIF_KEYS = ("Raw profile type exif", "Raw profile type APP1")
 XMP_SEGMENT = b"http://ns.adobe.com/xap/1.0/\0"
 _XMP_TAIL = b"http://ns.adobe.com/xmp/extension/\0"
+_APPENDED = re.compile(rb"hdrgm:Version|(?:MotionPhoto|MicroVideo)=[\"']1")
 # The luminance table of the JPEG standard (annex K) at quality 50, summed.
 _LUMINANCE_SUM = 3688
 _LOSSLESS_TIFF = (
@@ -55,6 +57,8 @@ def collect(
         except ValueError:
             exif = None
             notes.append(f"{name}: EXIF in it could not be read and was left out")
+    if packet and _APPENDED.search(packet):
+        notes.append(f"{name}: the HDR gain map or video that is appended to it is not kept")
     profile = info.get("icc_profile")
     if profile and (len(profile) < 128 or profile[36:40] != b"acsp"):
         profile = None
@@ -64,7 +68,7 @@ def collect(
         exif=exif,
         xmp=packet,
         text=text,
-        dpi=_dpi(info.get("dpi")),
+        dpi=_dpi(info.get("dpi")) or (_dpi(exif_bytes.resolution(exif)) if exif else None),
         comment=_comment(info.get("comment")),
         segments=_segments(image),
         png_chunks=headers.png_colour_chunks(file) if file and image.format == "PNG" else (),

@@ -38,7 +38,9 @@ def planes(image: Image.Image, icc_profile: bytes | None, name: str) -> Planes:
     if "transparency" in image.info or mode in ("PA", "La", "RGBa"):
         image = image.convert("LA" if mode == "La" else "RGBA")
     alpha = image.getchannel("A") if image.mode in ("LA", "RGBA") else None
-    return Planes(image.convert("RGB"), alpha, grey, icc_profile, notes)
+    # The caller copies or turns what is RGB already: a large photo is not copied twice.
+    pixels = image if image.mode == "RGB" else image.convert("RGB")
+    return Planes(pixels, alpha, grey, icc_profile, notes)
 
 
 def too_deep(name: str, depth: str) -> ImageError:
