@@ -152,28 +152,77 @@ class Enhancement:
         return self._objective.totals(self._render(recipes))
 
     def _finish(self, evaluations: int, seconds: float, reason: Reason) -> Result:
-        """Renders and scores the finalists at full size; the best of each group is a variant."""
+        """Walks down the best nodes: what beats the input at full size, too, and looks unlike the
+        variants before it, is a variant."""
         exact = exact_form(self._predictor)
         judge = Objective(exact, self._shrunk(self.image, exact), self.settings)
+        base = judge.base
         deadline = self._deadline(reason)
+        floor = self._objective.base.total
+        pool = [n for n in self.tree.best(128 * self.settings.top) if n.score > floor]
         found: list[Variant] = []
-        image = self.image
-        for group in self._groups():
-            recipes = [self._shortened(group[0], evaluations, reason), *(n.recipe for n in group)]
-            best: Variant | None = None
-            for recipe in dict.fromkeys(recipes):
-                if best is not None and self._clock() > deadline:
+        looks: list[torch.Tensor] = []
+        image, tries = self.image, 3 * self.settings.top
+        for node in pool:
+            if len(found) == self.settings.top or tries == 0:
+                break
+            if not _unlike(self._render([node.recipe]), looks):
+                continue
+            tries -= 1
+            group: list[tuple[Variant, Image.Image, torch.Tensor]] = []
+            for recipe in dict.fromkeys(self._finalists(node, pool, evaluations, reason)):
+                if group and self._clock() > deadline:
                     break
                 rendered = transforms.render(recipe, self.image)
-                terms = judge(self._shrunk(rendered, exact)[None])[0]
-                if terms.total > (best.terms.total if best else judge.base.total):
-                    if terms.total > max([v.terms.total for v in found], default=-math.inf):
-                        image = rendered
-                    best = Variant(recipe, terms)
-            if best is not None:
-                found.append(best)
+                small = self._shrunk(rendered, exact)[None]
+                terms = judge(small)[0]
+                if terms.total > base.total and _unlike(small, looks):
+                    group.append((Variant(recipe, terms), rendered, small))
+            if not group:
+                continue
+            best = max(v.terms.total for v, _, _ in group)
+            enough = best - SHORTEN_LOSS * (best - base.total)
+            variant, rendered, small = min(
+                (g for g in group if g[0].terms.total >= enough), key=lambda g: len(g[0].recipe)
+            )
+            if all(variant.terms.total > v.terms.total for v in found):
+                image = rendered
+            found.append(variant)
+            looks.append(lab(small))
         found.sort(key=lambda v: -v.terms.total)
-        return Result(judge.base, tuple(found), image, evaluations, seconds, reason)
+        return Result(base, tuple(found), image, evaluations, seconds, reason)
+
+    def _finalists(
+        self, node: Node, pool: Sequence[Node], evaluations: int, reason: Reason
+    ) -> list[Recipe]:
+        """A node shortened, as it is, and the best nodes made by other ops: the preview may have
+        flattered one of them."""
+        recipes = {_ops(node): node.recipe}
+        for other in pool:
+            if len(recipes) < FINALISTS:
+                recipes.setdefault(_ops(other), other.recipe)
+        return [self._shortened(node, pool, evaluations, reason), *recipes.values()]
+
+    def _shortened(
+        self, node: Node, pool: Sequence[Node], evaluations: int, reason: Reason
+    ) -> Recipe:
+        """Starts from the shortest of the nodes that are about as good and about the same."""
+        loss = SHORTEN_LOSS * (node.score - self._objective.base.total) / 2
+        start = node
+        if self.settings.top == 1:
+            start = min(
+                (n for n in pool if n.score >= node.score - loss), key=lambda n: len(n.recipe)
+            )
+        most = 0 if reason == "cancelled" else min(300, max(8, evaluations // 10))
+        recipe, _ = shorten(
+            start.recipe,
+            start.score,
+            self._evaluate,
+            self.space,
+            loss=loss,
+            most=most // self.settings.top,
+        )
+        return recipe
 
     def _shrunk(self, image: Image.Image, predictor: Predictor) -> torch.Tensor:
         return shrink(image, predictor.input_size).to(predictor.device)
@@ -186,40 +235,14 @@ class Enhancement:
             return math.inf
         return self._clock() + max(FINAL_SECONDS, 0.05 * self.settings.seconds)
 
-    def _groups(self) -> list[list[Node]]:
-        """Up to `top` groups of nodes that beat the input, best first; groups look distinct, and
-        within one up to `FINALISTS` nodes are made by different ops."""
-        groups: list[list[Node]] = []
-        looks: list[torch.Tensor] = []
-        pool = [n for n in self.tree.best(128 * self.settings.top) if n.recipe.steps]
-        for node in pool:
-            if node.score <= self._objective.base.total:
-                break
-            look = lab(self._render([node.recipe])[:, :, ::2, ::2])
-            near = next((i for i, o in enumerate(looks) if distance(look, o) < MIN_DISTANCE), None)
-            if near is None:
-                if len(groups) < self.settings.top:
-                    groups.append([node])
-                    looks.append(look)
-            elif len(groups[near]) < FINALISTS and _ops(node) not in map(_ops, groups[near]):
-                groups[near].append(node)
-            if len(groups) == self.settings.top and all(len(g) == FINALISTS for g in groups):
-                break
-        return groups
 
-    def _shortened(self, node: Node, evaluations: int, reason: Reason) -> Recipe:
-        gain = node.score - self._objective.base.total
-        most = 0 if reason == "cancelled" else min(300, max(8, evaluations // 10))
-        recipe, _ = shorten(
-            node.recipe,
-            node.score,
-            self._evaluate,
-            self.space,
-            loss=SHORTEN_LOSS * gain,
-            most=most // self.settings.top,
-        )
-        return recipe
+def _unlike(preview: torch.Tensor, looks: Sequence[torch.Tensor]) -> bool:
+    """Whether `[1, 3, H, W]` uint8 is distinct from every one of `looks`, in CIELAB."""
+    if not looks:
+        return True
+    look = lab(preview)
+    return all(float(distance(look, other)) >= MIN_DISTANCE for other in looks)
 
 
-def _ops(node: Node) -> list[str]:
-    return [step.op for step in node.recipe.steps]
+def _ops(node: Node) -> tuple[str, ...]:
+    return tuple(step.op for step in node.recipe.steps)

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+
+from nulie.predictor.base import Judge, Prediction
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("NULIE_TEST_DATA", ROOT.parent / "shared" / "data"))
@@ -30,3 +33,25 @@ def picture(width: int = 96, height: int = 64, seed: int = 0) -> Image.Image:
     pixels = 128 + 90 * np.stack(planes, -1) + rng.normal(0, 12, (height, width, 3))
     pixels[: height // 4, : width // 4] = rng.integers(0, 256, 3)
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+
+
+class FakePredictor:
+    """Likes pictures whose mean level is near `target`; needs no weights and takes no time."""
+
+    name = "fake"
+    input_size = 32
+    score_range = (0.0, 10.0)
+    device = torch.device("cpu")
+    batch_size = 32
+
+    def __init__(self, target: float = 150.0) -> None:
+        self.target = target
+        self.judged = 0
+
+    def judge(self, photo: torch.Tensor) -> Judge:
+        def judge(batch: torch.Tensor) -> Prediction:
+            self.judged += len(batch)
+            mean = batch.float().flatten(1).mean(1)
+            return Prediction(10 - (mean - self.target).abs() / 10)
+
+        return judge

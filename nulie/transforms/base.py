@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -193,6 +194,23 @@ def merged(first: Step, second: Step) -> Step | None:
     values = op.merge(before, after)
     inside = all(d.low <= values[d.name] <= d.high for d in op.dials)
     return Step.of(op.id, **{d.name: d.snap(values[d.name]) for d in op.dials}) if inside else None
+
+
+def describe(recipe: Recipe) -> str:
+    """A recipe in words, for people: `contrast 1.20, blur 0.0030 short sides`."""
+    words = []
+    for step in recipe.steps:
+        op, values = resolve(step)
+        dials = []
+        for dial in op.dials:
+            digits = max(0, round(-math.log10(dial.step)) - (dial.unit == "factor"))
+            unit = {"factor": "", "share": "%", "per cent": "%"}.get(dial.unit, f" {dial.unit}")
+            value = values[dial.name] * (100 if dial.unit == "share" else 1)
+            text = f"{value:.{0 if dial.unit == 'share' else digits}f}{unit}"
+            # The first dial is what the op's name means; others are named.
+            dials.append(f"{dial.name} {text}" if dials else text)
+        words.append(f"{op.id} {', '.join(dials)}".replace(", ", " (", 1) + ")" * (len(dials) > 1))
+    return ", ".join(words) or "unchanged"
 
 
 def apply_pil(steps: Sequence[Step], image: Image.Image) -> Image.Image:

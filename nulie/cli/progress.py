@@ -1,0 +1,48 @@
+"""A run's events as a progress bar on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator
+
+from tqdm import tqdm
+
+from ..engine import Event, Finished, Result, Started
+from ..settings import Settings
+
+SHORTEST = 0.1
+"""Seconds between two looks of the bar; a batch may take less than a hundredth."""
+
+
+def follow(
+    events: Generator[Event, None, None], name: str, settings: Settings, *, hide: bool
+) -> Result:
+    """Consumes a run's events and returns its result. The bar shows on a terminal only."""
+    by_time = settings.seconds is not None
+    with tqdm(
+        total=settings.seconds if by_time else settings.evaluations,
+        desc=name,
+        file=sys.stderr,
+        mininterval=SHORTEST,
+        leave=False,
+        disable=hide or not sys.stderr.isatty(),
+        bar_format="{desc} |{bar}| {postfix}",
+    ) as bar:
+        base = best = 0.0
+        for event in events:
+            if isinstance(event, Finished):
+                return event.result
+            if isinstance(event, Started):
+                base = best = event.base.total
+                continue
+            best = max(best, getattr(event, "best_score", best))
+            bar.n = event.seconds if by_time else event.evaluations
+            if bar.total is not None:
+                bar.n = min(bar.n, bar.total)
+            rate = event.evaluations / event.seconds if event.seconds else 0.0
+            bar.postfix = (
+                f"{event.seconds:.0f} s, {event.evaluations:,} nodes, {rate:,.0f}/s,"
+                f" best {best:.2f} ({best - base:+.2f})"
+            )
+            bar.update(0)
+    raise AssertionError("a run always ends with Finished")

@@ -1,0 +1,174 @@
+"""The tree and its driver on toy functions: no image is needed."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import threading
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nulie.recipe import Recipe
+from nulie.search import Improved, Progress, Tree, run
+from nulie.space import Dial, Move
+
+SPACE = (
+    Move("a", (Dial("factor", 0.5, 2.0, 1.0),)),
+    Move("b", (Dial("x", 0.0, 1.0, 0.0, "share", 0.01), Dial("y", 0.0, 1.0, 0.0, "share", 0.01))),
+    Move("c", (Dial("bits", 1.0, 8.0, 8.0, "bits", 1.0),)),
+)
+
+
+def totals(recipe: Recipe) -> dict[str, float]:
+    found = {"factor": 1.0, "x": 0.0, "y": 0.0, "bits": 8.0}
+    for step in recipe.steps:
+        for name, value in step.params:
+            found[name] = found[name] * value if name == "factor" else value
+    return found
+
+
+def toy(recipes):
+    """Best, 0, at factor 3 (two steps of `a`), x 0.3, y 0.7; c only harms."""
+    scores = []
+    for recipe in recipes:
+        t = totals(recipe)
+        scores.append(
+            -abs(math.log(t["factor"] / 3))
+            - abs(t["x"] - 0.3) - abs(t["y"] - 0.7) - (8 - t["bits"]) / 8
+        )  # fmt: skip
+    return scores
+
+
+def drive(strategy, evaluate=toy, **budget):
+    """All events of a run, and why it ended."""
+    steps = run(strategy, evaluate, base_score=evaluate([Recipe()])[0], **budget)
+    events = []
+    while True:
+        try:
+            events.append(next(steps))
+        except StopIteration as stop:
+            return events, stop.value
+
+
+def test_finds_the_optimum_of_a_toy_function() -> None:
+    for seed in range(5):
+        tree = Tree(SPACE, seed)
+        drive(tree, evaluations=2000)
+        assert tree.best(1)[0].score > -0.1
+
+
+def test_same_seed_same_run_whatever_the_time() -> None:
+    runs = [drive(Tree(SPACE, 7), evaluations=500, seconds=s)[0] for s in (None, 1000.0)]
+    first, second = ([e for e in events if isinstance(e, Improved)] for events in runs)
+    assert [(e.recipe, e.score, e.evaluations) for e in first] == [
+        (e.recipe, e.score, e.evaluations) for e in second
+    ]
+    assert drive(Tree(SPACE, 8), evaluations=500)[0][-2:] != runs[0][-2:]
+
+
+@pytest.mark.parametrize("evaluations", [1, 2, 31, 500])
+def test_spends_exactly_its_evaluations(evaluations: int) -> None:
+    asked = []
+    events, reason = drive(
+        Tree(SPACE), lambda rs: asked.extend(rs) or toy(rs), evaluations=evaluations
+    )
+    assert len(asked) - 1 == evaluations == events[-1].evaluations
+    assert reason == "evaluations"
+
+
+def test_no_recipe_is_asked_twice() -> None:
+    asked = []
+    drive(Tree(SPACE), lambda rs: asked.extend(rs) or toy(rs), evaluations=3000)
+    assert len(set(asked)) == len(asked)
+
+
+def test_the_best_score_never_falls_and_improvements_are_told() -> None:
+    events, _ = drive(Tree(SPACE), evaluations=1000)
+    best = [e.best_score for e in events if isinstance(e, Progress)]
+    assert best == sorted(best)
+    improved = [e.score for e in events if isinstance(e, Improved)]
+    assert improved == sorted(set(improved))
+    assert improved[-1] == best[-1]
+
+
+def test_time_is_kept_to_within_a_batch_and_batches_to_a_tenth() -> None:
+    now = [0.0]
+
+    def slow(recipes):
+        now[0] += 0.05 * len(recipes)
+        return toy(recipes)
+
+    steps = run(Tree(SPACE), slow, base_score=0, seconds=20, clock=lambda: now[0])
+    ends = [e.seconds for e in steps if isinstance(e, Progress)]
+    batches = [b - a for a, b in itertools.pairwise([0.0, *ends])]
+    assert max(batches) <= 2.0
+    assert 20 <= ends[-1] < 22
+    assert max(batches) > 1.0  # and they do grow
+
+
+def test_an_evaluation_longer_than_the_budget_ends_after_one() -> None:
+    now = [0.0]
+
+    def slow(recipes):
+        now[0] += 60.0
+        return toy(recipes)
+
+    steps = run(Tree(SPACE), slow, base_score=0, seconds=5, clock=lambda: now[0])
+    assert [e.evaluations for e in steps if isinstance(e, Progress)] == [1]
+
+
+def test_cancel_ends_within_a_batch() -> None:
+    cancel = threading.Event()
+    steps = run(Tree(SPACE), toy, base_score=-9, evaluations=10**9, cancel=cancel)
+    events = [next(steps)]
+    cancel.set()
+    events += list(steps)
+    assert len([e for e in events if isinstance(e, Progress)]) == 1
+
+
+def test_a_small_discrete_space_is_exhausted() -> None:
+    tree = Tree((Move("c", (Dial("bits", 1.0, 8.0, 8.0, "bits", 1.0),), once=True),))
+    events, reason = drive(tree, evaluations=10**6)
+    assert reason == "exhausted"
+    assert events[-1].evaluations == 8
+
+
+@pytest.mark.parametrize("score", [0.0, -math.inf])
+def test_survives_equal_and_infinite_scores(score: float) -> None:
+    events, reason = drive(Tree(SPACE), lambda rs: [score] * len(rs), evaluations=300)
+    assert reason == "evaluations"
+    assert not [e for e in events if isinstance(e, Improved)]
+
+
+def test_nan_is_refused_with_the_recipe() -> None:
+    tree = Tree(SPACE)
+    tree.tell([(Recipe(), 0.0)])
+    recipe = tree.ask(1)[0]
+    with pytest.raises(ValueError, match=recipe.steps[0].op):
+        tree.tell([(recipe, math.nan)])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6))
+def test_steps_stay_inside_their_dials(seed: int) -> None:
+    once = Move("a", (Dial("factor", 1.0, 1.3, 1.0),), once=True)
+    tree = Tree((once, *SPACE[1:]), seed)
+    asked: list[Recipe] = []
+    drive(tree, lambda rs: asked.extend(rs) or toy(rs), evaluations=200)
+    dials = {m.op: {d.name: d for d in m.dials} for m in (once, *SPACE[1:])}
+    for recipe in asked:
+        assert len(recipe) <= Tree.MAX_STEPS
+        assert sum(s.op == "a" for s in recipe.steps) <= 1
+        for step in recipe.steps:
+            assert set(dict(step.params)) == set(dials[step.op])
+            for name, value in step.params:
+                assert dials[step.op][name].low <= value <= dials[step.op][name].high
+
+
+def test_memory_is_bounded() -> None:
+    tree = Tree(SPACE, capacity=100)
+    drive(tree, evaluations=5000)
+    assert len(tree.best(10**6)) == 100
+    assert not tree._asked
