@@ -26,8 +26,13 @@ def lab(pixels: torch.Tensor) -> torch.Tensor:
     """`[B, 3, ...]` uint8 sRGB -> `[B, 3, ...]` float32: L* in 0..100, a*, b* about -128..127.
 
     CIE 15:2004 with D65 white."""
-    linear = torch.tensor(_LINEAR, device=pixels.device)[pixels.int()]
-    matrix = torch.tensor(_TO_XYZ, device=pixels.device)
+    linear = torch.tensor(_LINEAR, device=pixels.device)
+    return from_light(linear.index_select(0, pixels.flatten().int()).view(pixels.shape))
+
+
+def from_light(linear: torch.Tensor) -> torch.Tensor:
+    """`[B, 3, ...]` float32 linear light in [0, 1] -> CIELAB, see `lab`; with gradients."""
+    matrix = torch.tensor(_TO_XYZ, device=linear.device)
     xyz = torch.einsum("ij,bj...->bi...", matrix, linear)
     f = torch.where(xyz > (6 / 29) ** 3, xyz.clamp(min=1e-6) ** (1 / 3), xyz * 841 / 108 + 4 / 29)
     x, y, z = f.unbind(1)
@@ -38,5 +43,6 @@ def distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Mean CIE76 distance between the pixels of `[B, 3, ...]` CIELAB images that broadcast; `[B]`.
 
     2.3 is about the least that a person notices (Mahy et al., 1994)."""
-    apart: torch.Tensor = (a - b).norm(dim=1)
+    # Not by norm(), which is slow along a dimension that is not the last.
+    apart = (a - b).square().sum(1).sqrt()
     return apart.flatten(1).mean(1)

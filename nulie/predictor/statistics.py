@@ -1,0 +1,279 @@
+"""The embedded predictor: from statistics of the input it guesses what the photograph should look
+like, and a candidate is worth the more, the nearer it comes to that.
+
+The guess is a handful of renderings of the input, one from each member of an ensemble of small
+networks: saturation, a tone curve, gains of the channels, saturation again. As they are made
+once, from the input, and candidates are compared with them pixel by pixel, no search can find
+a picture that fools the networks. `nulie.fit` fits them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from ..cielab import distance, lab
+from ..errors import WeightsError
+from .base import Judge, Prediction
+from .device import resolve
+
+EMBEDDED = Path(__file__).with_name("statistics.safetensors")
+FORMAT = "nulie-statistics-1"
+"""Marks a parameter file. A change of the features or of the rendering needs a new number."""
+UNITS_PER_POINT = 5.0
+"""CIE76 units of distance that cost one point of the score."""
+KNOTS = 12
+"""Segments of the tone curve."""
+OUTPUTS = 2 + 1 + KNOTS + 6
+"""Numbers that describe a rendering, see `render`."""
+JUDGED_PIXELS = 1024
+"""So many pixels of a candidate, spread evenly, stand for all of them."""
+
+Weights = Mapping[str, torch.Tensor]
+"""What is fitted, float32, for E members with H hidden units: `mean` and `scale` `[F]` of the
+features; `w1` `[E, F, H]`, `b1` `[E, 1, H]`, `w2` `[E, H, H]`, `b2` `[E, 1, H]`, `w3`
+`[E, H, OUTPUTS]`, `b3` `[E, 1, OUTPUTS]` of the networks."""
+
+_LUMA = (0.299, 0.587, 0.114)
+
+
+class Statistics:
+    """Predictor `statistics`. A score is 10 - d / 5, where d is the mean CIE76 distance between
+    the candidate and the renderings: 10 has nothing left to mend, and a point is 5 units."""
+
+    name = "statistics"
+    input_size = 64
+    score_range = (0.0, 10.0)
+    batch_size = 64
+
+    def __init__(self, path: Path | None = None, device: str = "cpu") -> None:
+        """With parameters from a file of `nulie fit`, or those that nulie brings along.
+
+        Raises: WeightsError when the file is missing or no such file, PredictorError when there is
+        no such device."""
+        self.device = resolve(device)
+        self._weights = {k: v.to(self.device) for k, v in read(path or EMBEDDED).items()}
+
+    @torch.no_grad()
+    def judge(self, photo: torch.Tensor) -> Judge:
+        """See `Predictor.judge`. Photos of any size will do."""
+        photo = photo.to(self.device)
+        chosen = _spread(*photo.shape[1:]).to(self.device)
+        described = forward(self._weights, features(photo[None])[None])[:, 0]
+        pixels = photo.flatten(1)[None, :, chosen].float() / 255
+        rendered = render(described, pixels.expand(len(described), -1, -1))
+        wanted = lab(rendered.clamp(0, 1).mul(255).round().to(torch.uint8))
+
+        @torch.no_grad()
+        def judge(batch: torch.Tensor) -> Prediction:
+            some = batch.flatten(2).index_select(2, chosen.to(batch.device)).to(self.device)
+            seen = lab(some)
+            apart = torch.stack([distance(seen, w) for w in wanted]).mean(0)
+            return Prediction(10 - apart / UNITS_PER_POINT)
+
+        return judge
+
+
+def read(path: Path) -> dict[str, torch.Tensor]:
+    """Parameters from a file, float32 on the CPU. Raises: WeightsError."""
+    from safetensors import safe_open
+
+    if not path.is_file():
+        raise WeightsError(f"{path} does not exist, or is no file")
+    try:
+        with safe_open(path, "pt") as file:
+            found = (file.metadata() or {}).get("format")
+            names = list(file.keys())
+            weights = {name: file.get_tensor(name).float() for name in names}
+    except Exception as e:
+        # safetensors has its own exception, and lets those of torch and of the system through.
+        reason = (str(e).strip() or type(e).__name__).splitlines()[0]
+        raise WeightsError(f"{path} cannot be read as parameters of statistics: {reason}") from None
+    if found != FORMAT:
+        raise WeightsError(f"{path} is no file of nulie fit for this version; fit it again")
+    if not _fit_together(weights):
+        raise WeightsError(f"{path} holds tensors of wrong names, shapes or values; fit it again")
+    return weights
+
+
+def write(weights: Weights, path: Path) -> None:
+    """Writes parameters in half precision, which costs less than a hundredth of a point."""
+    from safetensors.torch import save_file
+
+    halves = {name: value.detach().cpu().half().contiguous() for name, value in weights.items()}
+    part = path.with_name(f"{path.name}.part")
+    save_file(halves, part, {"format": FORMAT})
+    part.replace(path)
+
+
+def _fit_together(weights: Weights) -> bool:
+    if set(weights) != {"mean", "scale", "w1", "b1", "w2", "b2", "w3", "b3"}:
+        return False
+    count = features(torch.zeros(1, 3, 2, 2, dtype=torch.uint8)).shape[1]
+    members, hidden = weights["w1"].shape[::2] if weights["w1"].dim() == 3 else (0, 0)
+    shapes = {
+        "mean": (count,),
+        "scale": (count,),
+        "w1": (members, count, hidden),
+        "b1": (members, 1, hidden),
+        "w2": (members, hidden, hidden),
+        "b2": (members, 1, hidden),
+        "w3": (members, hidden, OUTPUTS),
+        "b3": (members, 1, OUTPUTS),
+    }
+    return members > 0 and all(
+        value.shape == shapes[name] and bool(value.isfinite().all())
+        for name, value in weights.items()
+    )
+
+
+def forward(weights: Mapping[str, Any], seen: torch.Tensor, drop: float = 0.0) -> torch.Tensor:
+    """Features `[E or 1, B, F]` -> descriptions of renderings `[E, B, OUTPUTS]`, for `render`.
+
+    `drop`: share of units left out, when fitting."""
+    x = ((seen - weights["mean"]) / weights["scale"]).clamp(-4, 4)
+    for layer in "12":
+        x = functional.dropout(x, drop / 2 if layer == "1" else drop)
+        x = functional.gelu(x @ weights[f"w{layer}"] + weights[f"b{layer}"])
+    x = functional.dropout(x, drop)
+    result: torch.Tensor = x @ weights["w3"] + weights["b3"]
+    return result
+
+
+def render(described: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
+    """Pixels `[B, 3, N]` float32 in [0, 1] as `[B, OUTPUTS]` says; the result is not clamped.
+
+    In a row of zeros everything is neutral. Greyscale pixels stay grey."""
+    first, second, start, slopes, gains, lifts = torch.split(described, (1, 1, 1, KNOTS, 3, 3), 1)
+    coloured = (pixels.amax(1) - pixels.amin(1)).amax(1) > 0.01
+    coloured = coloured[:, None].to(pixels.dtype)
+    gains = torch.exp(0.3 * _apart(gains, coloured))[:, :, None]
+    lifts = 0.1 * _apart(lifts, coloured)[:, :, None]
+    x = _saturate(pixels, first).clamp(0, 1)
+    # The curve is straight between knots and rises everywhere.
+    steps = torch.exp(slopes) / KNOTS
+    knots = 0.5 * start + torch.cat([torch.zeros_like(start), steps.cumsum(1)], 1)
+    place = x * KNOTS
+    left = place.detach().floor().clamp(max=KNOTS - 1)
+    at = left.long().flatten(1)
+    low, high = knots.gather(1, at).view_as(x), knots.gather(1, at + 1).view_as(x)
+    x = low + (high - low) * (place - left)
+    return _saturate(x * gains + lifts, second)
+
+
+def _apart(values: torch.Tensor, coloured: torch.Tensor) -> torch.Tensor:
+    """`[B, 3]` values, alike for all channels where a photo has no colour."""
+    mean = values.mean(1, keepdim=True)
+    return mean + (values - mean) * coloured
+
+
+def _saturate(pixels: torch.Tensor, log_factor: torch.Tensor) -> torch.Tensor:
+    grey = _luma(pixels)
+    return grey + torch.exp(log_factor)[:, :, None] * (pixels - grey)
+
+
+def _luma(pixels: torch.Tensor) -> torch.Tensor:
+    """`[B, 1, N]` luma, ITU-R BT.601, as Pillow's saturation has it."""
+    weights = torch.tensor(_LUMA, device=pixels.device).view(1, 3, 1)
+    return (pixels * weights).sum(1, keepdim=True)
+
+
+def _spread(height: int, width: int) -> torch.Tensor:
+    """Flat indices of up to `JUDGED_PIXELS` pixels spread evenly over a picture, by the R2 sequence
+    (Roberts, "The unreasonable effectiveness of quasirandom sequences", 2018)."""
+    if height * width <= JUDGED_PIXELS:
+        return torch.arange(height * width)
+    n = torch.arange(JUDGED_PIXELS, dtype=torch.float64)
+    y = (0.5 + n * 0.7548776662466927) % 1 * height
+    x = (0.5 + n * 0.5698402909980532) % 1 * width
+    return torch.unique(y.long() * width + x.long(), sorted=True)
+
+
+_LOWER = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
+_FINE = (*_LOWER, 0.5, *(1 - q for q in reversed(_LOWER)))
+_COARSE = (0.0, 0.01, 0.05, 0.1, 0.3, 0.5, 0.7, 0.9, 0.95, 0.99, 1.0)
+_ZONES = 6
+_HUES = 12
+
+
+def features(photos: torch.Tensor) -> torch.Tensor:
+    """What the networks see of `[B, 3, H, W]` uint8 photos: `[B, F]` float32, of order 1.
+
+    Quantiles of luma, of the channels, of the lightest and darkest one, of chroma; shares of
+    clipped pixels; colour and local contrast of tone zones; hues."""
+    height, width = photos.shape[2:]
+    pixels = photos.flatten(2).float() / 255
+    lightness, a, b = (lab(photos.flatten(2)) / 100).unbind(1)
+    chroma = (a * a + b * b).sqrt()
+    luma = _luma(pixels)[:, 0]
+    most, least = pixels.amax(1), pixels.amin(1)
+    colours = torch.stack([chroma, a, b], 1)
+    coarse = torch.stack([*pixels.unbind(1), most, least, 2 * chroma], 1)
+    inverse_saturation = (most - least) / (most + 0.02)
+    coarse = torch.cat([coarse, inverse_saturation[:, None]], 1)
+    zones = _zones(lightness)
+    share = zones.mean(-1)
+    by_zone = torch.einsum("bzn,bcn->bcz", zones, colours) / (
+        zones.sum(-1) + 0.01 * height * width
+    ).unsqueeze(1)
+    edges = _edges(luma.view(-1, height, width)).flatten(1)
+    tones = _zones(luma)
+    contrast = torch.einsum("bzn,bn->bz", tones, edges) / (tones.sum(-1) + 0.01 * height * width)
+    hues = _hues(a, b, chroma)
+    everything = [
+        _quantiles(luma, _FINE),
+        _quantiles(coarse, _COARSE).flatten(1),
+        _log_share(pixels >= 1),
+        _log_share(pixels <= 0),
+        _log_share(torch.stack([most >= 1, least <= 0, most <= 0, least >= 1], 1)),
+        (share + 1e-3).log() / 4 + 1,
+        4 * by_zone.flatten(1),
+        6 * contrast,
+        (contrast + 0.003).log() / 2 + 2,
+        10 * hues,
+        2 * hues / (chroma.mean(1, keepdim=True) + 0.01),
+    ]
+    return torch.cat(everything, 1)
+
+
+def _quantiles(values: torch.Tensor, at: tuple[float, ...]) -> torch.Tensor:
+    """`[..., N]` -> `[..., Q]`, straight between neighbours."""
+    ordered = values.sort(-1).values
+    place = torch.tensor(at, device=values.device) * (values.shape[-1] - 1)
+    left = place.floor().long()
+    right = (left + 1).clamp(max=values.shape[-1] - 1)
+    return ordered[..., left] + (ordered[..., right] - ordered[..., left]) * (place - left)
+
+
+def _log_share(holds: torch.Tensor) -> torch.Tensor:
+    """`[B, C, N]` truth values -> how often they hold, `[B, C]`, with rare ones told apart."""
+    return (holds.float().mean(-1) + 1e-4).log() / 5 + 1
+
+
+def _zones(values: torch.Tensor) -> torch.Tensor:
+    """How much pixels `[B, N]` in [0, 1] belong to each tone zone, `[B, _ZONES, N]`."""
+    centres = torch.linspace(0, 1, _ZONES, device=values.device)[None, :, None]
+    return (1 - (values[:, None] - centres).abs() * (_ZONES - 1)).clamp(min=0)
+
+
+def _edges(luma: torch.Tensor) -> torch.Tensor:
+    """`[B, H, W]` -> the difference from the left and the upper neighbour."""
+    edges = torch.zeros_like(luma)
+    edges[:, :, 1:] += (luma[:, :, 1:] - luma[:, :, :-1]).abs()
+    edges[:, 1:] += (luma[:, 1:] - luma[:, :-1]).abs()
+    return edges
+
+
+def _hues(a: torch.Tensor, b: torch.Tensor, chroma: torch.Tensor) -> torch.Tensor:
+    """`[B, _HUES]` chroma by hue, in overlapping sectors."""
+    sectors = []
+    for sector in range(_HUES):
+        angle = 2 * math.pi * sector / _HUES
+        near = (a * math.cos(angle) + b * math.sin(angle)) / (chroma + 1e-6)
+        sectors.append((near.clamp(min=0) ** 8 * chroma).mean(1))
+    return torch.stack(sectors, 1)
