@@ -159,7 +159,7 @@ class Enhancement:
         base = judge.base
         deadline = self._deadline(reason)
         floor = self._objective.base.total
-        pool = [n for n in self.tree.best(128 * self.settings.top) if n.score > floor]
+        pool = [n for n in self.tree.best() if n.score > floor]
         found: list[Variant] = []
         looks: list[torch.Tensor] = []
         image, tries = self.image, 3 * self.settings.top

@@ -72,8 +72,8 @@ class Tree:
         self._ops = _Credit(list(self._moves))
         self._told = 0
 
-    def best(self, n: int) -> list[Node]:
-        """The `n` best nodes, best first."""
+    def best(self, n: int | None = None) -> list[Node]:
+        """The `n` best nodes, or all that are remembered, best first."""
         return self._nodes[:n]
 
     def ask(self, n: int) -> list[Recipe]:
