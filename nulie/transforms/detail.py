@@ -57,8 +57,10 @@ def box_weights(box: torch.Tensor) -> torch.Tensor:
 def box_blur(image: torch.Tensor, weights: torch.Tensor, axis: int) -> torch.Tensor:
     """One pass along an axis of `[B, 3, H, W]` float32 levels, the ends repeated, rounded."""
     size, reach = image.shape[axis], weights.shape[1] - 1
-    at = image.new_tensor(range(-reach, size + reach)).clamp(0, size - 1).int()
-    padded = image.index_select(axis, at)
+    padded = image.new_empty([n + 2 * reach * (d == axis) for d, n in enumerate(image.shape)])
+    padded.narrow(axis, reach, size).copy_(image)
+    padded.narrow(axis, 0, reach).copy_(image.narrow(axis, 0, 1))
+    padded.narrow(axis, reach + size, reach).copy_(image.narrow(axis, size - 1, 1))
     columns = weights.view(*weights.shape, 1, 1, 1)
     out = padded.narrow(axis, reach, size) * columns[:, 0]
     for tap in range(1, reach + 1):
