@@ -40,7 +40,8 @@ class Head:
 
     def __call__(self, embeddings: torch.Tensor) -> torch.Tensor:
         """`[B, D]` float32 of unit length to `[B]` float32, on the same device."""
-        return embeddings @ self.weight.to(embeddings.device) + self.bias
+        # No matrix product, which a host's autocast or TF32 would compute in lower precision.
+        return (embeddings * self.weight.to(embeddings.device)).sum(-1) + self.bias
 
 
 def load(path: Path, width: int | None = None) -> Head:
