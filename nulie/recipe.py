@@ -59,7 +59,7 @@ class Recipe:
         finite number."""
         try:
             data = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as e:
+        except (ValueError, RecursionError) as e:  # of more than 4,300 digits, too
             raise RecipeError(f"not a nulie recipe, for it is no JSON: {e}") from None
         if not isinstance(data, dict) or "nulie" not in data:
             raise RecipeError('not a nulie recipe: it has no "nulie" format number')

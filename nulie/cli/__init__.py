@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
 from ..errors import NulieError
+from .console import INTERRUPTED, NOTHING_WRITTEN, complain, importing
 
 COMMANDS = ("fit",)
 """First words that name a command; anything else is an image to enhance. Each is a module with
@@ -16,22 +18,43 @@ COMMANDS = ("fit",)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command. Exit codes: 0 done, 1 some of the images failed, 2 nothing was done (bad
-    options or input), 130 interrupted before anything was done."""
+    options or input), 130 interrupted before all was done."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    # A file of a command's name is still an image: ./fit
-    command = arguments[0] if arguments and arguments[0] in COMMANDS else None
-    module = import_module(f".{command or 'enhance'}", __name__)
     try:
-        code: int = module.main(arguments[1:] if command else arguments)
-        sys.stdout.flush()
+        _never_fail_to_print()
+        code = _run(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return code
     except NulieError as e:
-        print(f"nulie: {e}", file=sys.stderr)
+        complain(str(e))
+        return 2
+    except MemoryError:
+        complain("the memory is not enough for this; close other programs or scale it down")
         return 2
     except KeyboardInterrupt:
-        print("nulie: interrupted; nothing was written", file=sys.stderr)
-        return 130
+        complain(NOTHING_WRITTEN)
+        return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone. Python would complain once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _run(arguments: list[str]) -> int:
+    # A file of a command's name is still an image: ./fit
+    command = arguments[0] if arguments and arguments[0] in COMMANDS else None
+    with importing():
+        module = import_module(f".{command or 'enhance'}", __name__)
+    try:
+        code: int = module.main(arguments[1:] if command else arguments)
+    except SystemExit as e:  # argparse has shown its help
+        code = int(e.code or 0)
+    return code
+
+
+def _never_fail_to_print() -> None:
+    """A file's name may hold what the terminal's encoding has no sign for."""
+    with contextlib.suppress(AttributeError, ValueError):
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

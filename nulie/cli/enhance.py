@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__, image_io
-from ..errors import ImageError, NulieError, RecipeError, SettingsError
-from ..image_io import atomic
+from ..errors import ImageError, NulieError, PredictorError, RecipeError, SettingsError
+from ..image_io import atomic, shown_path
 from ..recipe import Recipe
 from ..settings import Settings
-from . import arguments
+from . import arguments, report
+from .console import (
+    INTERRUPTED,
+    NOTHING_WRITTEN,
+    complain,
+    complain_at_once,
+    importing,
+    listed,
+    on_interrupt,
+)
 
 if TYPE_CHECKING:
     from ..engine import Result
@@ -40,17 +46,18 @@ The input is never written to. Ctrl-C ends the search and keeps the best so far.
 other commands (each has a --help of its own):
   nulie fit FOLDER      fit the embedded predictor to your own best photos
 
-exit codes: 0 all done, 1 some images failed, 2 nothing was done, 130 stopped by Ctrl-C
+exit codes: 0 all done, 1 some images failed, 2 nothing was done, 130 stopped by Ctrl-C before all
+was done
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> arguments.Parser:
     defaults = Settings()
-    parser = argparse.ArgumentParser(
+    parser = arguments.Parser(
         prog="nulie",
+        usage="nulie IMAGE... [options]",
         description="Makes images more pleasing by searching chains of simple operations.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"nulie {__version__}")
     parser.add_argument("--list-ops", action="store_true", help="print the ops, their ranges; end")
@@ -98,12 +105,12 @@ def parser() -> argparse.ArgumentParser:
     )
     guards.add_argument(
         "--keep-content",
-        type=float,
+        type=_points,
         nargs="?",
         const=10.0,
         default=defaults.keep_content,
         metavar="POINTS",
-        help="points lost per unit of drift from the input (default 0: off; alone: 10)",
+        help="points lost per unit of drift from the input (default 0: off; 10 without a number)",
     )
     guards.add_argument(
         "--protect-skin",
@@ -123,37 +130,44 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str]) -> int:
-    options = parser().parse_args(argv)
+    options = parser().parse(argv, "images")
     if options.list_ops:
-        print(_ops_table())
+        with importing():
+            table = report.ops_table()
+        print(table)
         return 0
-    if not options.images:
-        parser().print_usage(sys.stderr)
-        print("nulie: name an image, or see nulie --help", file=sys.stderr)
-        return 2
+    _check(options)
     settings = _settings(options)
-    paths = arguments.images(options.images, recursive=options.recursive)
-    if len(paths) > 1 and (options.output or options.save_recipe):
+    found = arguments.images(options.images, recursive=options.recursive)
+    if len(found) > 1 and (options.output or options.save_recipe):
         option = "--output" if options.output else "--save-recipe"
-        raise SettingsError(f"{option} is for a single image, and here are {len(paths)}")
+        raise SettingsError(f"{option} is for a single image, and here are {len(found)}")
+    with importing():
+        from .. import transforms  # noqa: F401
     recipe = _read_recipe(options.recipe) if options.recipe else None
     if recipe is None:
         _check_space(settings)
-    job = _Job(options, settings, recipe)
-    failed = 0
-    with job.interruptible():
-        for number, path in enumerate(paths):
-            if job.cancel.is_set():
-                job.say(f"stopped; {len(paths) - number} of {len(paths)} images were not looked at")
-                return 130
-            try:
-                job.work(path)
-            except NulieError as e:
-                failed += 1
-                print(f"nulie: {e}", file=sys.stderr)
-    if failed and len(paths) > 1:
-        print(f"nulie: {failed} of {len(paths)} images failed", file=sys.stderr)
-    return 0 if not failed else 2 if failed == len(paths) else 1
+    return _Job(options, settings, recipe, found).run()
+
+
+def _points(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        message = f"{text!r} is no number; write the number, or the option after the images"
+        raise argparse.ArgumentTypeError(message) from None
+
+
+def _check(options: argparse.Namespace) -> None:
+    if not options.images:
+        raise SettingsError("name an image, a folder or a pattern; see nulie --help")
+    if options.output and options.output_dir:
+        raise SettingsError("--output names the whole path; leave --output-dir out")
+    if options.quality is not None and not 1 <= options.quality <= 100:
+        raise SettingsError(f"quality must be within 1..100, not {options.quality}")
+    if options.save_recipe and options.save_recipe.suffix.lower() in arguments.SUFFIXES:
+        shown = shown_path(options.save_recipe)
+        raise SettingsError(f"--save-recipe {shown}: it writes JSON; choose a name such as x.json")
 
 
 def _settings(options: argparse.Namespace) -> Settings:
@@ -185,70 +199,111 @@ def _read_recipe(path: Path) -> Recipe:
     """From a JSON file, or from an image that nulie wrote. Raises: RecipeError, ImageError."""
     from ..transforms import check
 
+    shown = shown_path(path)
     if path.suffix.lower() in arguments.SUFFIXES:
         text = image_io.read_text(path).get("nulie")
         if text is None:
-            raise RecipeError(f"{path}: holds no recipe; nulie writes one into its results")
+            raise RecipeError(f"{shown}: holds no recipe; nulie writes one into its results")
     else:
         try:
             text = path.read_text(encoding="utf-8")
         except UnicodeDecodeError:
-            raise RecipeError(f"{path}: is no recipe; give a JSON file or an image") from None
+            raise RecipeError(f"{shown}: is no recipe; give a JSON file or an image") from None
         except OSError as e:
-            raise RecipeError(f"{path}: cannot be read ({e.strerror})") from None
+            reason = e.strerror or type(e).__name__
+            raise RecipeError(f"{shown}: cannot be read ({reason}); check its name") from None
     try:
         return check(Recipe.from_json(text))
     except RecipeError as e:
-        raise RecipeError(f"{path}: {e}") from None
+        raise RecipeError(f"{shown}: {e}") from None
 
 
 class _Job:
     """One call of the command: what is the same for all of its images."""
 
     def __init__(
-        self, options: argparse.Namespace, settings: Settings, recipe: Recipe | None
+        self,
+        options: argparse.Namespace,
+        settings: Settings,
+        recipe: Recipe | None,
+        images: dict[Path, Path],
     ) -> None:
         self.options = options
         self.settings = settings
         self.recipe = recipe
+        self.images = images
         self.cancel = threading.Event()
+        self._inputs = _Files([*images, options.recipe, Path(options.predictor)])
+        self._results = _Files()
+        self._written: list[Path] = []
         self._predictor: Predictor | None = None
 
-    def say(self, text: str) -> None:
+    def run(self) -> int:
+        """All images, one after the other; the exit code."""
+        paths = list(self.images)
+        failed = 0
+        for number, path in enumerate(paths):
+            try:
+                self._work(path)
+            except KeyboardInterrupt:
+                undone = listed(map(shown_path, paths[number:]))
+                complain(f"interrupted; not done: {undone}" if self._written else NOTHING_WRITTEN)
+                return INTERRUPTED
+            except (NulieError, MemoryError) as e:
+                if isinstance(e, PredictorError) and self._predictor is None:
+                    raise  # nor will it be there for the next image
+                failed += 1
+                self._failed(path, e)
+            rest = paths[number + 1 :]
+            if self.cancel.is_set() and rest:
+                complain(f"stopped; not looked at: {listed(map(shown_path, rest))}")
+                return INTERRUPTED
+        if failed and len(paths) > 1:
+            complain(f"{failed} of {len(paths)} images failed")
+        return 0 if not failed else 2 if failed == len(paths) else 1
+
+    def _failed(self, path: Path, error: Exception) -> None:
+        text = str(error)
+        if isinstance(error, MemoryError):
+            text = f"{shown_path(path)}: the memory is not enough for it; scale it down first"
+        complain(text)
+        if self.options.json:
+            _print_json({"input": str(path), "error": text})
+
+    def _say(self, text: str) -> None:
         """To the person, on stderr where stdout is for the program that reads the JSON."""
-        if not self.options.quiet:
+        if not self.options.quiet and not (self.options.json and sys.stderr is None):
             print(text, file=sys.stderr if self.options.json else sys.stdout)
 
-    @contextmanager
-    def interruptible(self) -> Iterator[None]:
+    def _interruptible(self) -> AbstractContextManager[None]:
         """The first Ctrl-C sets `cancel`, the second one ends the program."""
 
-        def stop(_number: int, _frame: FrameType | None) -> None:
+        def stop() -> None:
             if self.cancel.is_set():
                 raise KeyboardInterrupt
             self.cancel.set()
             if not self.options.quiet:
-                print("\nnulie: stopping; the best so far is kept (again to quit)", file=sys.stderr)
+                complain_at_once("stopping; the best so far is kept (Ctrl-C again: quit)")
 
-        before = signal.signal(signal.SIGINT, stop)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
+        return on_interrupt(stop)
 
-    def work(self, path: Path) -> None:
+    def _work(self, path: Path) -> None:
         """One image from file to file. Raises: NulieError; nothing is written then."""
         photo = image_io.load(path)
         target = self._target(photo, path)
-        targets = [target] + [
-            target.with_name(f"{target.stem}_{k}{target.suffix}")
-            for k in range(2, self.settings.top + 1)
-        ]
+        targets = [target]
+        if self.recipe is None:
+            targets += [
+                target.with_name(f"{target.stem}_{k}{target.suffix}")
+                for k in range(2, self.settings.top + 1)
+            ]
         notes = list(photo.notes)
         for one in targets:
-            notes += image_io.check_output(photo, one, overwrite=self.options.overwrite)
+            notes += self._check_target(photo, path, one)
+        if self.options.save_recipe:
+            self._check_recipe_target(self.options.save_recipe)
         for note in dict.fromkeys(notes):
-            self.say(note)
+            self._say(note)
         if self.recipe is not None:
             self._apply(photo, path, target, self.recipe)
         else:
@@ -257,54 +312,94 @@ class _Job:
     def _target(self, photo: Photo, path: Path) -> Path:
         if self.options.output:
             return Path(self.options.output)
-        return image_io.default_output(path, self.options.output_dir, photo=photo)
+        folder = self.options.output_dir
+        return image_io.default_output(path, folder and folder / self.images[path], photo=photo)
+
+    def _check_target(self, photo: Photo, path: Path, target: Path) -> Iterable[str]:
+        """Raises: ImageError when one of this call's images has the name, or wants it."""
+        other = self._results.find(target)
+        if other is not None:
+            raise ImageError(
+                f"{shown_path(path)}: its result would take the name of another one's"
+                f" ({shown_path(other)}); enhance it by itself, with --output"
+            )
+        notes = image_io.check_output(photo, target, overwrite=self.options.overwrite)
+        if self._inputs.find(target):
+            raise ImageError(
+                f"{shown_path(target)}: is an input, and those are never overwritten;"
+                " choose another name"
+            )
+        return notes
+
+    def _check_recipe_target(self, target: Path) -> None:
+        if self._inputs.find(target):
+            raise ImageError(
+                f"{shown_path(target)}: is an input, and those are never overwritten;"
+                " choose another name for the recipe"
+            )
+        atomic.check(target, overwrite=self.options.overwrite)
 
     def _apply(self, photo: Photo, path: Path, target: Path, recipe: Recipe) -> None:
         from ..transforms import describe, render
 
         self._write(photo, render(recipe, photo.pixels), target, recipe, {})
-        self.say(f"{path}: {describe(recipe)}\n  saved as {target}")
+        self._save_recipe(recipe)
+        self._say(f"{shown_path(path)}: {describe(recipe)}\n  saved as {shown_path(target)}")
         if self.options.json:
-            self._print_json({"input": str(path), "recipe": _data(recipe), "output": [str(target)]})
+            _print_json(report.of_recipe(path, recipe, target))
 
     def _search(self, photo: Photo, path: Path, targets: list[Path]) -> None:
-        from ..engine import Enhancement
-        from ..transforms import describe, render
-        from .progress import follow
+        with importing():
+            from ..engine import Enhancement
+            from .progress import follow
 
         predictor = self._get_predictor()
         run = Enhancement(photo.pixels, predictor, self.settings, cancel=self.cancel)
-        result = follow(run.events(), path.name, self.settings, hide=self.options.quiet)
-        written = []
-        for number, (variant, target) in enumerate(zip(result.variants, targets, strict=False)):
-            image = result.image if number == 0 else render(variant.recipe, photo.pixels)
-            score = {"before": result.base.score, "after": variant.terms.score}
-            self._write(photo, image, target, variant.recipe, {**score, "by": predictor.name})
-            written.append(target)
-        if not result.variants:
-            # Byte for byte where the format stays: encoding anew would lose for nothing.
-            self._copy(photo, path, targets[0])
-            written.append(targets[0])
-        if self.options.save_recipe:
-            text = result.recipe.to_json() + "\n"
-            atomic.write(self.options.save_recipe, text.encode(), overwrite=self.options.overwrite)
-        self._tell(path, predictor, result, written, describe)
+        with self._interruptible():
+            shown = shown_path(Path(path.name))
+            result = follow(run.events(), shown, self.settings, hide=self.options.quiet)
+            if result.reason == "cancelled" and not result.evaluations:
+                raise KeyboardInterrupt  # before there was a best so far
+            written = self._write_variants(photo, path, predictor, result, targets)
+            self._save_recipe(result.recipe)
+        self._say(report.words(path, predictor, result, written, self.settings.top))
         if self.options.json:
-            self._print_json(_report(path, predictor, result, written))
+            _print_json(report.of_search(path, predictor, result, written))
 
     def _get_predictor(self) -> Predictor:
         if self._predictor is None:
-            from ..predictor import create
+            with importing():
+                from ..predictor import create
 
-            self._predictor, why = create(self.options.predictor, device=self.options.device)
+                self._predictor, why = create(self.options.predictor, device=self.options.device)
             if why:
-                self.say(why)
+                self._say(why)
         return self._predictor
+
+    def _write_variants(
+        self, photo: Photo, path: Path, predictor: Predictor, result: Result, targets: list[Path]
+    ) -> list[Path]:
+        """The files written, best first."""
+        from ..transforms import render
+
+        if not result.variants:
+            self._copy(photo, path, targets[0])
+            return targets[:1]
+        used = targets[: len(result.variants)]
+        for number, (variant, target) in enumerate(zip(result.variants, used, strict=True)):
+            image = result.image if number == 0 else render(variant.recipe, photo.pixels)
+            score = report.score(result, variant, predictor)
+            try:
+                self._write(photo, image, target, variant.recipe, score)
+            except ImageError as e:
+                # The search may have taken hours.
+                raise ImageError(f"{e}; the recipe would be {variant.recipe.to_json()}") from None
+        return used
 
     def _write(
         self, photo: Photo, image: Any, target: Path, recipe: Recipe, score: dict[str, Any]
     ) -> None:
-        data = {**_data(recipe), **({"score": score} if score else {})}
+        data = {**report.data(recipe), **({"score": score} if score else {})}
         image_io.save(
             photo,
             image,
@@ -313,86 +408,57 @@ class _Job:
             quality=self.options.quality,
             overwrite=self.options.overwrite,
         )
+        self._note(target)
 
     def _copy(self, photo: Photo, path: Path, target: Path) -> None:
-        if target.suffix.lower() == path.suffix.lower():
-            try:
-                atomic.write(target, path.read_bytes(), overwrite=self.options.overwrite)
-            except OSError as e:
-                raise ImageError(f"{path}: cannot be read again ({e.strerror})") from None
-        else:
+        """Byte for byte where the format stays: encoding anew would lose for nothing."""
+        if not image_io.same_format(photo, target):
             self._write(photo, photo.pixels, target, Recipe(), {})
+            return
+        try:
+            data = path.read_bytes()
+        except OSError as e:
+            reason = e.strerror or type(e).__name__
+            raise ImageError(f"{shown_path(path)}: cannot be read again ({reason})") from None
+        atomic.write(target, data, overwrite=self.options.overwrite)
+        self._note(target)
 
-    def _tell(
-        self, path: Path, predictor: Predictor, result: Result, written: list[Path], describe: Any
-    ) -> None:
-        rate = result.evaluations / result.seconds if result.seconds else 0.0
-        lines = [f"{path}:"]
-        if result.variants:
-            for number, variant in enumerate(result.variants, 1):
-                mark = f"{number}. " if len(result.variants) > 1 else ""
-                lines.append(
-                    f"  {mark}score {result.base.score:.2f} -> {variant.terms.score:.2f}"
-                    f" ({predictor.name}), {describe(variant.recipe)}"
-                )
-        else:
-            lines.append(
-                f"  nothing found that beats it (score {result.base.score:.2f},"
-                f" {predictor.name}): it stays as it is"
-            )
-        if 0 < len(result.variants) < self.settings.top:
-            lines.append(f"  only {len(result.variants)} distinct variants beat the input")
-        stopped = "stopped after " if result.reason == "cancelled" else ""
-        lines.append(
-            f"  {stopped}{result.evaluations:,} nodes in {result.seconds:.1f} s,"
-            f" {rate:,.0f} a second"
-        )
-        lines.append(f"  saved as {', '.join(map(str, written))}")
-        self.say("\n".join(lines))
+    def _note(self, target: Path) -> None:
+        self._written.append(target)
+        self._results.add(target)
 
-    def _print_json(self, report: dict[str, Any]) -> None:
-        print(json.dumps(report), flush=True)
+    def _save_recipe(self, recipe: Recipe) -> None:
+        if self.options.save_recipe:
+            text = recipe.to_json() + "\n"
+            atomic.write(self.options.save_recipe, text.encode(), overwrite=self.options.overwrite)
 
 
-def _data(recipe: Recipe) -> dict[str, Any]:
-    data: dict[str, Any] = json.loads(recipe.to_json())
-    return data
+class _Files:
+    """Files that exist, found again by whatever name or link leads to them."""
+
+    def __init__(self, paths: Iterable[Path | None] = ()) -> None:
+        self._found: dict[tuple[int, int], Path] = {}
+        for path in paths:
+            if path is not None:
+                self.add(path)
+
+    def add(self, path: Path) -> None:
+        key = _identity(path)
+        if key is not None:
+            self._found.setdefault(key, path)
+
+    def find(self, path: Path) -> Path | None:
+        key = _identity(path)
+        return None if key is None else self._found.get(key)
 
 
-def _report(
-    path: Path, predictor: Predictor, result: Result, written: list[Path]
-) -> dict[str, Any]:
-    return {
-        "input": str(path),
-        "predictor": predictor.name,
-        "changed": bool(result.variants),
-        "before": asdict(result.base),
-        "variants": [
-            {"recipe": _data(v.recipe), "after": asdict(v.terms)} for v in result.variants
-        ],
-        "recipe": _data(result.recipe),
-        "evaluations": result.evaluations,
-        "seconds": round(result.seconds, 3),
-        "reason": result.reason,
-        "output": [str(p) for p in written],
-    }
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
 
 
-def _ops_table() -> str:
-    from ..transforms import ops
-
-    lines = []
-    for op in ops().values():
-        lines.append(f"{op.id}: {op.help}")
-        for param in op.params:
-            dial = param.dial
-            ranges = [
-                f"{mode} {bound[0]:g}..{bound[1]:g}"
-                for mode, bound in (("soft", param.soft), ("hard", param.hard))
-                if bound
-            ]
-            lines.append(
-                f"    {dial.name} ({dial.unit}): {', '.join(ranges)},"
-                f" at most {dial.low:g}..{dial.high:g}, neutral {dial.neutral:g}"
-            )
-    return "\n".join(lines)
+def _print_json(line: dict[str, Any]) -> None:
+    print(json.dumps(line), flush=True)

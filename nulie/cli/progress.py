@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 
 from tqdm import tqdm
 
@@ -25,7 +26,7 @@ def follow(
         file=sys.stderr,
         mininterval=SHORTEST,
         leave=False,
-        disable=hide or not sys.stderr.isatty(),
+        disable=hide or not _on_terminal(),
         bar_format="{desc} |{bar}| {postfix}",
     ) as bar:
         base = best = 0.0
@@ -46,3 +47,30 @@ def follow(
             )
             bar.update(0)
     raise AssertionError("a run always ends with Finished")
+
+
+@contextmanager
+def shares(*, hide: bool) -> Iterator[Callable[[str, float], None]]:
+    """A bar that is told what is going on and the share of it that is done, 0..1."""
+    with tqdm(
+        total=1.0,
+        file=sys.stderr,
+        mininterval=SHORTEST,
+        leave=False,
+        disable=hide or not _on_terminal(),
+        bar_format="{desc} |{bar}| {percentage:.0f} %",
+    ) as bar:
+
+        def show(what: str, share: float) -> None:
+            if bar.disable:
+                return
+            if what != bar.desc:
+                bar.set_description_str(what, refresh=False)
+            bar.n = min(1.0, share)
+            bar.update(0)
+
+        yield show
+
+
+def _on_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()

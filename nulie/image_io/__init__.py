@@ -1,8 +1,8 @@
 """Pictures in and out of files: upright RGB pixels on the way in, nothing lost on the way out."""
 
 from .photo import Metadata, Photo
-from .read import MAX_MEGAPIXELS, from_image, load, read_text
-from .write import check_output, default_output, save, to_image
+from .read import MAX_MEGAPIXELS, from_image, load, read_text, shown_path
+from .write import check_output, default_output, same_format, save, to_image
 
 __all__ = [
     "MAX_MEGAPIXELS",
@@ -13,6 +13,8 @@ __all__ = [
     "from_image",
     "load",
     "read_text",
+    "same_format",
     "save",
+    "shown_path",
     "to_image",
 ]

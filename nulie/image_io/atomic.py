@@ -25,15 +25,54 @@ def write(path: Path, data: bytes, *, overwrite: bool) -> None:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
         _write(path, data, overwrite)
     except FileExistsError:
-        raise exists(path) from None
+        raise _exists(path) from None
     except (OSError, ValueError) as e:
-        remedy = "choose another place"
-        if isinstance(e, OSError) and e.errno in (errno.ENOSPC, errno.EDQUOT):
+        raise _refused(path, e) from None
+
+
+def check(path: Path, *, overwrite: bool) -> None:
+    """All that can be known beforehand to stop `write`. Raises: ImageError as it does."""
+    try:
+        _check(path, overwrite)
+    except FileExistsError:
+        raise _exists(path) from None
+    except (OSError, ValueError) as e:
+        raise _refused(path, e) from None
+
+
+def _check(path: Path, overwrite: bool) -> None:
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        pass
+    else:
+        if path.is_dir():
+            raise ImageError(f"{shown_path(path)}: is a folder; give a file name in it")
+        if path.exists() and not path.is_file():
+            raise ImageError(f"{shown_path(path)}: is no regular file; choose another name")
+        if not overwrite:
+            raise FileExistsError
+    folder = path.parent
+    # Those that are missing will be made.
+    while folder != folder.parent and not os.path.lexists(folder):
+        folder = folder.parent
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def _refused(path: Path, error: OSError | ValueError) -> ImageError:
+    remedy = "choose another place"
+    if isinstance(error, OSError):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
             remedy = "free some space or choose another place"
-        raise ImageError(f"{shown_path(path)}: cannot be written ({reason(e)}); {remedy}") from None
+        elif error.errno == errno.ENAMETOOLONG:
+            remedy = "choose a shorter name"
+    return ImageError(f"{shown_path(path)}: cannot be written ({reason(error)}); {remedy}")
 
 
-def exists(path: Path) -> ImageError:
+def _exists(path: Path) -> ImageError:
     return ImageError(f"{shown_path(path)}: exists; choose another name or allow overwriting")
 
 

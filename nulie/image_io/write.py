@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -70,16 +69,15 @@ def check_output(photo: Photo, path: Path, *, overwrite: bool = False) -> tuple[
         raise ImageError(f"{shown}: {format} ends at {largest} pixels a side; choose .png or .tif")
     if photo.path is not None and _same_file(path, photo.path):
         raise ImageError(f"{shown}: is the input, which is never overwritten; choose another name")
-    if path.is_dir():
-        raise ImageError(f"{shown}: is a folder; give a file name in it")
-    if os.path.lexists(path):
-        if path.exists() and not path.is_file():
-            raise ImageError(f"{shown}: is no regular file; choose another name")
-        if not overwrite:
-            raise atomic.exists(path)
+    atomic.check(path, overwrite=overwrite)
     if format == "BMP":
         return (f"{shown}: BMP has no room for the recipe or other metadata",)
     return ()
+
+
+def same_format(photo: Photo, path: Path) -> bool:
+    """Whether the suffix of `path` is that of the format `photo` was read from."""
+    return _FORMATS.get(path.suffix.lower()) == photo.format
 
 
 def save(

@@ -1,0 +1,78 @@
+"""The terminal: complaints, Ctrl-C, and libraries that take seconds to load."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from ..errors import NulieError
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it: 128 and the signal's number."""
+NOTHING_WRITTEN = "interrupted; nothing was written"
+NAMED = 20
+"""So many names a line lists."""
+
+
+def complain(text: str) -> None:
+    """One line on stderr, if there is one: print() would take stdout in its place."""
+    if sys.stderr is not None:
+        print(f"nulie: {text}", file=sys.stderr, flush=True)
+
+
+def listed(names: Iterable[object]) -> str:
+    """`a, b, c`, of very many only the first ones."""
+    shown = [str(name) for name in names]
+    more = [f"and {len(shown) - NAMED:,} more"] if len(shown) > NAMED else []
+    return ", ".join(shown[:NAMED] + more)
+
+
+@contextmanager
+def on_interrupt(act: Callable[[], None]) -> Iterator[None]:
+    """Ctrl-C calls `act`, unless someone wants this program to be deaf to it, as nohup does."""
+    known = signal.getsignal(signal.SIGINT)
+    main_thread = threading.current_thread() is threading.main_thread()
+    if not main_thread or known in (signal.SIG_IGN, None):
+        yield
+        return
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        act()
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, known)
+
+
+def complain_at_once(text: str) -> None:
+    """`complain` for a signal's handler, which may have interrupted a print()."""
+    with contextlib.suppress(OSError, ValueError):
+        if sys.stderr is not None:
+            os.write(sys.stderr.fileno(), f"nulie: {text}\n".encode())
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Around the import of large libraries, when no file has been written yet.
+
+    Ctrl-C ends the program at once: an exception raised in the midst of their start comes out as
+    another one, or not at all. Raises: NulieError when one of them is missing or broken."""
+
+    def leave() -> None:
+        complain_at_once(NOTHING_WRITTEN)
+        os._exit(INTERRUPTED)
+
+    with on_interrupt(leave):
+        try:
+            yield
+        except (ImportError, OSError) as e:
+            reason = " ".join(str(e).split()) or type(e).__name__
+            raise NulieError(f"{reason}; install what nulie needs once more") from e
