@@ -17,6 +17,7 @@ from typing import Literal, Protocol
 
 from .recipe import Recipe, Step
 from .space import Move, Space
+from .surrogate import Surrogate
 
 Scored = tuple[Recipe, float]
 Evaluate = Callable[[Sequence[Recipe]], Sequence[float]]
@@ -57,8 +58,14 @@ class Tree:
     worst are forgotten.
     """
 
-    MAX_STEPS = 12
+    MAX_STEPS = 10
     """Longer recipes gain nothing and cannot be read."""
+    STEP_COST = 0.003
+    """Share of the gain so far that a step must be worth."""
+    SCREENED = 3
+    """Proposals for each one that is evaluated, while they are screened."""
+    SCREENS = 1000
+    """So many evaluations are screened; after them, the tree's own neighbourhoods know better."""
 
     def __init__(self, space: Space, seed: int = 0, *, capacity: int = 4096) -> None:
         self._moves = {move.op: move for move in space}
@@ -71,6 +78,12 @@ class Tree:
         self._kinds = _Credit(["extend", "refine", "cross", "drop", "swap"])
         self._ops = _Credit(list(self._moves))
         self._told = 0
+        self._base = 0.0
+        self._top = 0.0
+        self._probes = self._first_probes(space)
+        self._surrogate = Surrogate(space)
+        self._learnt = 0.0
+        self._fitted = False
 
     def best(self, n: int | None = None) -> list[Node]:
         """The `n` best nodes, or all that are remembered, best first."""
@@ -80,37 +93,80 @@ class Tree:
         if not self._nodes:
             return [Recipe()]
         found: list[Recipe] = []
+        while self._probes and len(found) < n:
+            self._take(found, self._nodes[-1], "extend", *self._probes.pop())
+        if len(found) == n:
+            return found
+        screening = self.SCREENED if self._told < self.SCREENS else 1
+        proposals: dict[Recipe, tuple[Node, str, str]] = {}
         for _ in range(20 * n):  # a small discrete space may hold nothing new
-            if len(found) == n:
+            if len(proposals) >= screening * (n - len(found)):
                 break
             node = self._parent()
             kind = self._kinds.choose(self._rng)
             recipe, op = getattr(self, f"_{kind}")(node.recipe)
-            key = hash(recipe)
-            if recipe.steps and key not in self._seen:
-                self._seen.add(key)
-                self._asked[recipe] = (node.number, kind, op)
-                found.append(recipe)
+            if recipe.steps and hash(recipe) not in self._seen:
+                proposals[recipe] = (node, kind, op)
+        chosen = list(proposals)
+        if screening > 1 and len(chosen) > n - len(found):
+            chosen = self._screened(chosen, n - len(found))
+        for recipe in chosen:
+            node, kind, op = proposals[recipe]
+            self._take(found, node, kind, recipe, op)
         return found
+
+    def _take(self, found: list[Recipe], node: Node, kind: str, recipe: Recipe, op: str) -> None:
+        self._seen.add(hash(recipe))
+        self._asked[recipe] = (node.number, kind, op)
+        found.append(recipe)
+
+    def _screened(self, recipes: list[Recipe], n: int) -> list[Recipe]:
+        """The most hopeful of each `n`th part of the recipes, which keeps them diverse."""
+        if self._told >= self._learnt * 1.15:
+            nodes = self._nodes
+            self._fitted = self._surrogate.fit([n.recipe for n in nodes], [n.score for n in nodes])
+            self._learnt = self._told
+        if not self._fitted:
+            return recipes[:n]
+        hopes = self._surrogate.hopes(recipes)
+        return [recipes[max(range(i, len(recipes), n), key=hopes.__getitem__)] for i in range(n)]
 
     def tell(self, results: Sequence[Scored]) -> None:
         for recipe, score in results:
             if math.isnan(score):
                 raise ValueError(f"score of {recipe} is NaN")
             parent, kind, op = self._asked.pop(recipe, (-1, "", ""))
-            place = bisect.bisect_right(self._keys, -score)
+            if not self._told:
+                self._base = self._top = score
+            self._top = max(self._top, score)
+            worth = score - self.STEP_COST * len(recipe) * (self._top - self._base)
+            place = bisect.bisect_right(self._keys, -worth)
             if kind:
                 # A child that joins the best tenth of what is remembered has paid.
                 paid = place < max(1, len(self._nodes) // 10)
                 self._kinds.give(kind, paid)
                 self._ops.give(op, paid)
             if place < self._capacity:
-                self._keys.insert(place, -score)
+                self._keys.insert(place, -worth)
                 self._nodes.insert(place, Node(recipe, score, parent, self._told))
             self._told += 1
         del self._keys[self._capacity :], self._nodes[self._capacity :]
         if len(self._seen) > 1_000_000:  # a repeated recipe costs one evaluation, no more
             self._seen.clear()
+
+    def _first_probes(self, space: Space) -> list[tuple[Recipe, str]]:
+        """Each op once or twice alone, to either side of where it does nothing."""
+        probes = {}
+        for move in space:
+            for way in (-0.5, 0.5):
+                values = {}
+                for i, dial in enumerate(move.dials):
+                    at = dial.to_unit(min(dial.high, max(dial.low, dial.neutral)))
+                    values[dial.name] = dial.from_unit(at + (way if i == 0 else 0.0))
+                probes[Recipe((Step.of(move.op, **values),))] = move.op
+        found = list(probes.items())
+        self._rng.shuffle(found)
+        return found
 
     def _parent(self) -> Node:
         """A node by its rank: the best ones mostly, any one at times."""
