@@ -25,7 +25,8 @@ LEAST_STEPS = 20
 
 DESCRIPTION = """\
 Fits the predictor `statistics` to photographs that you find good: photos of your own, as you
-like them. It learns by spoiling them and mending them again. Some dozens will do, hundreds are better.
+like them. It learns by spoiling them and mending them again.
+Some dozens will do, hundreds are better.
 """
 EPILOG = """\
 example:
