@@ -11,7 +11,7 @@ from importlib import import_module
 from ..errors import NulieError
 from .console import INTERRUPTED, NOTHING_WRITTEN, complain, importing
 
-COMMANDS = ("fit",)
+COMMANDS = ("fit", "ui", "score", "weights")
 """First words that name a command; anything else is an image to enhance. Each is a module with
 `main(arguments) -> exit code`."""
 
@@ -43,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    if arguments[:1] == ["--ui"]:  # as users of webuis know it
+        arguments = ["ui", *arguments[1:]]
     # A file of a command's name is still an image: ./fit
     command = arguments[0] if arguments and arguments[0] in COMMANDS else None
     with importing():

@@ -44,17 +44,6 @@ class Parser(argparse.ArgumentParser):
         return options
 
 
-def add_predictor(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("predictor")
-    group.add_argument(
-        "--predictor",
-        default="auto",
-        metavar="NAME",
-        help="auto, statistics (embedded), or a file of your own made by `nulie fit`",
-    )
-    group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
-
-
 def names(text: str) -> tuple[str, ...]:
     """`a,b` -> ("a", "b")."""
     return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -16,7 +16,7 @@ from ..errors import ImageError, NulieError, PredictorError, RecipeError, Settin
 from ..image_io import atomic, shown_path
 from ..recipe import Recipe
 from ..settings import Settings
-from . import arguments, report
+from . import arguments, predictors, report
 from .console import (
     INTERRUPTED,
     NOTHING_WRITTEN,
@@ -44,6 +44,8 @@ The result is written beside the input as photo_nulie.jpg, with all metadata and
 The input is never written to. Ctrl-C ends the search and keeps the best so far.
 
 other commands (each has a --help of its own):
+  nulie score IMAGE...  what a predictor says of images as they are
+  nulie weights         CLIP's files: list, fetch, check
   nulie fit FOLDER      fit the embedded predictor to your own best photos
 
 exit codes: 0 all done, 1 some images failed, 2 nothing was done, 130 stopped by Ctrl-C before all
@@ -118,7 +120,7 @@ def parser() -> arguments.Parser:
         default=defaults.protect_skin,
         help="do not let skin get darker",
     )
-    arguments.add_predictor(parser)
+    predictors.add(parser)
     recipes = parser.add_argument_group("recipes and reports")
     recipes.add_argument(
         "--recipe", type=Path, metavar="FILE", help="apply a recipe (JSON, or an image of nulie's)"
@@ -233,7 +235,8 @@ class _Job:
         self.recipe = recipe
         self.images = images
         self.cancel = threading.Event()
-        self._inputs = _Files([*images, options.recipe, Path(options.predictor)])
+        own = (options.recipe, Path(options.predictor), options.head, options.clip_weights)
+        self._inputs = _Files([*images, *own])
         self._results = _Files()
         self._written: list[Path] = []
         self._predictor: Predictor | None = None
@@ -368,10 +371,7 @@ class _Job:
 
     def _get_predictor(self) -> Predictor:
         if self._predictor is None:
-            with importing():
-                from ..predictor import create
-
-                self._predictor, why = create(self.options.predictor, device=self.options.device)
+            self._predictor, why = predictors.load(self.options, hide=self.options.quiet)
             if why:
                 self._say(why)
         return self._predictor

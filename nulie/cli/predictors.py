@@ -1,0 +1,104 @@
+"""The options that choose a predictor, and its loading with a bar for what is downloaded."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from ..errors import SettingsError
+from .console import importing
+
+if TYPE_CHECKING:
+    from ..predictor.base import Predictor
+
+PRECISIONS = ("auto", "fp32", "fp16", "bf16")
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("predictor")
+    group.add_argument(
+        "--predictor",
+        default="auto",
+        metavar="NAME",
+        help="auto (default): clip-sac where its weights are or can be downloaded, else"
+        " statistics; clip-sac, clip-laion, clip-b32, clip-b16: CLIP with a head; statistics:"
+        " embedded; or a file made by `nulie fit`",
+    )
+    group.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
+    group.add_argument(
+        "--precision",
+        default="auto",
+        metavar="P",
+        help="of CLIP in the search: auto (default), fp32, fp16, bf16; results are scored in fp32",
+    )
+    group.add_argument(
+        "--views",
+        type=int,
+        default=1,
+        metavar="N",
+        help="2: CLIP looks at the mirrored image, too, in the search (default 1; results: 2)",
+    )
+    group.add_argument("--head", type=Path, metavar="FILE", help="CLIP head of your own")
+    group.add_argument(
+        "--clip-weights", type=Path, metavar="FILE", help="CLIP weights, OpenAI's or open_clip's"
+    )
+
+
+def load(options: argparse.Namespace, *, hide: bool) -> tuple[Predictor, str]:
+    """The predictor of the options, and what to tell the user of the choice.
+
+    Raises: SettingsError, PredictorError, WeightsError."""
+    if options.precision not in PRECISIONS:
+        raise SettingsError(
+            f"precision {options.precision!r} is unknown; known: {', '.join(PRECISIONS)}"
+        )
+    if options.views not in (1, 2):
+        raise SettingsError(f"views must be 1 or 2, not {options.views}")
+    with importing():
+        from ..predictor import create
+    with download_bar(hide=hide) as progress:
+        return create(
+            options.predictor,
+            device=options.device,
+            precision=options.precision,
+            views=options.views,
+            head=options.head,
+            clip_weights=options.clip_weights,
+            progress=progress,
+        )
+
+
+@contextmanager
+def download_bar(*, hide: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar with the size, one for each file, which is told (name, bytes done, bytes in all)."""
+    bars: dict[str, tqdm] = {}  # type: ignore[type-arg]  # generic in its stubs alone
+    hidden = hide or sys.stderr is None or not sys.stderr.isatty()
+
+    def show(name: str, done: int, total: int) -> None:
+        if name not in bars:
+            bars[name] = tqdm(
+                desc=name,
+                total=total,
+                unit="B",
+                unit_scale=True,
+                unit_divisor=1024,
+                file=sys.stderr,
+                disable=hidden,
+            )
+            if hidden and not hide and done < total and sys.stderr is not None:
+                print(f"downloading {name} ({total / 2**20:,.0f} MiB)", file=sys.stderr, flush=True)
+        bar = bars[name]
+        bar.n = done
+        bar.update(0)
+
+    try:
+        yield show
+    finally:
+        for bar in bars.values():
+            bar.close()

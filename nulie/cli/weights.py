@@ -1,0 +1,62 @@
+"""`nulie weights`: what CLIP's files are, where they lie; `fetch` and `check` them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..errors import SettingsError
+from . import arguments, predictors
+from .console import importing
+
+if TYPE_CHECKING:
+    from ..predictor.weights import Status
+
+DESCRIPTION = """\
+Lists the files that the CLIP predictors need: where they lie, their size and licence.
+
+  nulie weights                   list them
+  nulie weights fetch [NAME]      download those of a predictor (default clip-sac) or one file
+  nulie weights check             compute and compare every digest
+
+Heads are kept in nulie's cache (NULIE_HOME, else the platform's cache folder), encoders in the
+Hugging Face cache (HF_HOME). Files that are already there, such as ~/.cache/clip/ViT-L-14.pt, are
+used where they lie.
+"""
+
+
+def parser() -> arguments.Parser:
+    parser = arguments.Parser(
+        prog="nulie weights", usage="nulie weights [fetch [NAME] | check]", description=DESCRIPTION
+    )
+    parser.add_argument("what", nargs="*", metavar="fetch [NAME] | check", help="see above")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    return parser
+
+
+def main(argv: Sequence[str]) -> int:
+    options = parser().parse_args(argv)
+    verb, *names = options.what or ["list"]
+    if verb not in ("list", "fetch", "check") or len(names) > (verb == "fetch"):
+        raise SettingsError(f"weights {' '.join(options.what)}: see nulie weights --help")
+    with importing():
+        from ..predictor import weights
+    if verb == "fetch":
+        with predictors.download_bar(hide=options.quiet) as progress:
+            for path in weights.fetch(names[0] if names else "clip-sac", progress=progress):
+                print(path)
+        return 0
+    rows = weights.check() if verb == "check" else weights.status()
+    for row in rows:
+        print(_line(row))
+    return 2 if any(row.verified is False for row in rows) else 0
+
+
+def _line(row: Status) -> str:
+    if row.path is None:
+        state = "absent"
+    else:
+        state = {True: "verified", False: "WRONG DIGEST", None: "not verified yet"}[row.verified]
+        state = f"{state}, {row.path}"
+    users = ", ".join(row.predictors) or "no predictor"
+    return f"{row.name}: {row.size / 2**20:,.1f} MiB, {row.licence}, for {users}\n    {state}"
