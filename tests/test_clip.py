@@ -255,6 +255,24 @@ def test_options_without_meaning_are_refused(options: dict[str, Any], words: str
         Clip(**given)
 
 
+def test_a_wrong_device_is_known_before_anything_is_downloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NULIE_HOME", "HF_HOME", "HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setenv("NULIE_HEADS_ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(PredictorError, match="'tpu' is unknown"):
+        Clip("clip-sac", device="tpu")
+    with pytest.raises(WeightsError, match="cannot reach"):
+        Clip("clip-sac", device="cpu")
+
+
+def test_without_open_clip_nothing_is_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nulie.predictor.clip.find_spec", lambda name: None)
+    with pytest.raises(PredictorError, match="pip install open_clip_torch"):
+        Clip("clip-sac")
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
 def test_a_missing_cuda_device_is_named_with_the_remedy() -> None:
     with pytest.raises(PredictorError, match=r"no CUDA device here.*--device cpu"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,11 @@ class Clip:
             )
         if views not in (1, 2):
             raise PredictorError(f"views is {views}, but there are 1 or 2: as is, and mirrored")
+        if find_spec("open_clip") is None:
+            raise PredictorError(f"{name} needs open_clip; run 'pip install open_clip_torch'")
+        if (device, precision) != ("auto", "auto"):
+            # Before 1.7 GB come for a device that is not there.
+            devices.dtype(precision, devices.resolve(device))
         # Files first: where they are missing that is known before anything slow is imported.
         parts = [store.WEIGHTS[part] for part in store.PREDICTORS[name]]
         if not random_weights:

@@ -23,7 +23,7 @@ from ..errors import WeightsError
 Progress = Callable[[str, int, int], None]
 """Called with (file name, bytes done, bytes in all) as a download goes on."""
 
-PATIENCE = 4.0
+PATIENCE = 3.0
 """Seconds to wait for the first sign of life of a server, name look-up included."""
 
 _STALL = 20.0
