@@ -1,0 +1,125 @@
+"""`nulie ui`: the page, served from this machine."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ..errors import NulieError, SettingsError
+from .console import importing
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+FOLDER = "nulie_results"
+
+EPILOG = """\
+The page is served to this machine alone, unless --host says otherwise; give --auth then, too.
+Results go into ./nulie_results, for each visitor into a folder whose name nobody can guess. With
+--share-results they all go into the folder named there, and whoever sees the page may fetch them.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="nulie ui",
+        description="Serves the page: drop a photo, watch the search, choose, touch up, save.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--port", type=int, default=7870, metavar="N", help="default 7870")
+    parser.add_argument("--host", default=LOOPBACK[0], help="address to serve at (127.0.0.1)")
+    parser.add_argument(
+        "--share-results", type=Path, metavar="DIR", help="one folder for everybody's results"
+    )
+    parser.add_argument("--auth", metavar="NAME:PASSWORD", help="ask visitors for these")
+    parser.add_argument(
+        "--predictor", metavar="NAME", help="the one that is chosen at first (default auto)"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
+    parser.add_argument("--open", action="store_true", help="open the page in the browser")
+    return parser
+
+
+def main(argv: Sequence[str]) -> int:
+    options = parser().parse_args(argv)
+    auth = _auth(options.auth)
+    if options.host not in LOOPBACK and auth is None:
+        print("nulie: warning: without --auth everybody in the network may use it", file=sys.stderr)
+    results = (options.share_results or Path(FOLDER)).resolve()
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise SettingsError(f"{results}: cannot be made ({e.strerror}); choose another") from None
+    # Uploads and gradio's own copies go where they can be removed at the end.
+    with tempfile.TemporaryDirectory(prefix="nulie-") as uploads:
+        os.environ["GRADIO_TEMP_DIR"] = uploads
+        os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+        _serve(options, results, auth)
+    return 0
+
+
+def _serve(options: argparse.Namespace, results: Path, auth: tuple[str, str] | None) -> None:
+    with importing():
+        from .. import shared
+        from ..predictor import NAMES
+
+        try:
+            from ..ui import Host, serve
+        except ModuleNotFoundError as e:
+            if e.name != "gradio":
+                raise
+            raise NulieError("the page needs gradio: pip install 'nulie[page]'") from None
+    local = options.host in LOOPBACK
+    first = options.predictor or "auto"
+    host = Host(
+        results,
+        private=options.share_results is None,
+        predictors=tuple(dict.fromkeys([first, "auto", *NAMES])),
+        predictor=lambda name: shared.PREDICTORS.get(name, options.device),
+        open_folder=_folder_opener() if local else None,
+        folders=local and auth is None,
+    )
+    try:
+        page = serve(host, address=options.host, port=options.port, auth=auth, browser=options.open)
+    except OSError as e:
+        raise SettingsError(f"port {options.port} at {options.host}: {e}; try --port") from None
+    name = f"[{options.host}]" if ":" in options.host else options.host
+    print(
+        f"nulie: http://{name}:{options.port}  (results in {results}; Ctrl-C ends it)", flush=True
+    )
+    try:
+        page.block_thread()
+    finally:
+        page.close()
+
+
+def _auth(text: str | None) -> tuple[str, str] | None:
+    if text is None:
+        return None
+    name, colon, password = text.partition(":")
+    if not (name and colon and password):
+        raise SettingsError("--auth: write it as NAME:PASSWORD")
+    return name, password
+
+
+def _folder_opener() -> Callable[[Path], None] | None:
+    """How this system shows a folder, or None where it cannot."""
+    if sys.platform == "win32":
+        return lambda folder: os.startfile(folder)
+    tool = "open" if sys.platform == "darwin" else "xdg-open"
+    has_screen = (
+        sys.platform == "darwin" or "DISPLAY" in os.environ or ("WAYLAND_DISPLAY" in os.environ)
+    )
+    found = shutil.which(tool)
+    if not found or not has_screen:
+        return None
+
+    def show(folder: Path) -> None:
+        subprocess.run([found, str(folder)], check=False, timeout=10)
+
+    return show

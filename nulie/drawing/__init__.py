@@ -1,0 +1,20 @@
+"""HTML and SVG that the page and the report share. Knows no gradio; everything is escaped here."""
+
+from .compare import compare, picture
+from .curve import curve
+from .pictures import Shown, fitted, shown
+from .style import CSS
+from .tree import tree
+from .words import terms_table
+
+__all__ = [
+    "CSS",
+    "Shown",
+    "compare",
+    "curve",
+    "fitted",
+    "picture",
+    "shown",
+    "terms_table",
+    "tree",
+]

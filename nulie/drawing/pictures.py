@@ -1,0 +1,54 @@
+"""Pictures small enough to travel inside HTML."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+if TYPE_CHECKING:
+    from ..image_io import Photo
+
+LARGEST_PROFILE = 64 << 10
+"""Bytes; larger profiles are a printer's, and no browser needs them for a preview."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture as a data URI, and its size in pixels."""
+
+    uri: str
+    width: int
+    height: int
+
+
+def fitted(image: Image.Image, longest: int) -> Image.Image:
+    """The picture itself, or a copy whose long side is `longest`."""
+    if max(image.size) <= longest:
+        return image
+    scale = longest / max(image.size)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+
+
+def shown(pixels: Image.Image, photo: Photo, longest: int, *, quality: int = 90) -> Shown:
+    """`pixels` as they look: with the photo's colour profile and its transparency."""
+    small = fitted(pixels, longest)
+    profile = photo.metadata.icc_profile
+    if profile and (len(profile) > LARGEST_PROFILE or profile[16:20] == b"GRAY"):
+        profile = None
+    options = {"icc_profile": profile} if profile else {}
+    stream = BytesIO()
+    if photo.transparent and photo.alpha is not None:
+        kind = "webp"
+        small = small.copy()
+        small.putalpha(photo.alpha.resize(small.size, Image.Resampling.BILINEAR))
+        small.save(stream, "WEBP", quality=quality, **options)
+    else:
+        kind = "jpeg"
+        small.save(stream, "JPEG", quality=quality, subsampling=0, **options)
+    data = base64.b64encode(stream.getvalue()).decode()
+    return Shown(f"data:image/{kind};base64,{data}", small.width, small.height)

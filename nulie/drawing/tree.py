@@ -1,0 +1,195 @@
+"""The tree of a search as SVG: its best branches, from the photo on the left to the finds on the
+right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from typing import TYPE_CHECKING
+
+from ..recipe import Recipe, Step
+from ..transforms import describe
+
+if TYPE_CHECKING:
+    from ..search import Node
+
+MOST_DRAWN = 140
+MOST_CHILDREN = 3
+WIDTH, ROW, MARGIN = 960, 15, 16
+# Dark blue, teal, green, yellow: ends of equal steps in lightness, told apart by most eyes.
+_COLOURS = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37))
+
+
+@dataclass
+class _Drawn:
+    node: Node
+    change: str = ""
+    """What was done to the parent."""
+    children: list[_Drawn] = field(default_factory=list)
+    depth: int = 0
+    row: float = 0.0
+
+
+def tree(nodes: Sequence[Node], base: float, winner: Recipe | None = None) -> str:
+    """`nodes`: those that the search remembers, best first; `base`: the input's score. The path to
+    the node of recipe `winner`, else to the best one, is marked. Ancestors that were forgotten
+    are skipped: their children hang on the photo."""
+    from ..search import Node
+
+    known = {node.number: node for node in nodes if node.recipe.steps}
+    if not known:
+        return '<p class="nulie-note">Nothing was tried.</p>'
+    won = next((n for n in known.values() if n.recipe == winner), next(iter(known.values())))
+    chosen = _chosen(known, won)
+    drawn = {number: _Drawn(known[number]) for number in chosen}
+    root = _Drawn(Node(Recipe(), base, -1, 0))
+    for number in sorted(chosen):
+        parent = drawn.get(known[number].parent, root)
+        drawn[number].change = change(parent.node.recipe, known[number].recipe)
+        parent.children.append(drawn[number])
+    rows, depth = _placed(root)
+    path = {d.node.number for d in _path(drawn, known, won)}
+    height = round(max(6.0, rows) * ROW) + 2 * MARGIN
+    across = (WIDTH - 2 * MARGIN - 60) / max(1, depth)
+    scores = [known[n].score for n in chosen]
+    low, high = min(scores), max(scores)
+
+    def at(item: _Drawn) -> tuple[float, float]:
+        return MARGIN + item.depth * across, MARGIN + (item.row + 0.5) * ROW
+
+    branches, dots, marks = [], [], []
+    stack = [root]
+    while stack:
+        item = stack.pop()
+        x, y = at(item)
+        on_path = item is root or item.node.number in path
+        dots.append(
+            _dot(item, x, y, on_path, (item.node.score - low) / ((high - low) or 1.0), base)
+        )
+        for child in item.children:
+            cx, cy = at(child)
+            wins = on_path and child.node.number in path
+            mark = " nulie-won" if wins else ""
+            middle = (x + cx) / 2
+            branches.append(
+                (wins, f'<path class="nulie-branch{mark}" d="M{x:.1f} {y:.1f}C{middle:.1f} {y:.1f}'
+                f' {middle:.1f} {cy:.1f} {cx:.1f} {cy:.1f}"/>')
+            )  # fmt: skip
+            stack.append(child)
+    x, y = at(drawn[won.number])
+    marks.append(f'<text class="nulie-step" x="{x + 8:.1f}" y="{y + 4:.1f}">{won.score:.2f}</text>')
+    lines = "".join(text for _, text in sorted(branches, key=lambda b: b[0]))
+    best = max(scores)
+    return (
+        f'<div class="nulie-scroll"><svg class="nulie-tree" viewBox="0 0 {WIDTH} {height}"'
+        f' role="img" aria-label="Tree of the search: {len(chosen)} of {len(known)} nodes, best'
+        f' score {best:.2f}">{lines}{"".join(dots)}{"".join(marks)}</svg></div>'
+        f'<p class="nulie-note">The best {len(chosen)} of {len(known):,} remembered nodes. Left:'
+        " the photo; each branch adds, changes or drops steps. Dark is worse, bright is better; the"
+        " thick line leads to the result. Hover over a node for its step and score.</p>"
+    )
+
+
+def _chosen(known: Mapping[int, Node], won: Node) -> list[int]:
+    """Numbers of the nodes to draw: the winner and then the best ones, each with its ancestors,
+    few siblings each, so that one crowded branch does not hide the others."""
+    chosen: dict[int, None] = {}
+    children: dict[int, int] = {}
+    for node in [won, *known.values()]:
+        if len(chosen) >= MOST_DRAWN:
+            break
+        line: list[int] = []
+        at: Node | None = node
+        while at is not None and at.number not in chosen and at.number not in line:
+            line.append(at.number)
+            at = known.get(at.parent)
+        if not line or children.get(_parent(known, known[line[-1]]), 0) >= MOST_CHILDREN:
+            continue
+        for number in line:
+            chosen[number] = None
+            parent = _parent(known, known[number])
+            children[parent] = children.get(parent, 0) + 1
+    return list(chosen)
+
+
+def _parent(known: Mapping[int, Node], node: Node) -> int:
+    return node.parent if node.parent in known else 0
+
+
+def _path(drawn: Mapping[int, _Drawn], known: Mapping[int, Node], won: Node) -> list[_Drawn]:
+    path: list[_Drawn] = []
+    at: Node | None = won
+    while at is not None and at.number in drawn and len(path) <= len(drawn):
+        path.append(drawn[at.number])
+        at = known.get(at.parent)
+    return path
+
+
+def _placed(root: _Drawn) -> tuple[float, int]:
+    """Gives each node its depth and row; returns the number of rows and the greatest depth."""
+    order, stack = [], [root]
+    while stack:
+        item = stack.pop()
+        order.append(item)
+        for child in item.children:
+            child.depth = item.depth + 1
+        stack.extend(reversed(item.children))
+    rows = 0
+    for item in order:
+        if not item.children:
+            item.row = rows
+            rows += 1
+    for item in reversed(order):
+        if item.children:
+            item.row = sum(c.row for c in item.children) / len(item.children)
+    return rows, max(item.depth for item in order)
+
+
+def _dot(item: _Drawn, x: float, y: float, on_path: bool, share: float, base: float) -> str:
+    node = item.node
+    if not node.recipe.steps:
+        title = f"the photo, score {base:.2f}"
+    else:
+        title = f"score {node.score:.2f} ({node.score - base:+.2f})\n{describe(node.recipe)}"
+    if item.change:
+        title = f"{item.change}\n{title}"
+    radius = 5.5 if on_path else 4
+    return (
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" fill="{_colour(share)}">'
+        f"<title>{escape(title)}</title></circle>"
+    )
+
+
+def change(before: Recipe, after: Recipe) -> str:
+    """What was done to one recipe to make another, in words."""
+    gone, come = list(before.steps), list(after.steps)
+    for step in before.steps:
+        if step in come:
+            come.remove(step)
+            gone.remove(step)
+    words = []
+    for step in list(come):
+        old = next((g for g in gone if g.op == step.op), None)
+        if old is not None:
+            gone.remove(old)
+            come.remove(step)
+            words.append(f"{_words(old)} becomes {_words(step)}")
+    words += [f"adds {_words(step)}" for step in come]
+    words += [f"drops {_words(step)}" for step in gone]
+    return "; ".join(words) or "another order"
+
+
+def _words(step: Step) -> str:
+    return describe(Recipe((step,)))
+
+
+def _colour(share: float) -> str:
+    """On the scale from bad to good. The good ones lie close together, hence the power."""
+    place = max(0.0, min(1.0, share)) ** 2 * (len(_COLOURS) - 1)
+    left = min(int(place), len(_COLOURS) - 2)
+    part = place - left
+    mixed = (
+        round(a + (b - a) * part) for a, b in zip(_COLOURS[left], _COLOURS[left + 1], strict=True)
+    )
+    return "#" + "".join(f"{v:02x}" for v in mixed)

@@ -1,0 +1,31 @@
+"""The marks of a result as a table in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..objective import Terms
+
+
+def terms_table(base: Terms, terms: Terms) -> str:
+    """The objective's terms of the input and of a result, side by side."""
+    rows = [
+        ("Score", "what the predictor says", f"{base.score:.2f}", f"{terms.score:.2f}"),
+        ("Light", "mean brightness, of the input's", "100 %", f"{100 * terms.light:.0f} %"),
+        ("Content", "drift from the input, 0 is none", "0", f"{terms.content:.3f}"),
+    ]
+    if terms.skin is not None:
+        rows.append(("Skin", "lightness, of the input's", "100 %", f"{100 * terms.skin:.0f} %"))
+    rows.append(
+        ("Total", "what the search maximises", f"{base.total:.2f}", f"{terms.total:.2f}"),
+    )
+    body = "".join(
+        f'<tr><th scope="row">{name} <small>{meaning}</small></th><td>{before}</td>'
+        f"<td>{after}</td></tr>"
+        for name, meaning, before, after in rows
+    )
+    return (
+        '<table class="nulie-terms"><thead><tr><th></th><th scope="col">before</th>'
+        f'<th scope="col">after</th></tr></thead><tbody>{body}</tbody></table>'
+    )

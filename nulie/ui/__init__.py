@@ -1,0 +1,10 @@
+"""The page: `build(host)` gives it as gradio Blocks, to be launched or put into another page.
+
+Runs on gradio 3.41, 4.40 and newer. Only this package imports gradio.
+"""
+
+from .host import Host, Parts
+from .page import build
+from .serve import serve
+
+__all__ = ["Host", "Parts", "build", "serve"]

@@ -1,0 +1,309 @@
+"""Several photos: a search for each, or one recipe for all."""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from .. import image_io
+from ..drawing import Shown, shown
+from ..errors import ImageError, NulieError
+from ..image_io import Photo
+from ..recipe import Recipe
+from ..settings import Settings
+from ..transforms import check, describe, render
+from . import saving, words
+from .compat import link, quiet, uploaded
+from .host import Host
+from .options import Options
+from .running import Run, marks
+from .session import Opened, Session, Sessions
+from .single import INTERVAL, check_upload
+
+SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif"))
+SEARCH, APPLY = "search for each photo", "one recipe for all"
+THUMB = 96
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Row:
+    """A photo of the batch and what became of it."""
+
+    name: str
+    state: str = "waiting"
+    thumb: Shown | None = None
+    before: float | None = None
+    after: float | None = None
+    recipe: Recipe | None = None
+    path: Path | None = None
+
+
+class Batch:
+    """The tab of several photos."""
+
+    def __init__(self, host: Host, state: Any, sessions: Sessions, options: Options) -> None:
+        self._host = host
+        self._state = state
+        self._sessions = sessions
+        self._options = options
+
+    def build(self) -> None:
+        with gr.Row():
+            with gr.Column(scale=1, min_width=320):
+                self.files = gr.File(
+                    label="Photos", file_count="multiple", elem_id="nulie_batch_files", height=160
+                )
+                self.folder = gr.Textbox(
+                    label="Or a folder on the server",
+                    elem_id="nulie_batch_folder",
+                    visible=self._host.folders,
+                )
+                self.what = gr.Radio(
+                    choices=[SEARCH, APPLY], value=SEARCH, label="What to do",
+                    elem_id="nulie_batch_what",
+                )  # fmt: skip
+                self.recipe = gr.Textbox(
+                    label="Recipe for all (JSON; empty: the one on the Photo tab)",
+                    elem_id="nulie_batch_recipe",
+                    lines=2,
+                )
+                with gr.Row():
+                    self.run = gr.Button(
+                        "Enhance all", variant="primary", elem_id="nulie_batch_run"
+                    )
+                    self.stop = gr.Button(
+                        "Stop", variant="stop", elem_id="nulie_batch_stop", interactive=False
+                    )
+                gr.HTML(
+                    '<p class="nulie-note">Mode, seconds for each photo, guards, operations and'
+                    " format are those of the Photo tab.</p>"
+                )
+            with gr.Column(scale=2, min_width=340):
+                self.status = gr.HTML(words.status(""), elem_id="nulie_batch_status")
+                self.table = gr.HTML("", elem_id="nulie_batch_table")
+                self.zip = gr.HTML("", elem_id="nulie_batch_zip")
+
+    def connect(self) -> None:
+        self.run.click(
+            self._on_run,
+            [self._state, self.files, self.folder, self.what, self.recipe, *self._options.inputs],
+            [self._state, self.status, self.table, self.zip, self.run, self.stop],
+            **quiet(many=True),
+        )
+        self.stop.click(self._on_stop, [self._state], None, **quiet(queue=False))
+
+    def _on_stop(self, session: Session | None) -> None:
+        if session is not None:
+            session.stop()
+
+    def _on_run(
+        self,
+        session: Session | None,
+        files: Any,
+        folder: str,
+        what: str,
+        recipe_text: str,
+        *values: Any,
+    ) -> Iterator[dict[Any, Any]]:
+        session = self._sessions.touch(session)
+        stop = threading.Event()
+        try:
+            if session.run is not None or session.batch_stop is not None:
+                raise ImageError("a search of yours is under way; stop it first")
+            items = self._items(files, folder)
+            settings, predictor = self._options.read(values)
+            recipe = None
+            if what == APPLY:
+                recipe = session.recipe
+                if recipe_text.strip():
+                    recipe = check(Recipe.from_json(recipe_text))
+        except NulieError as e:
+            yield {self._state: session, self.status: words.error(str(e))}
+            return
+        rows = [_Row(name) for _, name in items]
+        into = saving.folder(self._host, session) / time.strftime("batch-%H%M%S")
+        session.batch_stop = stop
+        try:
+            yield {
+                self._state: session,
+                self.zip: "",
+                self.run: gr.update(interactive=False),
+                self.stop: gr.update(interactive=True),
+                self.table: _table(rows),
+            }
+            for number, ((path, name), row) in enumerate(zip(items, rows, strict=True)):
+                if stop.is_set():
+                    break
+                try:
+                    for line, part in self._one(
+                        session, path, name, row, settings, predictor, recipe, into
+                    ):
+                        yield {
+                            self.status: words.status(
+                                f"{number + 1} of {len(rows)}, {name}: {line}",
+                                share=(number + part) / len(rows),
+                            )
+                        }
+                except NulieError as e:
+                    row.state = str(e)
+                except Exception as e:
+                    _log.exception("batch: %s", name)
+                    row.state = f"failed ({type(e).__name__}: {e})"
+                yield {self.table: _table(rows)}
+        finally:
+            session.batch_stop = None
+            if session.run is not None:
+                session.run.stop(drop=True)
+                session.run = None
+        yield self._ended(rows, into, stopped=stop.is_set())
+
+    def _ended(self, rows: list[_Row], into: Path, *, stopped: bool) -> dict[Any, Any]:
+        done = [row.path for row in rows if row.path]
+        text = f"{len(done)} of {len(rows)} photos done" + (", then stopped" if stopped else "")
+        updates = {
+            self.status: words.status(text),
+            self.table: _table(rows),
+            self.run: gr.update(interactive=True),
+            self.stop: gr.update(interactive=False),
+        }
+        if done:
+            try:
+                archive = _zipped(done, into)
+            except OSError as e:
+                updates[self.status] = words.error(f"{into}: no zip ({e.strerror}); {text}")
+            else:
+                named = f"Download all as {archive.name}"
+                updates[self.zip] = f"<p>{link(archive, named, style='nulie-download')}</p>"
+        return updates
+
+    def _items(self, files: Any, folder: str) -> list[tuple[Path, str]]:
+        found = uploaded(files)
+        if self._host.folders and (folder or "").strip():
+            found += [(p, p.name) for p in _pictures(Path(folder.strip()))]
+        if not found:
+            raise ImageError("no photos yet; drop some first")
+        return [(path, saving.safe_name(name)) for path, name in found]
+
+    def _one(
+        self,
+        session: Session,
+        path: Path,
+        name: str,
+        row: _Row,
+        settings: Settings,
+        predictor: str,
+        recipe: Recipe | None,
+        into: Path,
+    ) -> Iterator[tuple[str, float]]:
+        """One photo from file to file; yields what to say, and how much of it is done."""
+        check_upload(path, name)
+        photo = image_io.load(path, name=name)
+        row.state = "under way"
+        yield "read", 0.0
+        if recipe is not None:
+            image = render(recipe, photo.pixels)
+            base, terms = marks(photo, image, settings, predictor, self._host)
+            row.before, row.after, row.recipe = base.score, terms.score, recipe
+            by = None
+        else:
+            run = session.run = Run(Opened.of(photo, name), settings, predictor, self._host)
+            run.start()
+            try:
+                while not run.wait(INTERVAL):
+                    state = run.state()
+                    share = words.share(state, settings)
+                    if state.before:
+                        yield f"{state.before} before it in the line", 0.0
+                    else:
+                        yield f"{state.evaluations:,} nodes, best {state.best:.2f}", share
+            finally:
+                run.stop(drop=run.outcome is None)
+                session.run = None
+            if run.error:
+                raise ImageError(run.error)
+            outcome = run.outcome
+            if outcome is None:
+                row.state = "stopped"
+                return
+            best = outcome.variants[0] if outcome.variants else None
+            row.before = outcome.base.score
+            row.after = best.terms.score if best else row.before
+            row.recipe = best.recipe if best else Recipe()
+            image = render(row.recipe, photo.pixels)
+            by = outcome.predictor
+        row.thumb = shown(image, photo, THUMB)
+        row.path = self._write(photo, path, name, image, row, by, into)
+        row.state = "done"
+
+    def _write(
+        self,
+        photo: Photo,
+        path: Path,
+        name: str,
+        image: Any,
+        row: _Row,
+        by: str | None,
+        into: Path,
+    ) -> Path:
+        assert row.recipe is not None
+        score = {"before": row.before, "after": row.after, "by": by} if by else None
+        target = image_io.default_output(Path(name), into, photo=photo)
+        if not row.recipe.steps and target.suffix == Path(name).suffix and not target.exists():
+            # Encoding anew would lose for nothing.
+            into.mkdir(parents=True, exist_ok=True)
+            return Path(shutil.copyfile(path, target))
+        return saving.save(photo, name, image, row.recipe, into, score=score)
+
+
+def _pictures(folder: Path) -> list[Path]:
+    """The pictures of a folder, without nulie's own results. Raises: ImageError."""
+    try:
+        found = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+    except OSError as e:
+        raise ImageError(f"{folder}: no folder that can be read ({e.strerror})") from None
+    inputs = [p for p in found if not re.search(r"_nulie(_\d+)?$", p.stem)]
+    if not inputs:
+        raise ImageError(f"{folder}: no photos in this folder")
+    return inputs
+
+
+def _zipped(paths: list[Path], into: Path) -> Path:
+    """Stored, not compressed: pictures are so already."""
+    archive = into / f"nulie-{into.name}.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
+        for path in paths:
+            file.write(path, path.name)
+    return archive
+
+
+def _table(rows: list[_Row]) -> str:
+    body = []
+    for row in rows:
+        thumb = (
+            f'<img src="{row.thumb.uri}" alt="" style="height:40px;margin:0">' if row.thumb else ""
+        )
+        before = f"{row.before:.2f}" if row.before is not None else ""
+        after = f"{row.after:.2f}" if row.after is not None else ""
+        what = link(row.path, row.path.name) if row.path else escape(row.name)
+        said = escape(describe(row.recipe)) if row.recipe is not None else escape(row.state)
+        body.append(
+            f'<tr><td style="text-align:left">{thumb}</td><th scope="row">{what}<br>'
+            f"<small>{said}</small></th><td>{before}</td><td>{after}</td></tr>"
+        )
+    return (
+        '<table class="nulie-terms"><thead><tr><th></th><th></th><th scope="col">before</th>'
+        f'<th scope="col">after</th></tr></thead><tbody>{"".join(body)}</tbody></table>'
+    )

@@ -1,0 +1,86 @@
+"""What differs between gradio 3.41, 4.40 and 6, at one place."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import suppress
+from html import escape
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import gradio as gr
+
+MAJOR = int(gr.__version__.split(".")[0])
+
+
+def quiet(*, queue: bool = True, latest: bool = False, many: bool = False) -> dict[str, Any]:
+    """Options of an event: no spinner over its outputs, no entry in the API.
+
+    `latest`: of events that come faster than they can be handled, only the last counts. `many`:
+    visitors do not wait for each other (newer gradio lets one at a time run by default)."""
+    options: dict[str, Any] = {"show_progress": "hidden", "queue": queue}
+    if MAJOR >= 6:
+        options["api_visibility"] = "private"
+    else:
+        options["api_name"] = False
+    if MAJOR >= 4:
+        if latest:
+            options["trigger_mode"] = "always_last"
+        if many:
+            options["concurrency_limit"] = None
+    return options
+
+
+def uploaded(value: Any) -> list[tuple[Path, str]]:
+    """Path and original name of each file of a File component's value."""
+    if value is None:
+        return []
+    items = value if isinstance(value, list) else [value]
+    return [(Path(_path(item)), _name(item)) for item in items]
+
+
+def _path(item: Any) -> str:
+    return str(getattr(item, "name", item))
+
+
+def _name(item: Any) -> str:
+    return Path(str(getattr(item, "orig_name", None) or _path(item))).name
+
+
+def forget(path: Path) -> None:
+    """Deletes an upload that has been read, if it lies where gradio puts uploads."""
+    folder = os.environ.get("GRADIO_TEMP_DIR") or Path(tempfile.gettempdir()) / "gradio"
+    with suppress(OSError, ValueError):
+        if path.resolve().is_relative_to(Path(folder).resolve()):
+            path.unlink()
+            path.parent.rmdir()
+
+
+def link(path: Path, text: str, *, style: str = "") -> str:
+    """A link that downloads a file of the results folder."""
+    # Relative, so that it holds behind a proxy and inside another page.
+    route = "gradio_api/file=" if MAJOR >= 5 else "file="
+    address = escape(route + quote(path.resolve().as_posix()))
+    return (
+        f'<a class="{style}" href="{address}" download="{escape(path.name)}" target="_blank"'
+        f' rel="noopener">{escape(text)}</a>'
+    )
+
+
+def unsaved(component: Any) -> None:
+    """A webui writes a control's range to a file, and keeps it there for ever; not this one's."""
+    component.do_not_save_to_config = True
+
+
+def theme() -> Any:
+    """The default one, without its fonts, which would come from another server."""
+    return gr.themes.Default(
+        font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace")
+    )
+
+
+def blocks(title: str) -> Any:
+    options = {"theme": theme()} if MAJOR < 6 else {}
+    return gr.Blocks(analytics_enabled=False, title=title, **options)

@@ -1,0 +1,70 @@
+"""What the page must know of the program that shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import shared
+from ..predictor import NAMES
+from ..settings import Settings
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from ..predictor.base import Predictor
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Components that a host may bind its own buttons and fields to."""
+
+    input_image: Any
+    """Hidden image: a picture put here becomes the photo."""
+    result_image: Any
+    """Hidden image: the result at full size, with its text in `info`."""
+    result_text: Any
+    """Hidden text: the photo's generation parameters, if it had any."""
+    buttons: Any
+    """The row under the picture, for buttons."""
+    recipe: Any
+    """Text: the recipe as JSON."""
+    status: Any
+    """HTML: the line of the state."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """The defaults are those of the page on its own."""
+
+    results: Path | Callable[[], Path]
+    """Folder for what is saved; the server must allow it to be fetched from."""
+    private: bool = False
+    """Whether each visitor's results go into a folder with a name nobody can guess."""
+    heading: bool = True
+    """Whether the page says what it is."""
+    defaults: Settings = field(default_factory=Settings)
+    predictors: tuple[str, ...] = ("auto", *NAMES)
+    predictor: Callable[[str], tuple[Predictor, str]] = shared.PREDICTORS.get
+    """Name to a loaded predictor and what to tell of the choice. Called by the search's thread."""
+    line: shared.Line = shared.LINE
+    """Where searches wait for their device."""
+    turn: Callable[[], AbstractContextManager[Any]] = nullcontext
+    """Entered by the thread of a search while it runs: the host's own lock, its job's start and
+    end."""
+    interrupted: Callable[[], bool] = lambda: False
+    """Polled during a search: whether the host wants it to end with the best so far."""
+    progress: Callable[[float, str, Image.Image | None], None] = lambda share, text, image: None
+    """Told during a search: share done, a line of text, the best preview where it is a new one."""
+    open_folder: Callable[[Path], None] | None = None
+    """Shows a folder on the server's screen; None hides the button."""
+    folders: bool = False
+    """Whether a batch may name a folder of the server."""
+    connect: Callable[[Parts], None] | None = None
+    """Called while the page is built, so that the host can add buttons and bindings."""
+
+    def results_folder(self) -> Path:
+        return Path(self.results() if callable(self.results) else self.results)

@@ -1,0 +1,208 @@
+"""A search in a thread of its own, and what the page may know of it meanwhile."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+
+from PIL import Image
+
+from ..drawing import Shown, shown
+from ..engine import Enhancement, Finished, Started, Variant
+from ..errors import NulieError
+from ..image_io import Photo
+from ..objective import Objective, Terms
+from ..predictor import exact_form
+from ..recipe import Recipe
+from ..search import Improved, Node, Progress
+from ..settings import Settings
+from ..transforms.preview import shrink
+from .host import Host
+from .session import FULL, Opened
+
+DESERTED = 30.0
+"""Seconds without a look at it after which a run is taken for deserted, and ends."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run found, without the large pictures."""
+
+    opened: Opened
+    base: Terms
+    variants: tuple[Variant, ...]
+    after: Shown
+    """The best variant's pixels, or the photo's."""
+    nodes: list[Node] = field(repr=False)
+    points: list[tuple[float, float]] = field(repr=False)
+    evaluations: int
+    seconds: float
+    stopped: bool
+    predictor: str
+
+
+@dataclass(frozen=True)
+class State:
+    """A run at one moment."""
+
+    phase: str
+    """`waiting`, `loading`, `searching`, `finishing` or `over`."""
+    before: int = 0
+    """Searches that come first, when waiting."""
+    note: str = ""
+    predictor: str = ""
+    evaluations: int = 0
+    seconds: float = 0.0
+    base: float = 0.0
+    best: float = 0.0
+    recipe: Recipe = field(default_factory=Recipe)
+
+
+class Run:
+    """One search for one visitor. `start` it, look at `state()` now and then, read `outcome`."""
+
+    def __init__(self, opened: Opened, settings: Settings, predictor: str, host: Host) -> None:
+        self.opened = opened
+        self.settings = settings
+        self.outcome: Outcome | None = None
+        self.error: str | None = None
+        self._name = predictor
+        self._host = host
+        self._cancel = threading.Event()
+        self._dropped = threading.Event()
+        self._over = threading.Event()
+        self._state = State("waiting")
+        self._points: list[tuple[float, float]] = []
+        self._looked = time.monotonic()
+        self._thread = threading.Thread(target=self._work, name="nulie search", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, *, drop: bool = False) -> None:
+        """Ends the search within a batch: with the best so far, or without any result."""
+        if drop:
+            self._dropped.set()
+        self._cancel.set()
+
+    def state(self) -> State:
+        """How it stands. A run that nobody looks at any more ends by itself."""
+        self._looked = time.monotonic()
+        return self._state
+
+    def points(self) -> list[tuple[float, float]]:
+        """(seconds, best score) at each improvement so far."""
+        return list(self._points)
+
+    @property
+    def stopping(self) -> bool:
+        return self._cancel.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Waits until it is over, at most so long; whether it is."""
+        return self._over.wait(seconds)
+
+    def _work(self) -> None:
+        try:
+            self._queue()
+        except NulieError as e:
+            self.error = str(e)
+        except Exception as e:
+            _log.exception("search failed")
+            self.error = f"the search failed ({type(e).__name__}: {e}); the log has more"
+        finally:
+            self._state = State("over")
+            self._over.set()
+
+    def _queue(self) -> None:
+        """Loads the predictor, waits for its device, searches."""
+        self._state = State("loading", predictor=self._name)
+        predictor, note = self._host.predictor(self._name)
+        ticket = self._host.line.join(str(predictor.device))
+        try:
+            while not ticket.wait(0.1):
+                self._state = State("waiting", before=ticket.place())
+                if self._ended() or self._cancel.is_set():
+                    return
+            with self._host.turn():
+                run = Enhancement(
+                    self.opened.photo.pixels, predictor, self.settings, cancel=self._cancel
+                )
+                self._search(run, predictor.name, note)
+        finally:
+            ticket.leave()
+
+    def _search(self, run: Enhancement, name: str, note: str) -> None:
+        events = run.events()
+        base = best = 0.0
+        recipe = Recipe()
+        try:
+            for event in events:
+                if self._ended():
+                    return
+                if isinstance(event, Started):
+                    base = best = event.base.total
+                elif isinstance(event, Improved):
+                    best, recipe = event.score, event.recipe
+                    self._points.append((event.seconds, event.score))
+                if isinstance(event, Progress | Improved):
+                    self._state = State(
+                        "searching",
+                        note=note,
+                        predictor=name,
+                        evaluations=event.evaluations,
+                        seconds=event.seconds,
+                        base=base,
+                        best=best,
+                        recipe=recipe,
+                    )
+                if isinstance(event, Finished):
+                    result = event.result
+                    after = self.opened.before
+                    if result.variants:
+                        after = shown(result.image, self.opened.photo, FULL)
+                    self.outcome = Outcome(
+                        self.opened,
+                        result.base,
+                        result.variants,
+                        after,
+                        run.tree.best(),
+                        self.points(),
+                        result.evaluations,
+                        result.seconds,
+                        result.reason == "cancelled",
+                        name,
+                    )
+        finally:
+            events.close()
+
+    def _ended(self) -> bool:
+        """Whether to give up at once. Passes on the host's wish to stop."""
+        if self._host.interrupted():
+            self._cancel.set()
+        if time.monotonic() - self._looked > DESERTED:
+            self._dropped.set()
+        return self._dropped.is_set()
+
+
+def marks(
+    photo: Photo, changed: Image.Image, settings: Settings, name: str, host: Host
+) -> tuple[Terms, Terms]:
+    """Marks of a photo and of a picture made from it, when its turn has come.
+
+    Raises: PredictorError, WeightsError."""
+    predictor, _ = host.predictor(name)
+    exact = exact_form(predictor)
+    ticket = host.line.join(str(predictor.device))
+    try:
+        ticket.wait()
+        with host.turn():
+            small = [shrink(i, exact.input_size).to(exact.device) for i in (photo.pixels, changed)]
+            objective = Objective(exact, small[0], settings)
+            return objective.base, objective(small[1][None])[0]
+    finally:
+        ticket.leave()

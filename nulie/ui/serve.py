@@ -1,0 +1,55 @@
+"""The page on its own, launched in the way each gradio version wants it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from .compat import MAJOR, theme
+from .host import Host
+from .page import build
+from .single import LARGEST_UPLOAD
+
+VISITORS = 16
+"""Handlers of one kind that run at once; the searches among them wait in their own line."""
+WAITING = 64
+"""Events that gradio keeps waiting before it refuses more."""
+
+
+def serve(
+    host: Host,
+    *,
+    address: str,
+    port: int,
+    auth: tuple[str, str] | None = None,
+    browser: bool = False,
+) -> Any:
+    """Launches the page and returns it; `block_thread()` and `close()` are the caller's.
+
+    Only the results folder is served, beside the page itself. Raises: OSError when the port is
+    taken."""
+    results = Path(host.results_folder())
+    page = build(host)
+    options: dict[str, Any] = {
+        "server_name": address,
+        "server_port": port,
+        "auth": auth,
+        "allowed_paths": [str(results)],
+        "inbrowser": browser,
+        "quiet": True,
+        "prevent_thread_lock": True,
+    }
+    if MAJOR >= 4:
+        page.queue(default_concurrency_limit=VISITORS, max_size=WAITING)
+        options["max_file_size"] = f"{LARGEST_UPLOAD}mb"
+    else:
+        page.queue(concurrency_count=VISITORS, max_size=WAITING)
+        # This gradio serves the working folder, too.
+        os.chdir(results)
+    if MAJOR >= 6:
+        options.update(theme=theme(), footer_links=["settings"])
+    else:
+        options["show_api"] = False
+    page.launch(**options)
+    return page

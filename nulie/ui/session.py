@@ -1,0 +1,122 @@
+"""One visitor: the photo, what was found for it, what was saved. Never shared, never global."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from ..drawing import Shown, fitted, shown
+from ..errors import ImageError
+from ..image_io import Photo
+from ..recipe import Recipe
+from ..transforms import render
+
+if TYPE_CHECKING:
+    from .running import Outcome, Run
+
+LIVE = 512
+"""Long side of what is shown while things change."""
+FULL = 1600
+"""Long side of what is shown when they are settled; more does not fit on most screens."""
+MOST_SESSIONS = 12
+"""Visitors whose photos stay in memory; whoever has been away longest goes first."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A file of this visitor's history."""
+
+    path: Path
+    words: str
+    thumb: Shown
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The photo that is worked on. Replaced as a whole when another one is dropped."""
+
+    photo: Photo
+    name: str
+    """Its file name, safe to show and to write under."""
+    small: Image.Image
+    """RGB copy of long side `LIVE`."""
+    before: Shown
+    """As it was, of long side `FULL`."""
+    quick: Shown
+    """As it was, of long side `LIVE`."""
+
+    @classmethod
+    def of(cls, photo: Photo, name: str) -> Opened:
+        settled = fitted(photo.pixels, FULL)
+        small = fitted(settled, LIVE)
+        return cls(photo, name, small, shown(settled, photo, FULL), shown(small, photo, LIVE))
+
+    def live(self, recipe: Recipe) -> Shown:
+        """A quick look at a recipe's result."""
+        return shown(render(recipe, self.small), self.photo, LIVE, quality=82)
+
+    def settled(self, recipe: Recipe) -> Shown:
+        """The pixels that would be saved, only smaller where they are more than fit."""
+        return shown(render(recipe, self.photo.pixels), self.photo, FULL)
+
+
+@dataclass(eq=False)
+class Session:
+    """What the page knows of one visitor. Handlers run in any thread."""
+
+    opened: Opened | None = None
+    outcome: Outcome | None = None
+    run: Run | None = None
+    recipe: Recipe = field(default_factory=Recipe)
+    """What is on the touch-up's sliders."""
+    saved: list[Saved] = field(default_factory=list)
+    batch_stop: threading.Event | None = None
+    folder: str = field(default_factory=lambda: time.strftime("%Y-%m-%d-") + secrets.token_hex(8))
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def need(self) -> Opened:
+        """Raises: ImageError when there is no photo."""
+        if self.opened is None:
+            raise ImageError("no photo yet; drop one first")
+        return self.opened
+
+    def stop(self, *, drop: bool = False) -> None:
+        """Ends what runs: with its best so far, or (`drop`) without a result."""
+        run = self.run
+        if run is not None:
+            run.stop(drop=drop)
+        if self.batch_stop is not None:
+            self.batch_stop.set()
+
+    def clear(self) -> None:
+        """Forgets photo and results, which are what takes memory."""
+        self.stop(drop=True)
+        self.opened = self.outcome = None
+        self.recipe = Recipe()
+
+
+class Sessions:
+    """Bounds how many visitors' photos lie in memory: pages are closed without a word."""
+
+    def __init__(self, most: int = MOST_SESSIONS) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._used: OrderedDict[int, Session] = OrderedDict()
+
+    def touch(self, session: Session | None) -> Session:
+        """The session, or a new one, as the one that was used last."""
+        session = session or Session()
+        with self._lock:
+            self._used[id(session)] = session
+            self._used.move_to_end(id(session))
+            over = [self._used.popitem(last=False)[1] for _ in range(len(self._used) - self._most)]
+        for old in over:
+            old.clear()
+        return session
