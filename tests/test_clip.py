@@ -107,6 +107,7 @@ def test_exact_is_float32_with_both_views_and_shares_the_weights() -> None:
     assert torch.equal(found.embeddings, truth.embeddings)
     assert rough.exact()._encoder is rough._encoder
     assert rough.precision == torch.bfloat16
+    assert (rough.batch_size, rough.exact().batch_size) == (32, 4)
     assert (rough.judge(pixels[0])(pixels).scores - truth.scores).abs().max() < 0.5
 
 
@@ -154,7 +155,7 @@ def test_out_of_memory_halves_the_batch_goes_on_and_says_so() -> None:
         hook.remove()
     assert torch.allclose(found.scores, whole.scores, atol=1e-5)
     assert torch.allclose(found.embeddings, whole.embeddings, atol=1e-5)
-    assert predictor.batch_limit == 2
+    assert predictor.batch_limit == predictor.batch_size == 2
     assert predictor.notes == [
         "cpu ran out of memory at batch 9; going on with 4",
         "cpu ran out of memory at batch 4; going on with 2",

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from .tower import Encoder
 
 
+_ROWS = {"ViT-L-14": 8, "ViT-B-16": 16, "ViT-B-32": 32}
+"""Images at once from which a CPU with bfloat16 gains nothing more."""
+
+
 class Clip:
     """Predicts how much people like a photo from its CLIP embedding.
 
@@ -81,10 +85,12 @@ class Clip:
         self.sources = tuple(str(path) for path in (weights, head) if path)
         """The files it was read from: encoder, head."""
         self.batch_limit: int | None = None
-        """Rows that the device could take at once, after it had run out of memory."""
+        """Images, mirrored ones counted, that the device takes at once; None while it takes all."""
         self.notes: list[str] = []
         """What a user should hear of: lines are added as things happen."""
         self._exact = False
+        self._rows = _ROWS[parts[0].name]
+        self.batch_size = self._batch_size()
         with torch.inference_mode(False):
             width = tower.ARCHS[parts[0].name].dim
             found = heads.load(head, width) if head else _random_head(width)
@@ -100,7 +106,20 @@ class Clip:
         twin = copy.copy(self)
         twin._exact, twin.views, twin.precision = True, 2, torch.float32
         twin.batch_limit = None
+        twin.batch_size = twin._batch_size()
         return twin
+
+    def _batch_size(self) -> int:
+        """Candidates at once. Float32 on a CPU gains little from more than one; a GPU wants
+        many, and with four times as many as a CPU it stays below 2 GB."""
+        import torch
+
+        rows = self._rows
+        if self.device.type != "cpu":
+            rows *= 4
+        elif self.precision == torch.float32:
+            rows //= 4
+        return max(1, min(rows, self.batch_limit or rows) // self.views)
 
     def judge(self, photo: torch.Tensor) -> Judge:
         """The judge of candidates made from `photo`, `[3, H, W]` uint8. It needs no look at the
@@ -173,6 +192,7 @@ class Clip:
                 "use a smaller predictor (clip-b32) or --device cpu"
             )
         self.batch_limit = rows // 2
+        self.batch_size = self._batch_size()
         self.notes.append(
             f"{self.device} ran out of memory at batch {rows}; going on with {self.batch_limit}"
         )
