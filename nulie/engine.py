@@ -30,6 +30,9 @@ MIN_DISTANCE = 2.3
 least difference a person notices (Mahy et al., 1994)."""
 SHORTEN_LOSS = 0.03
 """Share of the gain that a shorter recipe may cost."""
+MIN_GAIN = 0.02
+"""Points by which a result must beat the input, and a step the recipe without it: a change that the
+predictor hardly sees, such as a blur on a preview of 64 pixels, is not made by chance."""
 FINAL_SECONDS = 1.0
 """Time for further finalists, or a twentieth of the search's where that is more."""
 FINALISTS = 3
@@ -176,12 +179,12 @@ class Enhancement:
                 rendered = transforms.render(recipe, self.image)
                 small = self._shrunk(rendered, exact)[None]
                 terms = judge(small)[0]
-                if terms.total > base.total and _unlike(small, looks):
+                if terms.total > base.total + MIN_GAIN and _unlike(small, looks):
                     group.append((Variant(recipe, terms), rendered, small))
             if not group:
                 continue
             best = max(v.terms.total for v, _, _ in group)
-            enough = best - SHORTEN_LOSS * (best - base.total)
+            enough = best - _loss(best - base.total)
             variant, rendered, small = min(
                 (g for g in group if g[0].terms.total >= enough), key=lambda g: len(g[0].recipe)
             )
@@ -207,7 +210,7 @@ class Enhancement:
         self, node: Node, pool: Sequence[Node], evaluations: int, reason: Reason
     ) -> Recipe:
         """Starts from the shortest of the nodes that are about as good and about the same."""
-        loss = SHORTEN_LOSS * (node.score - self._objective.base.total) / 2
+        loss = _loss(node.score - self._objective.base.total)
         start = node
         if self.settings.top == 1:
             start = min(
@@ -234,6 +237,11 @@ class Enhancement:
         if self.settings.seconds is None:
             return math.inf
         return self._clock() + max(FINAL_SECONDS, 0.05 * self.settings.seconds)
+
+
+def _loss(gain: float) -> float:
+    """Points that a shorter recipe may cost."""
+    return max(SHORTEN_LOSS * gain, MIN_GAIN)
 
 
 def _unlike(preview: torch.Tensor, looks: Sequence[torch.Tensor]) -> bool:

@@ -52,9 +52,11 @@ def test_the_image_is_the_recipe_at_full_size_and_scored_as_such() -> None:
 
 
 def test_same_seed_same_bytes() -> None:
-    (_, a), (_, b), (_, c) = (enhance(picture(), seed=s) for s in (3, 3, 4))
+    (_, a), (_, b) = (enhance(picture(), seed=3, evaluations=100) for _ in range(2))
     assert (a.recipe, a.image.tobytes()) == (b.recipe, b.image.tobytes())
-    assert c.recipe != a.recipe
+    # Short recipes of two seeds may well be the same, but not of all seeds.
+    others = {enhance(picture(), seed=s, evaluations=20)[1].recipe for s in range(8)}
+    assert len(others) > 1
 
 
 def test_nothing_better_leaves_the_image_alone() -> None:
@@ -98,8 +100,9 @@ def test_the_skin_guard() -> None:
     image = Image.new("RGB", (90, 60), (30, 60, 160))
     image.paste((205, 150, 125), (0, 0, 45, 60))
     dark = FakePredictor(target=60)
-    _, free = enhance(image, dark, min_light=0.0, protect_skin=False)
-    _, guarded = enhance(image, dark, min_light=0.0)
+    ways = {"min_light": 0.0, "ops": ("brightness", "gamma")}
+    _, free = enhance(image, dark, protect_skin=False, **ways)
+    _, guarded = enhance(image, dark, **ways)
     lightness = [
         float(lab(torch.from_numpy(np.array(i)).permute(2, 0, 1)[None])[0, 0, :, :40].mean())
         for i in (image, free.image, guarded.image)
