@@ -149,7 +149,7 @@ def render(described: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
     """Pixels `[B, 3, N]` float32 in [0, 1] as `[B, OUTPUTS]` says; the result is not clamped.
 
     In a row of zeros everything is neutral. Greyscale pixels stay grey."""
-    first, second, start, slopes, gains, lifts = torch.split(described, (1, 1, 1, KNOTS, 3, 3), 1)
+    first, second, start, slopes, gains, lifts = torch.split(described, [1, 1, 1, KNOTS, 3, 3], 1)
     coloured = (pixels.amax(1) - pixels.amin(1)).amax(1) > 0.01
     coloured = coloured[:, None].to(pixels.dtype)
     gains = torch.exp(0.3 * _apart(gains, coloured))[:, :, None]
@@ -191,7 +191,8 @@ def _spread(height: int, width: int) -> torch.Tensor:
     n = torch.arange(JUDGED_PIXELS, dtype=torch.float64)
     y = (0.5 + n * 0.7548776662466927) % 1 * height
     x = (0.5 + n * 0.5698402909980532) % 1 * width
-    return torch.unique(y.long() * width + x.long(), sorted=True)
+    chosen: torch.Tensor = torch.unique(y.long() * width + x.long(), sorted=True)
+    return chosen
 
 
 _LOWER = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)

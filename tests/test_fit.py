@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from nulie import fit as fitting
+from nulie.errors import PredictorError
+from nulie.fit import fit, make_examples, spoil
+from nulie.predictor import statistics
+from nulie.predictor.statistics import Statistics
+from tests.conftest import picture
+
+SHAPES = [(96, 64), (64, 96), (80, 80), (300, 200)]
+
+
+def photos(count: int = 8) -> list[object]:
+    return [picture(*SHAPES[n % len(SHAPES)], seed=n) for n in range(count)]
+
+
+def small_fit(**changes: object) -> dict[str, torch.Tensor]:
+    options = {"examples": 128, "steps": 12, "members": 2} | changes
+    return dict(fit(photos(), **options))
+
+
+def test_a_fitted_file_is_a_predictor(tmp_path: Path) -> None:
+    path = tmp_path / "mine.safetensors"
+    statistics.write(small_fit(), path)
+    photo = torch.randint(0, 256, (3, 64, 80), dtype=torch.uint8)
+    assert Statistics(path).judge(photo)(photo[None]).scores.isfinite().all()
+
+
+def test_the_same_seed_fits_the_same_parameters() -> None:
+    torch.manual_seed(1)
+    first = small_fit(seed=3)
+    state = torch.random.get_rng_state()
+    second = small_fit(seed=3)
+    assert torch.equal(state, torch.random.get_rng_state()), "the global generator was moved"
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    other = small_fit(seed=4)
+    assert not torch.equal(first["w1"], other["w1"])
+
+
+def test_fitting_learns() -> None:
+    generator = torch.Generator().manual_seed(0)
+    taken = [fitting._taken(photo) for photo in photos()]
+    examples = make_examples(taken, 256, generator)
+
+    def loss(weights: dict[str, torch.Tensor]) -> float:
+        rows = torch.arange(len(examples.seen))[None]
+        return fitting._loss(
+            statistics.forward(weights, examples.seen[rows]), examples, rows
+        ).item()
+
+    untouched = fitting._initial(examples.seen, 1, generator)
+    fitted = fitting.train(examples, generator, steps=60, members=1)
+    assert loss(fitted) < 0.8 * loss(untouched)
+
+
+def test_examples_are_of_one_shape_and_as_many_as_asked() -> None:
+    taken = [fitting._taken(photo) for photo in photos()]
+    examples = make_examples(taken, 130, torch.Generator().manual_seed(0))
+    count = len(examples.photo)
+    assert count >= 130
+    assert examples.spoiled.shape == examples.truth.shape == (count, 3, fitting.PIXELS)
+    assert examples.spoiled.dtype == examples.truth.dtype == torch.uint8
+    assert examples.seen.isfinite().all()
+    assert set(examples.photo.tolist()) <= set(range(8))
+
+
+def test_some_are_spoiled_and_some_are_left_alone() -> None:
+    image = torch.randint(0, 256, (1, 3, 16, 16)).float()
+    images = image.repeat(400, 1, 1, 1)
+    results = spoil(images, torch.Generator().manual_seed(0))
+    assert torch.equal(images, image.expand_as(images)), "the input was changed"
+    same = (results == image).flatten(1).all(1).float().mean().item()
+    assert 0.05 < same < 0.35
+    assert torch.equal(results, results.round())
+    assert results.min() >= 0
+    assert results.max() <= 255
+
+
+@pytest.mark.parametrize("way", [way for _, way in fitting._WAYS])
+def test_a_dial_at_zero_spoils_nothing(way: object) -> None:
+    image = torch.randint(0, 256, (2, 3, 16, 16)).float()
+    assert torch.allclose(way(image, torch.zeros(2, 1, 1, 1)), image, atol=1e-3)  # type: ignore[operator]
+
+
+def test_progress_is_told() -> None:
+    told: list[tuple[str, float]] = []
+    small_fit(progress=lambda what, share: told.append((what, share)))
+    assert len({what for what, _ in told}) == 2
+    assert all(0 <= share <= 1 for _, share in told)
+
+
+def test_too_few_photographs_are_refused() -> None:
+    with pytest.raises(PredictorError, match="3 photographs"):
+        fit(photos(3))  # type: ignore[arg-type]
+
+
+def test_photographs_are_read_one_at_a_time() -> None:
+    alive = 0
+
+    def one_by_one() -> object:
+        nonlocal alive
+        for photo in photos():
+            alive += 1
+            yield photo
+            alive -= 1
+            assert alive == 0
+
+    fit(one_by_one(), examples=64, steps=2, members=1)  # type: ignore[arg-type]

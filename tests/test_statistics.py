@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from nulie.errors import PredictorError, WeightsError
+from nulie.predictor import statistics
+from nulie.predictor.statistics import OUTPUTS, Statistics, features, read, render, write
+from tests.conftest import picture
+
+
+def preview(width: int = 96, height: int = 64, seed: int = 0) -> torch.Tensor:
+    return torch.from_numpy(np.array(picture(width, height, seed))).permute(2, 0, 1).contiguous()
+
+
+def spoiled(photo: torch.Tensor, count: int) -> torch.Tensor:
+    factors = torch.linspace(0.5, 1.5, count).view(-1, 1, 1, 1)
+    return (photo * factors).round().clamp(0, 255).to(torch.uint8)
+
+
+@pytest.fixture(scope="module")
+def embedded() -> Statistics:
+    return Statistics()
+
+
+def test_a_batch_scores_as_its_candidates_do_one_by_one(embedded: Statistics) -> None:
+    photo = preview()
+    judge = embedded.judge(photo)
+    batch = spoiled(photo, 9)
+    together = judge(batch).scores
+    alone = torch.cat([judge(candidate[None]).scores for candidate in batch])
+    assert together.shape == (9,)
+    assert together.dtype == torch.float32
+    assert torch.allclose(together, alone, atol=1e-5)
+
+
+def test_the_same_photo_gets_the_same_scores(embedded: Statistics) -> None:
+    photo = preview()
+    batch = spoiled(photo, 5)
+    first = embedded.judge(photo)(batch).scores
+    embedded.judge(preview(seed=1))(preview(seed=1)[None])
+    assert torch.equal(first, Statistics().judge(photo)(batch).scores)
+
+
+def test_scores_need_no_gradients_and_leave_the_candidates_alone(embedded: Statistics) -> None:
+    photo = preview()
+    batch = spoiled(photo, 3)
+    before = batch.clone()
+    prediction = embedded.judge(photo)(batch)
+    assert not prediction.scores.requires_grad
+    assert prediction.embeddings is None
+    assert torch.equal(batch, before)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (1, 9), (64, 64), (64, 512), (512, 64)])
+def test_any_shape_and_any_flat_colour_has_a_score(
+    embedded: Statistics, width: int, height: int
+) -> None:
+    photos = [torch.full((3, height, width), level, dtype=torch.uint8) for level in (0, 128, 255)]
+    photos.append(preview(width, height) if min(width, height) > 8 else photos[1])
+    for photo in photos:
+        low, high = embedded.judge(photo)(torch.stack([photo, 255 - photo])).scores.tolist()
+        assert all(np.isfinite([low, high]))
+        assert max(low, high) <= embedded.score_range[1]
+
+
+def test_grey_photos_are_rendered_grey(embedded: Statistics) -> None:
+    grey = preview()[:1].expand(3, -1, -1).contiguous()
+    tinted = grey.clone()
+    tinted[0] = (tinted[0].int() + 40).clamp(max=255).to(torch.uint8)
+    grey_score, tinted_score = embedded.judge(grey)(torch.stack([grey, tinted])).scores.tolist()
+    assert grey_score > tinted_score
+    wild = torch.randn(4, OUTPUTS)
+    drawn = render(wild, torch.rand(4, 1, 50).expand(-1, 3, -1))
+    assert torch.allclose(drawn, drawn[:, :1].expand_as(drawn), atol=1e-5)
+
+
+def test_a_description_of_zeros_leaves_pixels_alone() -> None:
+    pixels = torch.rand(2, 3, 100)
+    assert torch.allclose(render(torch.zeros(2, OUTPUTS), pixels), pixels, atol=1e-6)
+
+
+def test_the_curve_never_falls() -> None:
+    levels = torch.linspace(0, 1, 256).expand(8, 3, -1)
+    drawn = render(torch.randn(8, OUTPUTS), levels)
+    assert (drawn.diff(dim=-1) >= 0).all()
+
+
+def test_features_are_finite_and_of_order_one() -> None:
+    seen = features(torch.stack([preview(), *spoiled(preview(), 3)]))
+    assert seen.isfinite().all()
+    assert seen.abs().max() < 20
+
+
+def test_features_of_a_batch_are_those_of_its_photos() -> None:
+    photos = spoiled(preview(), 4)
+    alone = torch.cat([features(photo[None]) for photo in photos])
+    assert torch.allclose(features(photos), alone, atol=1e-5)
+
+
+def test_pixels_are_spread_over_the_whole_picture() -> None:
+    chosen = statistics._spread(64, 96)
+    rows, columns = chosen // 96, chosen % 96
+    assert len(chosen) > 0.9 * statistics.JUDGED_PIXELS
+    for places, size in ((rows, 64), (columns, 96)):
+        quarters = torch.bincount(places * 4 // size, minlength=4) / len(chosen)
+        assert (quarters - 0.25).abs().max() < 0.02
+    assert chosen.max() < 64 * 96
+
+
+def test_dull_photographs_are_mostly_worth_less_than_lively_ones(
+    embedded: Statistics, data: Path
+) -> None:
+    gains = []
+    for path in sorted((data / "photos-train").glob("*.jpg"))[::10]:
+        with Image.open(path) as image:
+            small = image.convert("RGB").resize((96, 64), Image.Resampling.BICUBIC)
+        photo = torch.from_numpy(np.array(small)).permute(2, 0, 1).contiguous()
+        dull = (photo * 0.4 + 70).to(torch.uint8)
+        before, after = embedded.judge(dull)(torch.stack([dull, photo])).scores.tolist()
+        gains.append(after - before)
+    assert np.mean(gains) > 0.3
+    assert np.mean(np.array(gains) > 0) > 0.7
+
+
+def test_parameters_survive_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.safetensors"
+    weights = read(statistics.EMBEDDED)
+    write(weights, path)
+    again = read(path)
+    assert set(again) == set(weights)
+    assert all(torch.equal(again[name], weights[name]) for name in weights)
+    assert [file.name for file in tmp_path.iterdir()] == ["mine.safetensors"]
+
+
+def test_the_embedded_file_is_small() -> None:
+    assert statistics.EMBEDDED.stat().st_size < 300_000
+
+
+def test_bad_files_are_refused_in_one_line(tmp_path: Path) -> None:
+    good = read(statistics.EMBEDDED)
+    path = tmp_path / "bad.safetensors"
+
+    def refused() -> str:
+        with pytest.raises(WeightsError) as caught:
+            Statistics(path)
+        message = str(caught.value)
+        assert str(path) in message
+        assert "\n" not in message
+        return message
+
+    refused()  # not there
+    path.write_bytes(b"no parameters at all")
+    refused()
+    path.write_bytes(b"")
+    refused()
+    shutil.copy(statistics.EMBEDDED, path)
+    path.write_bytes(path.read_bytes()[:-1000])
+    refused()
+    save_file(good, path, {"format": "something else"})
+    assert "fit it again" in refused()
+    save_file(good, path)
+    refused()
+    mark = {"format": statistics.FORMAT}
+    save_file({name: value for name, value in good.items() if name != "w2"}, path, mark)
+    refused()
+    save_file(good | {"mean": good["mean"][:-1].clone()}, path, mark)
+    refused()
+    save_file(good | {"b1": good["b1"] * float("nan")}, path, mark)
+    refused()
+    save_file(good | {"w1": good["w1"].flatten().clone()}, path, mark)
+    refused()
+
+
+def test_an_unknown_device_is_a_clear_error() -> None:
+    with pytest.raises(PredictorError):
+        Statistics(device="abacus")
+
+
+@pytest.mark.gpu
+def test_gpu_and_cpu_agree(embedded: Statistics) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA here")
+    photo = preview()
+    batch = spoiled(photo, 16)
+    on_gpu = Statistics(device="cuda").judge(photo.cuda())(batch.cuda()).scores
+    assert on_gpu.is_cuda
+    assert torch.allclose(on_gpu.cpu(), embedded.judge(photo)(batch).scores, atol=0.01)
