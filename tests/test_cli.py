@@ -21,6 +21,7 @@ import pytest
 import torch
 from PIL import Image, PngImagePlugin
 
+import nulie.fit
 import nulie.predictor
 from nulie import __version__, image_io
 from nulie.cli import enhance, main
@@ -878,7 +879,9 @@ def test_streams_that_are_closed_from_the_start(photo: Path, look: Path, closed:
 
 
 @pytest.fixture
-def best(tmp_path: Path) -> Path:
+def best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Photographs to fit to, which takes no time here."""
+    monkeypatch.setattr(nulie.fit, "BATCH", 8)
     folder = tmp_path / "best"
     folder.mkdir()
     for seed in range(9):

@@ -24,7 +24,7 @@ LAYERS = (
     {"engine", "fit"},
     {"drawing"},
     {"ui"},
-    {"cli"},
+    {"webui", "cli"},
 )
 """Parts of the package. Each may import those above it, none beside it or below."""
 
