@@ -53,8 +53,11 @@ def create(
                 progress=progress,
                 network=network,
             )
-        except WeightsError as e:
-            if name != "auto" or head or clip_weights:
+        except PredictorError as e:
+            # What was asked for explicitly is not replaced by something else.
+            asked = name != "auto" or head or clip_weights
+            devices = (device, precision) != ("auto", "auto") and not isinstance(e, WeightsError)
+            if asked or devices:
                 raise
             return _statistics(None, device), f"judged by 'statistics', without CLIP: {e}"
         return clip, ""
