@@ -31,6 +31,9 @@ LAYERS = (
 FOREIGN = {
     "gradio": ("nulie/ui", "scripts"),
     "modules": ("scripts",),
+    "modules_forge": ("scripts",),
+    "backend": ("scripts",),
+    "fastapi": ("nulie/webui",),
     "open_clip": ("nulie/predictor",),
     "huggingface_hub": ("nulie/predictor",),
     "tqdm": ("nulie/cli", "nulie/predictor"),

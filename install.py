@@ -1,0 +1,71 @@
+"""Run by an sd-webui at each start, in a process of its own: installs what nulie needs and the web
+UI lacks, and nothing else.
+
+What is installed already keeps its version, whatever it is: an upgrade of torch, numpy or gradio
+behind its back breaks a web UI.
+"""
+
+import importlib.metadata
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+NEEDED = {
+    "safetensors": "safetensors>=0.4",
+    "huggingface_hub": "huggingface_hub>=0.20",
+    "tqdm": "tqdm>=4.64",
+    "open_clip": "open_clip_torch>=2.20",
+}
+"""Module to requirement. What else nulie uses (torch, numpy, Pillow, gradio) every web UI has."""
+
+
+def missing():
+    return [wanted for name, wanted in NEEDED.items() if importlib.util.find_spec(name) is None]
+
+
+def installed():
+    """Each distribution that is there, as a line of a constraints file."""
+    found = {}
+    for distribution in importlib.metadata.distributions():
+        name = distribution.metadata["Name"]
+        # Local versions such as 2.1.2+cu121 match themselves only.
+        if name and distribution.version:
+            found[name] = f"{name}=={distribution.version}"
+    return sorted(found.values())
+
+
+def install(requirements):
+    """Whether pip could install them without a change to anything that is there."""
+    handle, path = tempfile.mkstemp(suffix=".txt", prefix="nulie-constraints-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write("\n".join(installed()) + "\n")
+        command = [sys.executable, "-m", "pip", "install", "--prefer-binary", "-c", path]
+        if os.environ.get("INDEX_URL"):
+            command += ["--index-url", os.environ["INDEX_URL"]]
+        done = subprocess.run([*command, *requirements], capture_output=True, text=True)
+    finally:
+        Path(path).unlink()
+    if done.returncode:
+        print(done.stderr or done.stdout)
+    return done.returncode == 0
+
+
+def main():
+    if sys.version_info < (3, 10):  # noqa: UP036  # older web UIs start with 3.8
+        print(f"nulie needs Python 3.10 or newer; this is {sys.version.split()[0]}")
+        return
+    requirements = missing()
+    if not requirements:
+        return
+    names = ", ".join(requirements)
+    print(f"nulie: installing {names}")
+    if not install(requirements):
+        print(f"nulie: could not install {names}; see above. nulie may not work until you do.")
+
+
+if __name__ == "__main__":
+    main()

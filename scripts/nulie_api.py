@@ -1,0 +1,14 @@
+"""nulie's routes in the web UI's API, where that is switched on."""
+
+from modules import script_callbacks, shared
+
+from nulie import webui
+from nulie.webui import api
+
+
+def add_routes(_page, app):
+    if shared.cmd_opts.api or getattr(shared.cmd_opts, "nowebui", False):
+        api.add(app, webui.current, shared.cmd_opts.api_auth)
+
+
+script_callbacks.on_app_started(add_routes)

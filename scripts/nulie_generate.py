@@ -1,0 +1,46 @@
+"""NUlIE for generated images, in txt2img and img2img: off until its box is ticked."""
+
+import gradio as gr
+
+# The base class by its module: the web UI registers every class it finds in here.
+from modules import scripts, shared, ui_components
+
+from nulie.webui import controls, job
+
+
+class NulieGenerated(scripts.Script):
+    def title(self):
+        return controls.NAME
+
+    def show(self, is_img2img):
+        # The operation of Extras may be switched on for these tabs: then that one does it.
+        both = controls.NAME in getattr(shared.opts, "postprocessing_enable_in_main_ui", [])
+        return False if both else scripts.AlwaysVisible
+
+    def ui(self, is_img2img):
+        prefix = "nulie_img2img" if is_img2img else "nulie_txt2img"
+        with ui_components.InputAccordion(False, label=controls.NAME, elem_id=prefix) as enabled:
+            components = controls.build(gr, controls.OF_GENERATION, prefix)
+        self.infotext_fields = controls.paste_fields(enabled, components)
+        self.paste_field_names = [key for _, key in self.infotext_fields if isinstance(key, str)]
+        return [enabled, *components.values()]
+
+    def process(self, p, *values):
+        job.announced(p, named(values))
+
+    def process_batch(self, p, *values, batch_number=0, **_):
+        job.sampled(p, named(values), batch_number)
+
+    def postprocess_image_after_composite(self, p, pp, *values):
+        job.generated(p, pp, named(values))
+
+    def postprocess(self, p, processed, *values):
+        job.over(named(values))
+
+
+if not hasattr(scripts.Script, "postprocess_image_after_composite"):
+    NulieGenerated.postprocess_image = NulieGenerated.postprocess_image_after_composite
+
+
+def named(values):
+    return dict(zip(["enabled", *(c.name for c in controls.OF_GENERATION)], values))  # noqa: B905
