@@ -246,7 +246,7 @@ class Single:
             self.view: picture(opened.before, "before", size=opened.photo.size),
             self.status: words.about(opened),
             self.saved: _html(""),
-            self.keep: gr.update(visible=False),
+            self.keep: gr.update(visible=True),
             self.curve: _html(""),
             self.thumbs: _html(""),
             self.variant: gr.update(choices=[], value=None, visible=False),
@@ -348,7 +348,6 @@ class Single:
         return {
             self.view: view,
             self.status: words.found(outcome),
-            self.keep: gr.update(visible=True),
             self.curve: _html(""),
             self.climb: curve(outcome.points, outcome.base.total, outcome.seconds),
             self.thumbs: _html(_thumbs(outcome) if len(labels) > 1 else ""),
