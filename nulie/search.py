@@ -11,9 +11,9 @@ import math
 import random
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from .recipe import Recipe, Step
 from .space import Move, Space
@@ -69,6 +69,7 @@ class Tree:
 
     def __init__(self, space: Space, seed: int = 0, *, capacity: int = 4096) -> None:
         self._moves = {move.op: move for move in space}
+        self._index = {move.op: i for i, move in enumerate(space)}
         self._rng = random.Random(seed)
         self._capacity = capacity
         self._nodes: list[Node] = []  # best first
@@ -83,6 +84,7 @@ class Tree:
         self._probes = self._first_probes(space)
         self._surrogate = Surrogate(space)
         self._learnt = 0.0
+        self._lesson: list[Scored] = []
         self._fitted = False
 
     def best(self, n: int | None = None) -> list[Node]:
@@ -105,7 +107,7 @@ class Tree:
             node = self._parent()
             kind = self._kinds.choose(self._rng)
             recipe, op = getattr(self, f"_{kind}")(node.recipe)
-            if recipe.steps and hash(recipe) not in self._seen:
+            if recipe.steps and self._key(recipe) not in self._seen:
                 proposals[recipe] = (node, kind, op)
         chosen = list(proposals)
         if screening > 1 and len(chosen) > n - len(found):
@@ -115,21 +117,58 @@ class Tree:
             self._take(found, node, kind, recipe, op)
         return found
 
+    def state(self) -> dict[str, Any]:
+        """All that the tree has learnt, as data for JSON. To be taken between `tell` and `ask`."""
+        kind, numbers, spare = self._rng.getstate()
+        return {
+            "rng": [kind, list(numbers), spare],
+            "nodes": [[_plain(n.recipe), n.score, n.parent, n.number] for n in self._nodes],
+            "worth": [-key for key in self._keys],
+            "seen": sorted(self._seen),
+            "kinds": self._kinds.state(),
+            "ops": self._ops.state(),
+            "told": self._told,
+            "scores": [self._base, self._top],
+            "probes": [[_plain(recipe), op] for recipe, op in self._probes],
+            "learnt": [self._learnt, [[_plain(r), score] for r, score in self._lesson]],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Goes on from the `state` of a tree of the same space.
+
+        Raises: KeyError, TypeError, ValueError when it is none."""
+        kind, numbers, spare = state["rng"]
+        self._rng.setstate((kind, tuple(numbers), spare))
+        self._nodes = [Node(_recipe(r), s, p, n) for r, s, p, n in state["nodes"]]
+        self._keys = [-worth for worth in state["worth"]]
+        self._seen = set(state["seen"])
+        self._kinds.restore(state["kinds"])
+        self._ops.restore(state["ops"])
+        self._told = int(state["told"])
+        self._base, self._top = state["scores"]
+        self._probes = [(_recipe(recipe), op) for recipe, op in state["probes"]]
+        self._learnt, lesson = state["learnt"]
+        if lesson:
+            self._learn([(_recipe(recipe), score) for recipe, score in lesson])
+
     def _take(self, found: list[Recipe], node: Node, kind: str, recipe: Recipe, op: str) -> None:
-        self._seen.add(hash(recipe))
+        self._seen.add(self._key(recipe))
         self._asked[recipe] = (node.number, kind, op)
         found.append(recipe)
 
     def _screened(self, recipes: list[Recipe], n: int) -> list[Recipe]:
         """The most hopeful of each `n`th part of the recipes, which keeps them diverse."""
         if self._told >= self._learnt * 1.15:
-            nodes = self._nodes
-            self._fitted = self._surrogate.fit([n.recipe for n in nodes], [n.score for n in nodes])
+            self._learn([(node.recipe, node.score) for node in self._nodes])
             self._learnt = self._told
         if not self._fitted:
             return recipes[:n]
         hopes = self._surrogate.hopes(recipes)
         return [recipes[max(range(i, len(recipes), n), key=hopes.__getitem__)] for i in range(n)]
+
+    def _learn(self, lesson: list[Scored]) -> None:
+        self._lesson = lesson[: self._surrogate.most]
+        self._fitted = self._surrogate.fit(*map(list, zip(*self._lesson, strict=True)))
 
     def tell(self, results: Sequence[Scored]) -> None:
         for recipe, score in results:
@@ -229,6 +268,10 @@ class Tree:
         steps[a], steps[b] = steps[b], steps[a]
         return Recipe(tuple(steps)), steps[a].op
 
+    def _key(self, recipe: Recipe) -> int:
+        """Hash of a recipe that is the same in every process, as those of strings are not."""
+        return hash(tuple((self._index[s.op], *(v for _, v in s.params)) for s in recipe.steps))
+
     def _allowed(self, steps: Sequence[Step]) -> bool:
         ops = [s.op for s in steps]
         return all(ops.count(op) == 1 for op in set(ops) if self._moves[op].once)
@@ -272,10 +315,24 @@ class _Credit:
         self._paid[name] = self.MEMORY * self._paid[name] + paid
         self._tried[name] = self.MEMORY * self._tried[name] + 1
 
+    def state(self) -> list[dict[str, float]]:
+        return [self._paid, self._tried]
+
+    def restore(self, state: Sequence[Mapping[str, float]]) -> None:
+        self._paid, self._tried = dict(state[0]), dict(state[1])
+
     def choose(self, rng: random.Random, among: Sequence[str] | None = None) -> str:
         names = list(among if among is not None else self._paid)
         weights = [self.FLOOR + self._paid[n] / self._tried[n] for n in names]
         return rng.choices(names, weights)[0]
+
+
+def _plain(recipe: Recipe) -> list[Any]:
+    return [[step.op, dict(step.params)] for step in recipe.steps]
+
+
+def _recipe(plain: Sequence[Any]) -> Recipe:
+    return Recipe(tuple(Step.of(op, **params) for op, params in plain))
 
 
 @dataclass(frozen=True)
@@ -305,19 +362,26 @@ def run(
     seconds: float | None = None,
     evaluations: int | None = None,
     batch: int = 32,
+    done: int = 0,
+    spent: float = 0.0,
+    best_score: float | None = None,
     cancel: threading.Event | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Generator[Progress | Improved, None, Reason]:
     """Drives a strategy until the budget is spent and returns why it ended.
+
+    `done`, `spent` and `best_score` go on from a run that had come so far with this strategy; the
+    budget counts what it has used.
 
     Batches grow from 1 to `batch`, so that the tree learns early, and none is meant to last longer
     than a tenth of `seconds`. As long as they do not, batches depend on nothing but the count
     of evaluations, so the same seed gives the same run.
     """
     cancel = cancel or threading.Event()
-    start = clock()
-    strategy.tell([(Recipe(), base_score)])
-    best, done, each = base_score, 0, 0.0
+    start = clock() - spent
+    if done == 0:
+        strategy.tell([(Recipe(), base_score)])
+    best, each = base_score if best_score is None else best_score, 0.0
     while True:
         elapsed = clock() - start
         size = min(batch, max(1, done // 4))

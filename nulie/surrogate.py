@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .recipe import Recipe
-from .space import Space
+from .space import Dial, Space
 
 Array = npt.NDArray[np.float64]
 
@@ -28,16 +28,16 @@ class Surrogate:
     FEWEST = 8
 
     def __init__(self, space: Space, *, most: int = 256) -> None:
-        self._column = {}
+        self._column: dict[tuple[str, str], tuple[int, Dial]] = {}
         for move in space:
             for dial in move.dials:
                 self._column[move.op, dial.name] = (len(self._column), dial)
-        self._most = most
+        self.most = most
         self._known: Array | None = None
 
     def fit(self, recipes: Sequence[Recipe], scores: Sequence[float]) -> bool:
         """Learns from up to `most` of them, the first ones; False when there are too few."""
-        finite = [i for i, s in enumerate(scores) if np.isfinite(s)][: self._most]
+        finite = [i for i, s in enumerate(scores) if np.isfinite(s)][: self.most]
         if len(finite) < self.FEWEST:
             return False
         known = self._features([recipes[i] for i in finite])
@@ -77,4 +77,5 @@ class Surrogate:
     def _kernel(self, a: Array, b: Array) -> Array:
         squares = (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * a @ b.T
         near: Array = np.exp(-np.maximum(squares, 0) / (2 * self.LENGTH**2))
-        return near + self.LINEAR * a @ b.T
+        kernel: Array = near + self.LINEAR * a @ b.T
+        return kernel

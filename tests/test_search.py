@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import threading
 
@@ -172,3 +173,21 @@ def test_memory_is_bounded() -> None:
     drive(tree, evaluations=5000)
     assert len(tree.best()) == 100
     assert not tree._asked
+
+
+@pytest.mark.parametrize("stop", [1, 10, 130, 700])
+def test_a_restored_tree_goes_on_as_if_nothing_had_happened(stop: int) -> None:
+    whole = Tree(SPACE, 5)
+    drive(whole, evaluations=1200)
+    first = Tree(SPACE, 5)
+    at, best = 0, toy([Recipe()])[0]
+    for event in run(first, toy, base_score=best, evaluations=1200):
+        if isinstance(event, Progress):
+            at, best = event.evaluations, event.best_score
+            if at >= stop:
+                break
+    second = Tree(SPACE, 99)
+    second.restore(json.loads(json.dumps(first.state())))
+    drive(second, evaluations=1200, done=at, best_score=best)
+    assert second.best() == whole.best()
+    assert second.state() == whole.state()
