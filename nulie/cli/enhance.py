@@ -16,7 +16,7 @@ from ..errors import ImageError, NulieError, PredictorError, RecipeError, Settin
 from ..image_io import atomic, shown_path
 from ..recipe import Recipe
 from ..settings import Settings
-from . import arguments, predictors, report
+from . import arguments, checkpoints, predictors, report
 from .console import (
     INTERRUPTED,
     NOTHING_WRITTEN,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ..engine import Result
     from ..image_io import Photo
     from ..predictor.base import Predictor
+    from ..search import Node
 
 EPILOG = """\
 examples:
@@ -44,8 +45,10 @@ The result is written beside the input as photo_nulie.jpg, with all metadata and
 The input is never written to. Ctrl-C ends the search and keeps the best so far.
 
 other commands (each has a --help of its own):
+  nulie ui              the same as a page in the browser, with live view and touch-up
   nulie score IMAGE...  what a predictor says of images as they are
   nulie weights         CLIP's files: list, fetch, check
+  nulie tree FILE       what a search tried, from its checkpoint
   nulie fit FOLDER      fit the embedded predictor to your own best photos
 
 exit codes: 0 all done, 1 some images failed, 2 nothing was done, 130 stopped by Ctrl-C before all
@@ -126,6 +129,28 @@ def parser() -> arguments.Parser:
         "--recipe", type=Path, metavar="FILE", help="apply a recipe (JSON, or an image of nulie's)"
     )
     recipes.add_argument("--save-recipe", type=Path, metavar="FILE", help="write the best recipe")
+    recipes.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE.html",
+        help="write a page of its own: slider, score curve, tree, recipe",
+    )
+    recipes.add_argument(
+        "--checkpoint",
+        type=Path,
+        metavar="FILE",
+        help="keep the state of a long search there, written every minute and at the end",
+    )
+    recipes.add_argument(
+        "--resume",
+        type=Path,
+        metavar="FILE",
+        help="go on from a checkpoint, with its settings; --seconds and --evaluations count what"
+        " it has spent already",
+    )
+    recipes.add_argument(
+        "--checkpoint-every", type=float, default=60.0, metavar="N", help="seconds (default 60)"
+    )
     recipes.add_argument("--json", action="store_true", help="one line of JSON an image on stdout")
     recipes.add_argument("--quiet", action="store_true", help="print errors only")
     return parser
@@ -141,8 +166,10 @@ def main(argv: Sequence[str]) -> int:
     _check(options)
     settings = _settings(options)
     found = arguments.images(options.images, recursive=options.recursive)
-    if len(found) > 1 and (options.output or options.save_recipe):
-        option = "--output" if options.output else "--save-recipe"
+    single = ("output", "save_recipe", "report", "checkpoint", "resume")
+    given = next((name for name in single if getattr(options, name)), None)
+    if len(found) > 1 and given:
+        option = f"--{given.replace('_', '-')}"
         raise SettingsError(f"{option} is for a single image, and here are {len(found)}")
     with importing():
         from .. import transforms  # noqa: F401
@@ -163,6 +190,8 @@ def _points(text: str) -> float:
 def _check(options: argparse.Namespace) -> None:
     if not options.images:
         raise SettingsError("name an image, a folder or a pattern; see nulie --help")
+    if options.recipe and (options.resume or options.checkpoint):
+        raise SettingsError("--recipe applies a recipe without a search; leave checkpoints out")
     if options.output and options.output_dir:
         raise SettingsError("--output names the whole path; leave --output-dir out")
     if options.quality is not None and not 1 <= options.quality <= 100:
@@ -170,6 +199,11 @@ def _check(options: argparse.Namespace) -> None:
     if options.save_recipe and options.save_recipe.suffix.lower() in arguments.SUFFIXES:
         shown = shown_path(options.save_recipe)
         raise SettingsError(f"--save-recipe {shown}: it writes JSON; choose a name such as x.json")
+    if options.report and options.report.suffix.lower() not in (".html", ".htm"):
+        shown = shown_path(options.report)
+        raise SettingsError(f"--report {shown}: it writes HTML; choose a name such as x.html")
+    if options.report and options.recipe:
+        raise SettingsError("--report tells of a search, and with --recipe there is none")
 
 
 def _settings(options: argparse.Namespace) -> Settings:
@@ -235,6 +269,10 @@ class _Job:
         self.recipe = recipe
         self.images = images
         self.cancel = threading.Event()
+        self.resume = checkpoints.read(options.resume) if options.resume else None
+        self.checkpoint: Path | None = options.checkpoint or options.resume
+        if self.resume is not None:
+            self.settings = self.resume.budget(options.seconds, options.evaluations)
         own = (options.recipe, Path(options.predictor), options.head, options.clip_weights)
         self._inputs = _Files([*images, *own])
         self._results = _Files()
@@ -303,8 +341,9 @@ class _Job:
         notes = list(photo.notes)
         for one in targets:
             notes += self._check_target(photo, path, one)
-        if self.options.save_recipe:
-            self._check_recipe_target(self.options.save_recipe)
+        for beside in (self.options.save_recipe, self.options.report, self.options.checkpoint):
+            if beside and not (beside == self.checkpoint and beside == self.options.resume):
+                self._check_beside(beside)
         for note in dict.fromkeys(notes):
             self._say(note)
         if self.recipe is not None:
@@ -334,11 +373,12 @@ class _Job:
             )
         return notes
 
-    def _check_recipe_target(self, target: Path) -> None:
+    def _check_beside(self, target: Path) -> None:
+        """Of a file that is written beside the image."""
         if self._inputs.find(target):
             raise ImageError(
                 f"{shown_path(target)}: is an input, and those are never overwritten;"
-                " choose another name for the recipe"
+                " choose another name"
             )
         atomic.check(target, overwrite=self.options.overwrite)
 
@@ -354,17 +394,27 @@ class _Job:
     def _search(self, photo: Photo, path: Path, targets: list[Path]) -> None:
         with importing():
             from ..engine import Enhancement
-            from .progress import follow
+            from .progress import follow, recorded
 
         predictor = self._get_predictor()
-        run = Enhancement(photo.pixels, predictor, self.settings, cancel=self.cancel)
+        run = Enhancement(
+            photo.pixels, predictor, self.settings, resume=self.resume, cancel=self.cancel
+        )
         with self._interruptible():
             shown = shown_path(Path(path.name))
-            result = follow(run.events(), shown, self.settings, hide=self.options.quiet)
+            points: list[tuple[float, float]] = []
+            events = recorded(run.events(), points)
+            if self.checkpoint:
+                every = self.options.checkpoint_every
+                events = checkpoints.kept(run, events, self.checkpoint, every)
+            result = follow(events, shown, self.settings, hide=self.options.quiet)
             if result.reason == "cancelled" and not result.evaluations:
                 raise KeyboardInterrupt  # before there was a best so far
             written = self._write_variants(photo, path, predictor, result, targets)
             self._save_recipe(result.recipe)
+            if self.options.report:
+                nodes = run.tree.best()
+                self._save_report(photo, path, result, nodes, points, predictor.name)
         self._say(report.words(path, predictor, result, written, self.settings.top))
         if self.options.json:
             _print_json(report.of_search(path, predictor, result, written))
@@ -431,6 +481,27 @@ class _Job:
         if self.options.save_recipe:
             text = recipe.to_json() + "\n"
             atomic.write(self.options.save_recipe, text.encode(), overwrite=self.options.overwrite)
+
+    def _save_report(
+        self,
+        photo: Photo,
+        path: Path,
+        result: Result,
+        nodes: Sequence[Node],
+        points: Sequence[tuple[float, float]],
+        predictor: str,
+    ) -> None:
+        from ..drawing import report as page
+
+        text = page(
+            shown_path(Path(path.name)),
+            photo,
+            result,
+            nodes=nodes,
+            points=points,
+            predictor=predictor,
+        )
+        atomic.write(self.options.report, text.encode(), overwrite=self.options.overwrite)
 
 
 class _Files:

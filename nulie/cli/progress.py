@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from tqdm import tqdm
 
 from ..engine import Event, Finished, Result, Started
+from ..search import Improved
 from ..settings import Settings
 
 SHORTEST = 0.1
@@ -47,6 +48,16 @@ def follow(
             )
             bar.update(0)
     raise AssertionError("a run always ends with Finished")
+
+
+def recorded(
+    events: Generator[Event, None, None], points: list[tuple[float, float]]
+) -> Generator[Event, None, None]:
+    """The same events; notes (seconds, best score) at each improvement."""
+    for event in events:
+        if isinstance(event, Improved):
+            points.append((event.seconds, event.score))
+        yield event
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from .compare import compare, picture
 from .curve import curve
 from .pictures import Shown, fitted, shown
+from .report import report
 from .style import CSS
 from .tree import tree
 from .words import terms_table
@@ -14,6 +15,7 @@ __all__ = [
     "curve",
     "fitted",
     "picture",
+    "report",
     "shown",
     "terms_table",
     "tree",

@@ -1,0 +1,86 @@
+"""A run as one HTML file that needs nothing else: no network, no other file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+from ..transforms import describe, render
+from .compare import compare, picture
+from .curve import curve
+from .pictures import fitted, shown
+from .style import CSS
+from .tree import tree
+from .words import terms_table
+
+if TYPE_CHECKING:
+    from ..engine import Result
+    from ..image_io import Photo
+    from ..search import Node
+
+LONGEST = 1600
+"""Long side of the pictures in the slider."""
+SMALL = 480
+
+_LOOK = """
+:root { color-scheme: light dark; --color-accent: #f97316; --body-text-color: #1f2328;
+  --body-text-color-subdued: #6b7280; --border-color-primary: #8885; }
+@media (prefers-color-scheme: dark) { :root { --body-text-color: #e6e6e6;
+  --body-text-color-subdued: #9ca3af; } }
+body { max-width: 1000px; margin: 24px auto; padding: 0 16px; font: 16px/1.5 system-ui, sans-serif;
+  color: var(--body-text-color); background: Canvas; }
+h1 { font-size: 1.5em; } h2 { margin: 28px 0 8px; font-size: 1.1em; }
+pre { padding: 10px; overflow-x: auto; background: #8881; border-radius: 6px; }
+figure { margin: 0; }
+"""
+# Tells browsers to hold the file to its word.
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+
+
+def report(
+    name: str,
+    photo: Photo,
+    result: Result,
+    *,
+    nodes: Sequence[Node],
+    points: Sequence[tuple[float, float]],
+    predictor: str,
+) -> str:
+    """The whole file. `points`: (seconds, best score) at each improvement of the search; `nodes`:
+    what its tree remembers, best first."""
+    settled = fitted(photo.pixels, LONGEST)
+    before = shown(settled, photo, LONGEST)
+    rate = result.evaluations / result.seconds if result.seconds else 0.0
+    spent = (
+        f"{result.evaluations:,} nodes in {result.seconds:.1f} s ({rate:,.0f} a second),"
+        f" judged by {predictor}"
+    )
+    if result.variants:
+        view = compare(before, shown(result.image, photo, LONGEST), size=photo.size)
+        end = f"score {result.base.score:.2f} \u2192 <b>{result.terms.score:.2f}</b>"
+    else:
+        view = picture(before, "stays as it is", size=photo.size)
+        end = f"nothing found that beats it (score {result.base.score:.2f})"
+    small = fitted(settled, SMALL)
+    others = "".join(
+        f'<span class="nulie-thumb"><img src="{shown(render(v.recipe, small), photo, SMALL).uri}"'
+        f' alt="">{number}: {v.terms.score:.2f}<br><small>{escape(describe(v.recipe))}</small>'
+        "</span>"
+        for number, v in enumerate(result.variants, 1)
+    )
+    gallery = f'<h2>Variants</h2><div class="nulie-thumbs">{others}</div>'
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(name)} - nulie</title><style>{_LOOK}{CSS}</style></head><body>"
+        f"<h1>{escape(name)}</h1>{view}<p>{end} \u00b7 {escape(spent)}</p>"
+        f"<p><b>Recipe:</b> {escape(describe(result.recipe))}</p>"
+        f"<pre>{escape(result.recipe.to_json())}</pre>"
+        f"{gallery if len(result.variants) > 1 else ''}"
+        f"<h2>What the score is made of</h2>{terms_table(result.base, result.terms)}"
+        f"<h2>How it was found</h2>{curve(points, result.base.total, result.seconds)}"
+        f"{tree(nodes, result.base.total, result.recipe)}"
+        "</body></html>\n"
+    )
