@@ -47,6 +47,10 @@ class Predictors:
             self._loaded.move_to_end(key)
             return self._loaded[key]
 
+    def ready(self, name: str, device: str, folders: Sequence[Path] = ()) -> bool:
+        """Whether `get` would have nothing to load."""
+        return (name, device, tuple(folders)) in self._loaded
+
     def clear(self) -> None:
         """Forgets all of them, so that their memory can be freed."""
         with self._lock:

@@ -186,6 +186,7 @@ class Batch:
                 updates[self.status] = words.error(f"{into}: no zip ({e.strerror}); {text}")
             else:
                 named = f"Download all as {archive.name}"
+                self._host.saved(archive)
                 updates[self.zip] = f"<p>{link(archive, named, style='nulie-download')}</p>"
         return updates
 
@@ -225,6 +226,7 @@ class Batch:
                 while not run.wait(INTERVAL):
                     state = run.state()
                     share = words.share(state, settings)
+                    self._host.progress(share, f"nulie: {name}", None)
                     if state.before:
                         yield f"{state.before} before it in the line", 0.0
                     else:
@@ -246,6 +248,7 @@ class Batch:
             by = outcome.predictor
         row.thumb = shown(image, photo, THUMB)
         row.path = self._write(photo, path, name, image, row, by, into)
+        self._host.saved(row.path)
         row.state = "done"
 
     def _write(

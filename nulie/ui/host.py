@@ -25,9 +25,12 @@ class Parts:
     input_image: Any
     """Hidden image: a picture put here becomes the photo."""
     result_image: Any
-    """Hidden image: the result at full size, with its text in `info`."""
+    """Hidden image: the result at full size, with its text in `info`; see `fill`."""
     result_text: Any
-    """Hidden text: the photo's generation parameters, if it had any."""
+    """Hidden text: the photo's generation parameters, if it had any; see `fill`."""
+    fill: Callable[[Any], Any]
+    """Binds a button: a click puts the result into `result_image` and `result_text`, which are
+    empty before, for large pictures travel slowly. Returns the event."""
     buttons: Any
     """The row under the picture, for buttons."""
     recipe: Any
@@ -59,6 +62,10 @@ class Host:
     """Polled during a search: whether the host wants it to end with the best so far."""
     progress: Callable[[float, str, Image.Image | None], None] = lambda share, text, image: None
     """Told during a search: share done, a line of text, the best preview where it is a new one."""
+    format: str = "as the photo"
+    """First choice of the format to save in; one of `saving.FORMATS`."""
+    saved: Callable[[Path], None] = lambda path: None
+    """Told of each file that was written, so that the server can let it be fetched."""
     open_folder: Callable[[Path], None] | None = None
     """Shows a folder on the server's screen; None hides the button."""
     folders: bool = False

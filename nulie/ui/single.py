@@ -102,7 +102,7 @@ class Single:
             with gr.Row():
                 self.format = gr.Dropdown(
                     choices=list(saving.FORMATS),
-                    value=saving.AS_IT_CAME,
+                    value=self._host.format,
                     label="Format to save as",
                     elem_id="nulie_format",
                 )
@@ -129,18 +129,19 @@ class Single:
             pass
         with gr.Row(visible=False):
             into = gr.Image(type="pil", image_mode=None, elem_id="nulie_input_image")
-            out = gr.Image(type="pil", interactive=False, elem_id="nulie_result_image")
+            out = gr.Image(
+                type="pil", image_mode=None, interactive=False, elem_id="nulie_result_image"
+            )
             text = gr.Textbox("", elem_id="nulie_result_text", label="nulie result text")
-        self._parts = Parts(into, out, text, buttons, self.recipe, self.status)
+        self._parts = Parts(into, out, text, self._fill, buttons, self.recipe, self.status)
 
     @property
     def _results(self) -> list[Any]:
         """What changes with a new result, beside the view."""
-        parts = [self._parts.result_image, self._parts.result_text] if self._parts else []
         return [
             *(self.view, self.status, self.keep, self.thumbs, self.variant, self.words),
             *(self.touchup, self.recipe_box, self.format_box, self.recipe, self.how),
-            *(self.terms, self.climb, self.tree, self.curve, *self._rows.outputs, *parts),
+            *(self.terms, self.climb, self.tree, self.curve, *self._rows.outputs),
         ]
 
     def connect(self) -> None:
@@ -171,7 +172,7 @@ class Single:
         self.save.click(
             self._on_save,
             [state, self.format, self.quality],
-            [self.view, self.status, self.saved, self.history, *self._sends],
+            [self.view, self.status, self.saved, self.history],
             **quiet(many=True),
         )
         self.again.click(
@@ -204,10 +205,6 @@ class Single:
     def _shown(self) -> list[Any]:
         """What follows the recipe on the sliders."""
         return [self.view, self.words, self.recipe]
-
-    @property
-    def _sends(self) -> list[Any]:
-        return [self._parts.result_image, self._parts.result_text] if self._parts else []
 
     # What happens when. Each handler gives updates by component.
 
@@ -360,7 +357,6 @@ class Single:
             self.terms: terms_table(outcome.base, best),
             self.tree: tree(outcome.nodes, outcome.base.total, recipe),
             **self._rows.show(recipe),
-            **self._send(opened, recipe),
         }
 
     def _on_variant(self, session: Session | None, label: str) -> Iterator[dict[Any, Any]]:
@@ -446,6 +442,7 @@ class Single:
         except NulieError as e:
             yield {self.status: words.error(str(e))}
             return
+        self._host.saved(path)
         entry = Saved(path, describe(recipe), opened.live(recipe))
         session.saved = [*session.saved, entry][-HISTORY:]
         size = path.stat().st_size
@@ -455,7 +452,6 @@ class Single:
             self.status: words.status(f"Saved {path.name}, {_bytes(size)}, with its metadata."),
             self.saved: _html(link(path, f"Download {path.name}", style="nulie-download")),
             self.history: _history(session),
-            **self._send(opened, recipe, image),
         }
 
     def _on_again(self, session: Session | None) -> dict[Any, Any]:
@@ -479,15 +475,29 @@ class Single:
             return {self.status: words.error(f"{folder}: cannot be opened ({e.strerror or e})")}
         return {self.status: words.status(f"The results are in {folder}.")}
 
-    def _send(self, opened: Opened, recipe: Recipe, image: Any = None) -> dict[Any, Any]:
-        """The result for the host's buttons."""
-        if self._parts is None:
-            return {}
-        if image is None:
-            image = render(recipe, opened.photo.pixels)
-        full = image_io.to_image(opened.photo, image, text={"nulie": recipe.to_json()})
-        text = opened.photo.metadata.text.get("parameters", "")
-        return {self._parts.result_image: full, self._parts.result_text: text}
+    def _fill(self, button: Any) -> Any:
+        parts = self._parts
+        assert parts is not None
+        return button.click(
+            self._on_fill,
+            [self._state],
+            [parts.result_image, parts.result_text, self.status],
+            **quiet(many=True),
+        )
+
+    def _on_fill(self, session: Session | None) -> dict[Any, Any]:
+        """The result, or the photo as it is, for the host's buttons."""
+        assert self._parts is not None
+        if session is None or session.opened is None:
+            return {self.status: words.error("no photo yet; drop one first")}
+        opened, recipe = session.opened, session.recipe
+        image = render(recipe, opened.photo.pixels)
+        return {
+            self._parts.result_image: image_io.to_image(
+                opened.photo, image, text={"nulie": recipe.to_json()} if recipe.steps else {}
+            ),
+            self._parts.result_text: opened.photo.metadata.text.get("parameters", ""),
+        }
 
 
 def _html(text: str) -> Any:
