@@ -15,7 +15,9 @@ import torch
 from PIL import Image
 
 from . import transforms
+from .checkpoint import Checkpoint, digest
 from .cielab import distance, lab
+from .errors import CheckpointError
 from .objective import Objective, Terms
 from .predictor.base import Predictor, exact_form
 from .recipe import Recipe
@@ -98,13 +100,16 @@ class Enhancement:
         predictor: Predictor,
         settings: Settings | None = None,
         *,
+        resume: Checkpoint | None = None,
         cancel: threading.Event | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`image` is RGB and is never changed. `cancel` may be set from any thread: the search then
-        ends within a batch and the best so far is the result.
+        """`image` is RGB and is never changed. With `resume` the search goes on from there; the
+        settings should be the checkpoint's but for the budget. `cancel` may be set from any thread:
+        the search then ends within a batch and the best so far is the result.
 
-        Raises: SettingsError when the settings leave nothing to search with."""
+        Raises: SettingsError when the settings leave nothing to search with, CheckpointError when
+        the checkpoint is of another photo or predictor, or damaged."""
         self.settings = settings or Settings()
         self.space: Space = transforms.space(
             self.settings.mode,  # type: ignore[arg-type]  # checked there
@@ -116,6 +121,31 @@ class Enhancement:
         self._predictor = predictor
         self._cancel = cancel or threading.Event()
         self._clock = clock
+        self._evaluations, self._seconds = 0, 0.0
+        self._best_score: float | None = None
+        if resume is not None:
+            self._go_on(resume)
+
+    def _go_on(self, checkpoint: Checkpoint) -> None:
+        checkpoint.check(self.image, self._predictor.name)
+        try:
+            self.tree.restore(checkpoint.tree)
+        except (KeyError, TypeError, ValueError, IndexError) as e:
+            raise CheckpointError(f"the checkpoint's tree is damaged: {e!r}") from None
+        self._evaluations, self._seconds = checkpoint.evaluations, checkpoint.seconds
+        self._best_score = checkpoint.best_score
+
+    def checkpoint(self) -> Checkpoint:
+        """Where the search stands. To be asked for when `events` has just given a Progress."""
+        return Checkpoint(
+            photo=digest(self.image),
+            predictor=self._predictor.name,
+            settings=self.settings,
+            evaluations=self._evaluations,
+            seconds=self._seconds,
+            best_score=-math.inf if self._best_score is None else self._best_score,
+            tree=self.tree.state(),
+        )
 
     def events(self) -> Generator[Event, None, None]:
         """Runs the search. Closing the generator early ends it without a result."""
@@ -125,15 +155,16 @@ class Enhancement:
         self._objective = Objective(self._predictor, preview, self.settings)
         base = self._objective.base
         yield Started(base)
-        seconds = self.settings.seconds
-        evaluations, elapsed = 0, 0.0
         steps = run(
             self.tree,
             self._evaluate,
             base_score=base.total,
-            seconds=None if seconds is None else max(0.0, seconds - (self._clock() - start)),
+            seconds=self.settings.seconds,
             evaluations=self.settings.evaluations,
             batch=self._predictor.batch_size,
+            done=self._evaluations,
+            spent=self._seconds + self._clock() - start,
+            best_score=self._best_score,
             cancel=self._cancel,
             clock=self._clock,
         )
@@ -143,9 +174,10 @@ class Enhancement:
             except StopIteration as stop:
                 reason: Reason = stop.value
                 break
-            evaluations, elapsed = event.evaluations, event.seconds
+            self._evaluations, self._seconds = event.evaluations, event.seconds
+            self._best_score = getattr(event, "best_score", self._best_score)
             yield event
-        yield Finished(self._finish(evaluations, elapsed, reason))
+        yield Finished(self._finish(self._evaluations, self._seconds, reason))
 
     def preview(self, recipe: Recipe) -> Image.Image:
         """The recipe's result as small as the predictor sees it. Only once the search has begun."""

@@ -3,6 +3,7 @@
 NulieError
  +- ImageError        an image file cannot be read, is refused, or cannot be written
  +- RecipeError       bad or unknown recipe data (also a ValueError)
+ +- CheckpointError   a checkpoint cannot be read, or belongs to another photo
  +- SettingsError     an option has no meaning or contradicts another (also a ValueError)
  +- PredictorError    a predictor is unknown or cannot run here
      +- WeightsError  a weights file is missing, unreachable, or fails its digest
@@ -22,6 +23,10 @@ class ImageError(NulieError):
 
 class RecipeError(NulieError, ValueError):
     """A recipe names an unknown op, a wrong parameter, or a value out of range."""
+
+
+class CheckpointError(NulieError):
+    """A checkpoint cannot be read, or belongs to another photo or predictor."""
 
 
 class SettingsError(NulieError, ValueError):

@@ -20,7 +20,7 @@ LAYERS = (
     {"space"},
     {"settings", "surrogate", "cielab"},
     {"transforms", "predictor", "search", "image_io"},
-    {"objective", "shorten", "shared"},
+    {"objective", "shorten", "shared", "checkpoint"},
     {"engine", "fit"},
     {"drawing"},
     {"ui"},

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
@@ -77,7 +77,7 @@ def load(options: argparse.Namespace, *, hide: bool) -> tuple[Predictor, str]:
 @contextmanager
 def download_bar(*, hide: bool) -> Iterator[Callable[[str, int, int], None]]:
     """A bar with the size, one for each file, which is told (name, bytes done, bytes in all)."""
-    bars: dict[str, tqdm] = {}  # type: ignore[type-arg]  # generic in its stubs alone
+    bars: dict[str, Any] = {}
     hidden = hide or sys.stderr is None or not sys.stderr.isatty()
 
     def show(name: str, done: int, total: int) -> None:

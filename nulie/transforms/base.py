@@ -201,7 +201,7 @@ def describe(recipe: Recipe) -> str:
     words = []
     for step in recipe.steps:
         op, values = resolve(step)
-        dials = []
+        dials: list[str] = []
         for dial in op.dials:
             digits = max(0, round(-math.log10(dial.step)) - (dial.unit == "factor"))
             unit = {"factor": "", "share": "%", "per cent": "%"}.get(dial.unit, f" {dial.unit}")

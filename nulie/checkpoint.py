@@ -1,0 +1,94 @@
+"""A search as data: what a long run saves now and then, and goes on from whatever happened."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from .errors import CheckpointError, SettingsError
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+FORMAT = 1
+"""Number of the layout; readers refuse others."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a search stands, between two batches."""
+
+    photo: str
+    """SHA-256 of the pixels, see `digest`."""
+    predictor: str
+    settings: Settings
+    evaluations: int
+    seconds: float
+    """Time spent on the search so far."""
+    best_score: float
+    tree: Mapping[str, Any]
+    """`Tree.state()`."""
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps({"nulie-checkpoint": FORMAT, **asdict(self)}, allow_nan=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Checkpoint:
+        """Raises: CheckpointError when it is none, or of another format."""
+        try:
+            data = json.loads(text)
+            found = data.pop("nulie-checkpoint", None) if isinstance(data, dict) else None
+            if found != FORMAT:
+                raise CheckpointError(
+                    "not a checkpoint of nulie"
+                    if found is None
+                    else f"checkpoint format {found!r} is unknown; this version reads {FORMAT}"
+                )
+            settings = data.pop("settings")
+            settings["ops"] = None if settings["ops"] is None else tuple(settings["ops"])
+            settings["ranges"] = {k: (v[0], v[1]) for k, v in settings["ranges"].items()}
+            return cls(settings=Settings(**settings), **data)
+        except CheckpointError:
+            raise
+        except (ValueError, KeyError, TypeError, IndexError, RecursionError) as e:
+            raise CheckpointError(f"not a whole checkpoint of nulie: {e}") from None
+
+    def check(self, image: Image.Image, predictor: str) -> None:
+        """Raises: CheckpointError when the checkpoint is of another photo or predictor."""
+        if self.photo != digest(image):
+            raise CheckpointError("the checkpoint is of another photo; name the one it was made of")
+        if self.predictor != predictor:
+            raise CheckpointError(
+                f"the checkpoint was made with the predictor {self.predictor}, and this is"
+                f" {predictor}; give --predictor {self.predictor}"
+            )
+
+    def budget(self, seconds: float | None, evaluations: int | None) -> Settings:
+        """The settings of the run with another budget, or the same when both are None. Budgets
+        count what is spent already.
+
+        Raises: SettingsError when nothing of it is left."""
+        settings = self.settings
+        if seconds is not None or evaluations is not None:
+            settings = replace(settings, seconds=seconds, evaluations=evaluations)
+        if settings.evaluations is not None and settings.evaluations <= self.evaluations:
+            raise SettingsError(
+                f"the checkpoint has {self.evaluations:,} evaluations already; give more than that"
+            )
+        if settings.seconds is not None and settings.seconds <= self.seconds:
+            raise SettingsError(
+                f"the checkpoint has had {self.seconds:.0f} seconds already; give more than that"
+            )
+        return settings
+
+
+def digest(image: Image.Image) -> str:
+    """SHA-256 of an RGB image's size and pixels, as hexadecimal digits."""
+    found = hashlib.sha256(f"{image.width}x{image.height}".encode())
+    found.update(image.tobytes())
+    return found.hexdigest()
