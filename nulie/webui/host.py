@@ -105,12 +105,16 @@ class WebUI:
         # nulie does not know of xpu and npu.
         return str(device) if device.type in ("cuda", "mps") else "cpu"
 
+    def named(self, name: str = "") -> str:
+        """That name, or the one of our settings where it is empty."""
+        return name or str(self.option("predictor")).strip() or "auto"
+
     def predictor(self, name: str = "") -> tuple[Predictor, str]:
         """The predictor of that name or of our settings, loaded once, and what to tell of it. Call
         it under the lock.
 
         Raises: PredictorError, WeightsError."""
-        wanted = name or str(self.option("predictor")).strip() or "auto"
+        wanted = self.named(name)
         folders = self.weights_folders()
 
         def load(device: str) -> tuple[Predictor, str]:
