@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from PIL import Image
@@ -152,6 +153,10 @@ class Enhancement:
         start = self._clock()
         preview = shrink(self.image, self._predictor.input_size).to(self._predictor.device)
         self._render = Renderer(preview)
+        self._stream: Any = None
+        if self._predictor.device.type == "cuda":
+            make: Any = torch.cuda.Stream  # has no types
+            self._stream = make(self._predictor.device)
         self._objective = Objective(self._predictor, preview, self.settings)
         base = self._objective.base
         yield Started(base)
@@ -162,6 +167,7 @@ class Enhancement:
             seconds=self.settings.seconds,
             evaluations=self.settings.evaluations,
             batch=self._predictor.batch_size,
+            ahead=0 if self._stream is None else 1,
             done=self._evaluations,
             spent=self._seconds + self._clock() - start,
             best_score=self._best_score,
@@ -183,8 +189,20 @@ class Enhancement:
         """The recipe's result as small as the predictor sees it. Only once the search has begun."""
         return to_image(self._render([recipe])[0])
 
-    def _evaluate(self, recipes: Sequence[Recipe]) -> list[float]:
-        return self._objective.totals(self._render(recipes))
+    def _evaluate(self, recipes: Sequence[Recipe]) -> Sequence[float]:
+        return self._objective.totals(self._rendered(recipes))
+
+    def _rendered(self, recipes: Sequence[Recipe]) -> torch.Tensor:
+        """Previews, made beside what the device is busy with: ops that read statistics wait for
+        their own stream alone, not for the predictor's work on the batch before."""
+        if self._stream is None:
+            return self._render(recipes)
+        before = torch.cuda.current_stream(self._predictor.device)
+        with torch.cuda.stream(self._stream):
+            batch = self._render(recipes)
+        before.wait_stream(self._stream)
+        batch.record_stream(before)
+        return batch
 
     def _finish(self, evaluations: int, seconds: float, reason: Reason) -> Result:
         """Walks down the best nodes: what beats the input at full size, too, and looks unlike the

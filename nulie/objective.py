@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -72,10 +73,10 @@ class Objective:
             for total, score, light, content, skin, admissible in rows
         ]
 
-    def totals(self, batch: torch.Tensor) -> list[float]:
-        """`total` alone, which is all that a search needs; read back from the device once."""
-        totals: list[float] = self._columns(batch)[0].tolist()
-        return totals
+    def totals(self, batch: torch.Tensor) -> Sequence[float]:
+        """`total` alone, which is all that a search needs; read back from the device when the
+        first one is looked at."""
+        return _Lazy(self._columns(batch)[0])
 
     def _columns(self, batch: torch.Tensor) -> Sequence[torch.Tensor]:
         prediction = self._judge(batch)
@@ -101,6 +102,23 @@ class Objective:
     def _lightness(self, batch: torch.Tensor) -> torch.Tensor:
         """`[B]` mean L* of the pixels that are skin in the input."""
         return lab(batch.flatten(2)[:, :, self._skin])[:, 0].mean(1)
+
+
+class _Lazy(Sequence[float]):
+    """Numbers of a `[B]` tensor, fetched all at once when one of them is wanted."""
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self._tensor: torch.Tensor | None = tensor
+        self._length = len(tensor)
+        self._values: list[float] = []
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, at: Any) -> Any:
+        if self._tensor is not None:
+            self._values, self._tensor = self._tensor.tolist(), None
+        return self._values[at]
 
 
 def _light(batch: torch.Tensor) -> torch.Tensor:

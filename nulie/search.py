@@ -11,6 +11,7 @@ import math
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -21,7 +22,7 @@ from .surrogate import Surrogate
 
 Scored = tuple[Recipe, float]
 Evaluate = Callable[[Sequence[Recipe]], Sequence[float]]
-"""Recipes to scores, higher is better, in the same order."""
+"""Recipes to scores, higher is better, in the same order. The scores may be read lazily."""
 Reason = Literal["time", "evaluations", "cancelled", "exhausted"]
 
 
@@ -96,7 +97,7 @@ class Tree:
             return [Recipe()]
         found: list[Recipe] = []
         while self._probes and len(found) < n:
-            self._take(found, self._nodes[-1], "extend", *self._probes.pop())
+            self._take(found, 0, "extend", *self._probes.pop())
         if len(found) == n:
             return found
         screening = self.SCREENED if self._told < self.SCREENS else 1
@@ -114,7 +115,7 @@ class Tree:
             chosen = self._screened(chosen, n - len(found))
         for recipe in chosen:
             node, kind, op = proposals[recipe]
-            self._take(found, node, kind, recipe, op)
+            self._take(found, node.number, kind, recipe, op)
         return found
 
     def state(self) -> dict[str, Any]:
@@ -151,9 +152,9 @@ class Tree:
         if lesson:
             self._learn([(_recipe(recipe), score) for recipe, score in lesson])
 
-    def _take(self, found: list[Recipe], node: Node, kind: str, recipe: Recipe, op: str) -> None:
+    def _take(self, found: list[Recipe], parent: int, kind: str, recipe: Recipe, op: str) -> None:
         self._seen.add(self._key(recipe))
-        self._asked[recipe] = (node.number, kind, op)
+        self._asked[recipe] = (parent, kind, op)
         found.append(recipe)
 
     def _screened(self, recipes: list[Recipe], n: int) -> list[Recipe]:
@@ -362,6 +363,7 @@ def run(
     seconds: float | None = None,
     evaluations: int | None = None,
     batch: int = 32,
+    ahead: int = 0,
     done: int = 0,
     spent: float = 0.0,
     best_score: float | None = None,
@@ -370,7 +372,9 @@ def run(
 ) -> Generator[Progress | Improved, None, Reason]:
     """Drives a strategy until the budget is spent and returns why it ended.
 
-    `done`, `spent` and `best_score` go on from a run that had come so far with this strategy; the
+    So many batches as `ahead` says are begun before the scores of the one before are looked at: on
+    a device that computes by itself, the next batch is then made meanwhile. `done`, `spent` and
+    `best_score` go on from a run that had come so far with this strategy; the
     budget counts what it has used.
 
     Batches grow from 1 to `batch`, so that the tree learns early, and none is meant to last longer
@@ -382,24 +386,35 @@ def run(
     if done == 0:
         strategy.tell([(Recipe(), base_score)])
     best, each = base_score if best_score is None else best_score, 0.0
+    under_way: deque[tuple[list[Recipe], Sequence[float]]] = deque()
     while True:
         elapsed = clock() - start
-        size = min(batch, max(1, done // 4))
-        if seconds is not None and each > 0:
-            # A tenth of the budget, or what is left of it: never start what cannot end in time.
-            size = min(size, max(1, int(min(seconds / 10, seconds - elapsed) / each)))
-        if evaluations is not None:
-            size = min(size, evaluations - done)
+        begun = done + sum(len(asked) for asked, _ in under_way)
+        reason: Reason | None = None
         if cancel.is_set():
-            return "cancelled"
-        if seconds is not None and elapsed >= seconds:
-            return "time"
-        if size <= 0:
-            return "evaluations"
-        asked = strategy.ask(size)
-        if not asked:
-            return "exhausted"
-        scores = evaluate(asked)
+            reason = "cancelled"
+        elif seconds is not None and elapsed >= seconds:
+            reason = "time"
+        elif evaluations is not None and begun >= evaluations:
+            reason = "evaluations"
+        else:
+            size = min(batch, max(1, begun // 4))
+            if seconds is not None and each > 0:
+                # A tenth of the budget, or what is left: never start what cannot end in time.
+                size = min(size, max(1, int(min(seconds / 10, seconds - elapsed) / each)))
+            if evaluations is not None:
+                size = min(size, evaluations - begun)
+            asked = strategy.ask(size)
+            if asked:
+                under_way.append((asked, evaluate(asked)))
+                if len(under_way) <= ahead:
+                    continue
+            else:
+                reason = "exhausted"
+        if not under_way:
+            assert reason is not None  # or something would be under way
+            return reason
+        asked, scores = under_way.popleft()
         results = list(zip(asked, scores, strict=True))
         strategy.tell(results)
         done += len(results)

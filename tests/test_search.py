@@ -175,6 +175,30 @@ def test_memory_is_bounded() -> None:
     assert not tree._asked
 
 
+@pytest.mark.parametrize("evaluations", [1, 2, 31, 500])
+def test_batches_ahead_are_begun_before_scores_are_read(evaluations: int) -> None:
+    log = []
+
+    class Lazy(list):
+        def __iter__(self):
+            log.append("read")
+            return super().__iter__()
+
+    def evaluate(recipes):
+        log.append("begin")
+        return Lazy(toy(recipes))
+
+    tree = Tree(SPACE)
+    steps = run(tree, evaluate, base_score=-9, evaluations=evaluations, ahead=1)
+    assert [e for e in steps if isinstance(e, Progress)][-1].evaluations == evaluations
+    assert not tree._asked
+    batches = log.count("begin")
+    assert log.count("read") == batches
+    assert log[-1] == "read"
+    if batches > 1:
+        assert log[:2] == ["begin", "begin"]
+
+
 @pytest.mark.parametrize("stop", [1, 10, 130, 700])
 def test_a_restored_tree_goes_on_as_if_nothing_had_happened(stop: int) -> None:
     whole = Tree(SPACE, 5)
