@@ -1,11 +1,16 @@
 """Nodes per second of the whole search, and where the time goes.
 
     python -m benchmarks.throughput [--predictor statistics] [--seconds 5] [--image FILE]
+    python -m benchmarks.throughput --predictor clip-sac --random-weights --seconds 60
+
+With CLIP it is measured against the bare image tower of open_clip, the two in turn.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
+import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +20,8 @@ from PIL import Image
 
 from nulie import image_io
 from nulie.engine import Enhancement
-from nulie.predictor import create
+from nulie.predictor import CLIP_NAMES, create
+from nulie.predictor.base import exact_form
 from nulie.search import Progress
 from nulie.settings import Settings
 
@@ -53,9 +59,8 @@ def measure(image: Image.Image, predictor: Any, settings: Settings) -> dict[str,
     start, nodes = time.perf_counter(), 0
     for event in events:
         if isinstance(event, Progress):
-            nodes = event.evaluations
-            total = time.perf_counter() - start
-    seconds = watch.seconds
+            nodes, total = event.evaluations, time.perf_counter() - start
+            seconds = dict(watch.seconds)
     return {
         "nodes/s": nodes / total,
         "predictor": seconds["predictor"] / total,
@@ -65,24 +70,80 @@ def measure(image: Image.Image, predictor: Any, settings: Settings) -> dict[str,
     }
 
 
+def search_table(image: Image.Image, predictor: Any, seconds: float) -> str:
+    rows = []
+    for mode in ("soft", "hard"):
+        measure(image, predictor, Settings(mode=mode, seconds=1.0))
+        found = measure(image, predictor, Settings(mode=mode, seconds=seconds))
+        shares = [f"{found[name]:.0%}" for name in ("predictor", "guards", "ops", "bookkeeping")]
+        rows.append([predictor.name, mode, f"{found['nodes/s']:,.0f}", *shares])
+    head = ["predictor", "mode", "nodes/s", "predictor", "guards", "ops", "bookkeeping"]
+    return table(head, rows)
+
+
+def clip_table(image: Image.Image, name: str, precision: str, seconds: float) -> str:
+    """The search and the bare tower, a few batches of each in turn, and the original's way."""
+    from nulie.predictor.clip import Clip
+
+    from .floor import bare_tower, originals_way
+
+    begun = time.perf_counter()
+    predictor = Clip(name, precision=precision, random_weights=True)
+    exact = exact_form(predictor)
+    loaded = time.perf_counter() - begun
+    bare = bare_tower(predictor)
+    rows_at_once = predictor.batch_size
+    bare(rows_at_once)
+    run = Enhancement(image, predictor, Settings(mode="soft", seconds=10 * seconds))
+    events = run.events()
+    next(events)
+    floor: list[float] = []
+    ours: list[float] = []
+    before, end, done = time.perf_counter(), time.perf_counter() + seconds, 0
+    for event in events:
+        if not isinstance(event, Progress):
+            continue
+        now = time.perf_counter()
+        if event.evaluations - done == rows_at_once:  # batches grow to this; smaller ones pass by
+            ours.append((now - before) / rows_at_once)
+            floor.append(bare(rows_at_once) / rows_at_once)
+        done, before = event.evaluations, time.perf_counter()
+        if before > end:
+            break
+    events.close()
+    share = statistics.median(f / o for f, o in zip(floor, ours, strict=True))
+    theirs = originals_way(image, 3)
+    rows = [
+        ["bare tower", f"{1 / statistics.median(floor):.2f}", "1.00"],
+        ["nulie's search", f"{1 / statistics.median(ours):.2f}", f"{share:.2f}"],
+        ["the original's way", f"{1 / theirs:.2f}", f"{statistics.median(floor) / theirs:.2f}"],
+    ]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    notes = (
+        f"{name}, {str(predictor.precision).removeprefix('torch.')} on {predictor.device}, batch"
+        f" {rows_at_once}, {len(ours)} pairs; nulie's over the original's nodes per second:"
+        f" {theirs / statistics.median(ours):.1f}; tower built in {loaded:.1f} s; exact form in"
+        f" {str(exact.precision).removeprefix('torch.')}; peak memory {peak:.1f} GB, with the bare"
+        f" tower beside"
+    )
+    return notes + "\n\n" + table(["what", "nodes/s", "of the floor, paired"], rows)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--predictor", default="statistics")
+    parser.add_argument("--random-weights", action="store_true", help="of CLIP: speed is the same")
+    parser.add_argument("--precision", default="auto")
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--image", type=Path, help="default: a photograph of the test data")
     options = parser.parse_args()
     path = options.image or photos()[0]
     image = image_io.load(path).pixels
-    predictor, _ = create(options.predictor)
-    rows = []
-    for mode in ("soft", "hard"):
-        measure(image, predictor, Settings(mode=mode, seconds=1.0))
-        found = measure(image, predictor, Settings(mode=mode, seconds=options.seconds))
-        shares = [f"{found[name]:.0%}" for name in ("predictor", "guards", "ops", "bookkeeping")]
-        rows.append([predictor.name, mode, f"{found['nodes/s']:,.0f}", *shares])
     print(f"{path.name} {image.width} x {image.height}, {machine()}\n")
-    head = ["predictor", "mode", "nodes/s", "predictor", "guards", "ops", "bookkeeping"]
-    print(table(head, rows))
+    if options.predictor in CLIP_NAMES and options.random_weights:
+        print(clip_table(image, options.predictor, options.precision, options.seconds))
+    else:
+        print(search_table(image, create(options.predictor)[0], options.seconds))
 
 
 if __name__ == "__main__":
