@@ -104,16 +104,17 @@ def clip_table(image: Image.Image, name: str, precision: str, seconds: float) ->
         if not isinstance(event, Progress):
             continue
         now = time.perf_counter()
-        if event.evaluations - done == rows_at_once:  # batches grow to this; smaller ones pass by
-            ours.append((now - before) / rows_at_once)
-            floor.append(bare(rows_at_once) / rows_at_once)
+        rows = event.evaluations - done
+        if 2 * rows >= rows_at_once:  # batches grow to that size; the first ones pass by
+            ours.append((now - before) / rows)
+            floor.append(bare(rows) / rows)
         done, before = event.evaluations, time.perf_counter()
         if before > end:
             break
     events.close()
     share = statistics.median(f / o for f, o in zip(floor, ours, strict=True))
     theirs = originals_way(image, 3)
-    rows = [
+    lines = [
         ["bare tower", f"{1 / statistics.median(floor):.2f}", "1.00"],
         ["nulie's search", f"{1 / statistics.median(ours):.2f}", f"{share:.2f}"],
         ["the original's way", f"{1 / theirs:.2f}", f"{statistics.median(floor) / theirs:.2f}"],
@@ -121,12 +122,12 @@ def clip_table(image: Image.Image, name: str, precision: str, seconds: float) ->
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     notes = (
         f"{name}, {str(predictor.precision).removeprefix('torch.')} on {predictor.device}, batch"
-        f" {rows_at_once}, {len(ours)} pairs; nulie's over the original's nodes per second:"
+        f" of up to {rows_at_once}, {len(ours)} pairs; nulie's over the original's nodes per second:"
         f" {theirs / statistics.median(ours):.1f}; tower built in {loaded:.1f} s; exact form in"
         f" {str(exact.precision).removeprefix('torch.')}; peak memory {peak:.1f} GB, with the bare"
         f" tower beside"
     )
-    return notes + "\n\n" + table(["what", "nodes/s", "of the floor, paired"], rows)
+    return notes + "\n\n" + table(["what", "nodes/s", "of the floor, paired"], lines)
 
 
 def main() -> None:
