@@ -21,6 +21,8 @@ class Predictors:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self.download: tuple[str, int, int] | None = None
+        """File name, bytes done and bytes in all of what is being downloaded."""
         self._loaded: OrderedDict[tuple[str, str, tuple[Path, ...]], tuple[Predictor, str]] = (
             OrderedDict()
         )
@@ -38,10 +40,18 @@ class Predictors:
         Raises: PredictorError, WeightsError."""
         from .predictor import create
 
+        def tell(file: str, done: int, size: int) -> None:
+            self.download = (file, done, size)
+            if progress is not None:
+                progress(file, done, size)
+
         key = (name, device, tuple(folders))
         with self._lock:
             if key not in self._loaded:
-                self._loaded[key] = create(name, device=device, folders=folders, progress=progress)
+                try:
+                    self._loaded[key] = create(name, device=device, folders=folders, progress=tell)
+                finally:
+                    self.download = None
                 while len(self._loaded) > MOST_LOADED:
                     self._loaded.popitem(last=False)
             self._loaded.move_to_end(key)

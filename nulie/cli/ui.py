@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -69,7 +71,7 @@ def _serve(options: argparse.Namespace, results: Path, auth: tuple[str, str] | N
         from ..predictor import NAMES
 
         try:
-            from ..ui import Host, serve
+            from ..ui import Host, close, serve
         except ModuleNotFoundError as e:
             if e.name != "gradio":
                 raise
@@ -92,10 +94,9 @@ def _serve(options: argparse.Namespace, results: Path, auth: tuple[str, str] | N
     print(
         f"nulie: http://{name}:{options.port}  (results in {results}; Ctrl-C ends it)", flush=True
     )
-    try:
-        page.block_thread()
-    finally:
-        page.close()
+    with contextlib.suppress(KeyboardInterrupt):
+        threading.Event().wait()
+    close(page)
 
 
 def _auth(text: str | None) -> tuple[str, str] | None:

@@ -8,7 +8,7 @@ import shutil
 import threading
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -27,15 +27,28 @@ from . import saving, words
 from .compat import link, quiet, uploaded
 from .host import Host
 from .options import Options
-from .running import Run, marks
+from .running import Outcome, Run, marks
 from .session import Opened, Session, Sessions
-from .single import INTERVAL, check_upload
+from .single import INTERVAL, Single, check_upload
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif"))
 SEARCH, APPLY = "search for each photo", "one recipe for all"
 THUMB = 96
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is the same for all photos of a batch."""
+
+    settings: Settings
+    predictor: str
+    recipe: Recipe | None
+    """The one for all; None: a search for each."""
+    into: Path
+    format: str
+    quality: int
 
 
 @dataclass
@@ -54,11 +67,14 @@ class _Row:
 class Batch:
     """The tab of several photos."""
 
-    def __init__(self, host: Host, state: Any, sessions: Sessions, options: Options) -> None:
+    def __init__(
+        self, host: Host, state: Any, sessions: Sessions, options: Options, single: Single
+    ) -> None:
         self._host = host
         self._state = state
         self._sessions = sessions
         self._options = options
+        self._single = single
 
     def build(self) -> None:
         with gr.Row():
@@ -99,7 +115,10 @@ class Batch:
     def connect(self) -> None:
         self.run.click(
             self._on_run,
-            [self._state, self.files, self.folder, self.what, self.recipe, *self._options.inputs],
+            [
+                *(self._state, self.files, self.folder, self.what, self.recipe),
+                *(self._single.format, self._single.quality, *self._options.inputs),
+            ],
             [self._state, self.status, self.table, self.zip, self.run, self.stop],
             **quiet(many=True),
         )
@@ -116,13 +135,15 @@ class Batch:
         folder: str,
         what: str,
         recipe_text: str,
+        format: str,
+        quality: float,
         *values: Any,
     ) -> Iterator[dict[Any, Any]]:
         session = self._sessions.touch(session)
         stop = threading.Event()
         try:
-            if session.run is not None or session.batch_stop is not None:
-                raise ImageError("a search of yours is under way; stop it first")
+            if session.batch_stop is not None:
+                raise ImageError("a batch of yours is under way; stop it first")
             items = self._items(files, folder)
             settings, predictor = self._options.read(values)
             recipe = None
@@ -134,7 +155,8 @@ class Batch:
             yield {self._state: session, self.status: words.error(str(e))}
             return
         rows = [_Row(name) for _, name in items]
-        into = saving.folder(self._host, session) / time.strftime("batch-%H%M%S")
+        into = saving.folder(self._host, session) / time.strftime("batch-%Y%m%d-%H%M%S")
+        plan = _Plan(settings, predictor, recipe, into, format, int(quality or 0))
         session.batch_stop = stop
         try:
             yield {
@@ -145,12 +167,10 @@ class Batch:
                 self.table: _table(rows),
             }
             for number, ((path, name), row) in enumerate(zip(items, rows, strict=True)):
-                if stop.is_set():
+                if stop.is_set() or self._host.interrupted():
                     break
                 try:
-                    for line, part in self._one(
-                        session, path, name, row, settings, predictor, recipe, into
-                    ):
+                    for line, part in self._one(session, path, row, plan):
                         yield {
                             self.status: words.status(
                                 f"{number + 1} of {len(rows)}, {name}: {line}",
@@ -165,9 +185,9 @@ class Batch:
                 yield {self.table: _table(rows)}
         finally:
             session.batch_stop = None
-            if session.run is not None:
-                session.run.stop(drop=True)
-                session.run = None
+            if session.batch_run is not None:  # the page was closed
+                session.batch_run.stop(drop=True)
+                session.batch_run = None
         yield self._ended(rows, into, stopped=stop.is_set())
 
     def _ended(self, rows: list[_Row], into: Path, *, stopped: bool) -> dict[Any, Any]:
@@ -199,44 +219,20 @@ class Batch:
         return [(path, saving.safe_name(name)) for path, name in found]
 
     def _one(
-        self,
-        session: Session,
-        path: Path,
-        name: str,
-        row: _Row,
-        settings: Settings,
-        predictor: str,
-        recipe: Recipe | None,
-        into: Path,
+        self, session: Session, path: Path, row: _Row, plan: _Plan
     ) -> Iterator[tuple[str, float]]:
         """One photo from file to file; yields what to say, and how much of it is done."""
-        check_upload(path, name)
-        photo = image_io.load(path, name=name)
+        check_upload(path, row.name)
+        photo = image_io.load(path, name=row.name)
         row.state = "under way"
         yield "read", 0.0
-        if recipe is not None:
-            image = render(recipe, photo.pixels)
-            base, terms = marks(photo, image, settings, predictor, self._host)
-            row.before, row.after, row.recipe = base.score, terms.score, recipe
-            by = None
+        if plan.recipe is not None:
+            image = render(plan.recipe, photo.pixels)
+            base, terms = marks(photo, image, plan.settings, plan.predictor, self._host)
+            row.before, row.after, row.recipe = base.score, terms.score, plan.recipe
+            by = plan.predictor
         else:
-            run = session.run = Run(Opened.of(photo, name), settings, predictor, self._host)
-            run.start()
-            try:
-                while not run.wait(INTERVAL):
-                    state = run.state()
-                    share = words.share(state, settings)
-                    self._host.progress(share, f"nulie: {name}", None)
-                    if state.before:
-                        yield f"{state.before} before it in the line", 0.0
-                    else:
-                        yield f"{state.evaluations:,} nodes, best {state.best:.2f}", share
-            finally:
-                run.stop(drop=run.outcome is None)
-                session.run = None
-            if run.error:
-                raise ImageError(run.error)
-            outcome = run.outcome
+            outcome = yield from self._search(session, photo, row, plan)
             if outcome is None:
                 row.state = "stopped"
                 return
@@ -247,28 +243,51 @@ class Batch:
             image = render(row.recipe, photo.pixels)
             by = outcome.predictor
         row.thumb = shown(image, photo, THUMB)
-        row.path = self._write(photo, path, name, image, row, by, into)
+        row.path = self._write(photo, path, image, row, plan, by)
         self._host.saved(row.path)
         row.state = "done"
 
-    def _write(
-        self,
-        photo: Photo,
-        path: Path,
-        name: str,
-        image: Any,
-        row: _Row,
-        by: str | None,
-        into: Path,
-    ) -> Path:
+    def _search(
+        self, session: Session, photo: Photo, row: _Row, plan: _Plan
+    ) -> Generator[tuple[str, float], None, Outcome | None]:
+        run = Run(Opened.of(photo, row.name), plan.settings, plan.predictor, self._host)
+        session.batch_run = run
+        run.start()
+        try:
+            while not run.wait(INTERVAL):
+                state = run.state()
+                share = words.share(state, plan.settings)
+                self._host.progress(share, f"nulie: {row.name}", None)
+                if state.before:
+                    yield f"{state.before} before it in the line", 0.0
+                else:
+                    yield f"{state.evaluations:,} nodes, best {state.best:.2f}", share
+        finally:
+            run.stop(drop=run.outcome is None)
+            session.batch_run = None
+        if run.error:
+            raise ImageError(run.error)
+        return run.outcome
+
+    def _write(self, photo: Photo, path: Path, image: Any, row: _Row, plan: _Plan, by: str) -> Path:
         assert row.recipe is not None
-        score = {"before": row.before, "after": row.after, "by": by} if by else None
-        target = image_io.default_output(Path(name), into, photo=photo)
-        if not row.recipe.steps and target.suffix == Path(name).suffix and not target.exists():
+        score = {"before": row.before, "after": row.after, "by": by}
+        target = image_io.default_output(Path(row.name), plan.into, photo=photo)
+        as_it_is = not row.recipe.steps and plan.format == saving.AS_IT_CAME
+        if as_it_is and image_io.same_format(photo, target) and not target.exists():
             # Encoding anew would lose for nothing.
-            into.mkdir(parents=True, exist_ok=True)
+            plan.into.mkdir(parents=True, exist_ok=True)
             return Path(shutil.copyfile(path, target))
-        return saving.save(photo, name, image, row.recipe, into, score=score)
+        return saving.save(
+            photo,
+            row.name,
+            image,
+            row.recipe,
+            plan.into,
+            score=score,
+            format=plan.format,
+            quality=plan.quality,
+        )
 
 
 def _pictures(folder: Path) -> list[Path]:

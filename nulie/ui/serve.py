@@ -25,7 +25,7 @@ def serve(
     auth: tuple[str, str] | None = None,
     browser: bool = False,
 ) -> Any:
-    """Launches the page and returns it; `block_thread()` and `close()` are the caller's.
+    """Launches the page and returns it; the caller must `close` it.
 
     Only the results folder is served, beside the page itself. Raises: OSError when the port is
     taken."""
@@ -53,3 +53,11 @@ def serve(
         options["show_api"] = False
     page.launch(**options)
     return page
+
+
+def close(page: Any) -> None:
+    """Ends the page at once, even where browsers still hold connections to it."""
+    server = getattr(page, "server", None)
+    if server is not None:
+        server.force_exit = True
+    page.close(verbose=False)

@@ -77,6 +77,7 @@ class Session:
     recipe: Recipe = field(default_factory=Recipe)
     """What is on the touch-up's sliders."""
     saved: list[Saved] = field(default_factory=list)
+    batch_run: Run | None = None
     batch_stop: threading.Event | None = None
     folder: str = field(default_factory=lambda: time.strftime("%Y-%m-%d-") + secrets.token_hex(8))
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -89,15 +90,17 @@ class Session:
 
     def stop(self, *, drop: bool = False) -> None:
         """Ends what runs: with its best so far, or (`drop`) without a result."""
-        run = self.run
-        if run is not None:
-            run.stop(drop=drop)
         if self.batch_stop is not None:
             self.batch_stop.set()
+        for run in (self.run, self.batch_run):
+            if run is not None:
+                run.stop(drop=drop)
 
     def clear(self) -> None:
-        """Forgets photo and results, which are what takes memory."""
-        self.stop(drop=True)
+        """Forgets photo and results, which are what takes memory. A batch goes on."""
+        run = self.run
+        if run is not None:
+            run.stop(drop=True)
         self.opened = self.outcome = None
         self.recipe = Recipe()
 

@@ -156,10 +156,11 @@ class Rows:
             )  # fmt: skip
             up, down, remove = (
                 gr.Button(
-                    sign, elem_id=f"nulie_step_{number}_{word}", scale=0, min_width=44, size="sm"
+                    word, elem_id=f"nulie_step_{number}_{word.lower()}", scale=0, min_width=60,
+                    size="sm",
                 )
-                for sign, word in (("\u2191", "up"), ("\u2193", "down"), ("\u2715", "remove"))
-            )
+                for word in ("Up", "Down", "Remove")
+            )  # fmt: skip
         for component in (op, *dials):
             unsaved(component)
         return _Row(box, op, dials, up, down, remove)

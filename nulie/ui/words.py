@@ -6,6 +6,7 @@ from html import escape
 
 from ..recipe import Recipe
 from ..settings import Settings
+from ..shared import PREDICTORS
 from ..transforms import describe
 from .running import Outcome, State
 from .session import Opened
@@ -99,7 +100,7 @@ def searching(state: State, settings: Settings, stopping: bool) -> str:
         others = "one search comes" if state.before == 1 else f"{state.before} searches come"
         return status(f"{others} first; yours begins by itself", share=0)
     if state.phase != "searching":
-        return status(f"loading the predictor {state.predictor}", share=0)
+        return _loading(state.predictor)
     seconds = settings.seconds or 0.0
     left = max(0.0, seconds - state.seconds)
     rate = state.evaluations / state.seconds if state.seconds else 0.0
@@ -114,6 +115,17 @@ def searching(state: State, settings: Settings, stopping: bool) -> str:
         strong=f"{state.best:.2f}",
         share=share(state, settings),
         note=state.note,
+    )
+
+
+def _loading(predictor: str) -> str:
+    coming = PREDICTORS.download
+    if coming is None:
+        return status(f"loading the predictor {predictor}", share=0)
+    file, done, size = coming
+    return status(
+        f"downloading {file}, once: {done / 1e6:,.0f} of {size / 1e6:,.0f} MB",
+        share=done / max(1, size),
     )
 
 
