@@ -166,7 +166,7 @@ def test_stop_keeps_the_best_so_far_and_variants_can_be_chosen(visit: Visit, pho
     clicked = time.monotonic()
     page.click("#nulie_stop")
     person.wait_finished(10)
-    assert time.monotonic() - clicked < 5
+    assert time.monotonic() - clicked < 10, "a batch, and the finalists"
     assert "stopped after" in person.status()
     page.wait_for_selector("#nulie_variants .nulie-thumb")
     assert page.locator("#nulie_variants .nulie-thumb").count() >= 2

@@ -1,0 +1,172 @@
+"""Parts of the page that need no browser."""
+
+from __future__ import annotations
+
+import gc
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nulie import image_io
+from nulie.errors import ImageError, SettingsError
+from nulie.recipe import Recipe, Step
+from nulie.settings import Settings
+from nulie.transforms import ops
+
+from ..conftest import picture
+
+with warnings.catch_warnings():
+    # gradio and what it brings along warn of each other.
+    warnings.simplefilter("ignore")
+    gradio = pytest.importorskip("gradio", reason="no gradio here: pip install gradio")
+    from nulie.ui import Host, Parts, build, saving
+    from nulie.ui.host import Host as _Host
+    from nulie.ui.options import MODE_NAMES, Options
+    from nulie.ui.session import MOST_SESSIONS, Opened, Session, Sessions
+    from nulie.ui.touchup import ROWS, Rows
+
+# gradio leaves event loops and their sockets to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    """So that the complaints come where they are ignored."""
+    yield
+    gc.collect()
+
+
+def values(options: Options, **changed: Any) -> tuple[Any, ...]:
+    """What the controls hold when nobody has touched any but these."""
+    by_id = {c.elem_id: c.value for c in options.inputs}
+    assert set(changed) <= set(by_id)
+    return tuple({**by_id, **changed}.values())
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> Options:
+    made = Options(_Host(tmp_path))
+    with gradio.Blocks():
+        made.first()
+        made.more()
+    return made
+
+
+def test_untouched_controls_are_the_defaults(options: Options) -> None:
+    settings, predictor = options.read(values(options))
+    assert settings == Settings()
+    assert predictor == "auto"
+
+
+def test_every_control_does_something(options: Options) -> None:
+    hard, _ = options.read(
+        values(options, nulie_mode=MODE_NAMES["hard"], nulie_op_hue=True, nulie_seed=5)
+    )
+    assert (hard.mode, hard.seed) == ("hard", 5)
+    assert hard.ops is not None
+    assert "hue" in hard.ops
+    assert "invert" not in hard.ops
+    some, _ = options.read(
+        values(options, nulie_op_blur=False, nulie_contrast_factor_most=1.05, nulie_top=3)
+    )
+    assert some.ops is not None
+    assert "blur" not in some.ops
+    assert some.ranges == {"contrast.factor": (0.9, 1.05)}
+    assert some.top == 3
+    off = {f"nulie_op_{name}": False for name in ops()}
+    with pytest.raises(SettingsError, match="switch one on"):
+        options.read(values(options, **off))
+    with pytest.raises(SettingsError):
+        options.read(values(options, nulie_seconds=None))
+
+
+def test_a_mode_brings_its_ops_and_ranges(options: Options) -> None:
+    ids = [c.elem_id for c in options.inputs]
+    found = dict(zip(ids[8:], options._on_mode(MODE_NAMES["hard"]), strict=True))
+    assert found["nulie_op_invert"]["value"] is True
+    assert found["nulie_brightness_factor_most"]["value"] == 2.0
+
+
+def test_rows_hold_a_recipe() -> None:
+    rows = Rows()
+    with gradio.Blocks():
+        rows.build()
+    recipe = Recipe(
+        (
+            Step.of("gamma", gamma=1.2, gain=0.95),
+            Step.of("brightness", factor=3.5),
+            Step.of("posterize", bits=4.0),
+        )
+    )
+    shown = rows.show(recipe)
+    held = tuple(shown[c].get("value") for c in rows.inputs)
+    assert rows.read(held) == recipe
+    assert shown[rows.inputs[4]]["maximum"] == 4.0, "beyond the hard mode's range"
+    assert rows.read((None,) * len(rows.inputs)) == Recipe()
+    full = Recipe(recipe.steps * (ROWS // 3))
+    assert rows.read(tuple(rows.show(full)[c].get("value") for c in rows.inputs)) == full
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("photo.JPG", "photo.JPG"),
+        ("../../etc/passwd.png", "passwd.png"),
+        ("C:\\Windows\\x.png", "x.png"),
+        ("<img src=x onerror=alert(1)>.png", "_img src_x onerror_alert(1)_.png"),
+        ("...", "photo"),
+        ("a" * 300 + ".jpeg", "a" * 80 + ".jpeg"),
+        ("Ärger im Büro.webp", "Ärger im Büro.webp"),
+    ],
+)
+def test_safe_names(name: str, safe: str) -> None:
+    assert saving.safe_name(name) == safe
+
+
+def test_saving_never_takes_a_name_that_is_there(tmp_path: Path) -> None:
+    photo = image_io.from_image(picture())
+    names = [
+        saving.save(photo, "a.png", photo.pixels, Recipe(), tmp_path, format=format).name
+        for format in (saving.AS_IT_CAME, saving.AS_IT_CAME, "JPEG", "PNG")
+    ]
+    assert names == ["a_nulie.png", "a_nulie_2.png", "a_nulie.jpg", "a_nulie_3.png"]
+
+
+def test_recipes_from_files(tmp_path: Path) -> None:
+    recipe = Recipe((Step.of("contrast", factor=1.1),))
+    photo = image_io.from_image(picture())
+    path = saving.save(photo, "a.png", photo.pixels, recipe, tmp_path)
+    assert saving.read_recipe(path, "a.png") == recipe
+    picture().save(tmp_path / "b.png")
+    for name, text in (("c.json", b"{}"), ("d.json", b"\xff\xfe"), ("b.png", None)):
+        if text is not None:
+            (tmp_path / name).write_bytes(text)
+        with pytest.raises((ImageError, ValueError), match=name):
+            saving.read_recipe(tmp_path / name, name)
+
+
+def test_photos_of_those_who_are_gone_make_room() -> None:
+    sessions = Sessions()
+    first = sessions.touch(None)
+    photo = image_io.from_image(picture())
+    first.opened = Opened.of(photo, "a.png")
+    others = [sessions.touch(None) for _ in range(MOST_SESSIONS)]
+    assert first.opened is None
+    with pytest.raises(ImageError, match="no photo"):
+        first.need()
+    assert len({s.folder for s in others}) == MOST_SESSIONS
+    assert sessions.touch(others[0]) is others[0]
+    assert isinstance(sessions.touch(None), Session)
+
+
+def test_a_host_can_add_its_own(tmp_path: Path) -> None:
+    """Inside another page, twice in a process, with the host's parts."""
+    found: list[Parts] = []
+    for _ in range(2):
+        with gradio.Blocks(), gradio.Tab("other"):
+            build(Host(tmp_path, heading=False, connect=found.append)).render()
+    assert len(found) == 2
+    assert found[0].input_image is not found[1].input_image
