@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import PredictorError
+from ..errors import PredictorError, WeightsError
 from . import device as devices
 from . import heads
 from . import weights as store
@@ -69,6 +69,9 @@ class Clip:
             devices.dtype(precision, devices.resolve(device))
         # Files first: where they are missing that is known before anything slow is imported.
         parts = [store.WEIGHTS[part] for part in store.PREDICTORS[name]]
+        for given in filter(None, (head, weights)):
+            if not given.is_file():
+                raise WeightsError(f"{given}: there is no such file; check its name")
         if not random_weights:
             head, weights = (
                 given or store.obtain(part, folders=folders, progress=progress, network=network)
