@@ -71,7 +71,7 @@ class Clip:
         parts = [store.WEIGHTS[part] for part in store.PREDICTORS[name]]
         for given in filter(None, (head, weights)):
             if not given.is_file():
-                raise WeightsError(f"{given}: there is no such file; check its name")
+                raise WeightsError(f"{given} does not exist; check its name")
         if not random_weights:
             head, weights = (
                 given or store.obtain(part, folders=folders, progress=progress, network=network)
