@@ -155,7 +155,7 @@ def _uniform(generator: torch.Generator, low: float = 0.0, high: float = 1.0) ->
 def spoil(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """`[B, 3, H, W]` float32 levels 0..255, each through a chain of zero to three of the
     ways below, rounded to levels after each."""
-    length = _choose([0.2, 0.25, 0.4, 0.15], len(images), generator)
+    length = _choose(_LENGTHS, len(images), generator)
     reach = 0.6 + 0.6 * torch.rand(len(images), generator=generator)
     images = images.clone()
     for depth in range(3):
@@ -227,7 +227,10 @@ _WAYS = (
     (0.08, _autocontrast),
     (0.08, _haze),
 )
-"""How often, and what. Saturation goes as far as the square of the others' reach or so."""
+"""How often, and what."""
+_LENGTHS = (0.1, 0.2, 0.5, 0.2)
+"""How often a chain has none of them, one, two, three. The more are left alone, the more timid the
+networks get: with 0.25 clean photographs are moved by a fifth less, and less is recovered."""
 
 
 def train(
