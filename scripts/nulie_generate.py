@@ -29,7 +29,8 @@ class NulieGenerated(scripts.Script):
         job.announced(p, named(values))
 
     def process_batch(self, p, *values, batch_number=0, **_):
-        job.sampled(p, named(values), batch_number)
+        if batch_number > 0:
+            job.over(named(values))
 
     def postprocess_image_after_composite(self, p, pp, *values):
         job.generated(p, pp, named(values))

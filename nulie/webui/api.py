@@ -132,7 +132,7 @@ def _enhance(webui: WebUI, request: EnhanceRequest) -> dict[str, Any]:
     # Complains of ops and ranges before it waits for its turn.
     transforms.space(settings.mode, settings.ops, settings.ranges)  # type: ignore[arg-type]
     with webui.turn():
-        found = search(webui, photo, settings, _known(request.predictor))
+        found = search(webui, photo, settings, predictor=_known(request.predictor))
     result = found.result
 
     def data(number: int, variant: Variant) -> dict[str, Any]:

@@ -26,6 +26,10 @@ ROOM = 1_800_000_000
 """Bytes of video memory that CLIP ViT-L/14 wants in half precision, batches included."""
 
 
+Show = Callable[[float, str, "Image.Image | None"], None]
+"""Share of a search that is done, a line of text, a picture where there is a new one."""
+
+
 @dataclass(frozen=True)
 class WebUI:
     """Modules and objects of the web UI, by the names they have there."""
@@ -56,6 +60,11 @@ class WebUI:
         state = self.shared.state
         return bool(state.interrupted or state.skipped)
 
+    def stopping(self) -> bool:
+        """Whether the user has pressed Interrupt once, which means "after this image" by a setting
+        of the web UI."""
+        return bool(getattr(self.shared.state, "stopping_generation", False))
+
     def show(self, share: float, text: str = "", image: Image.Image | None = None) -> None:
         """Moves the progress bar within the present job; shows a line, a picture."""
         state = self.shared.state
@@ -66,14 +75,16 @@ class WebUI:
             state.assign_current_image(image)
 
     @contextmanager
-    def bar(self, counted: int = 0) -> Iterator[None]:
-        """A search as part of a job whose number is already that of what follows it (`counted` 1:
-        the web UI counts an image of Extras before it begins) or not."""
+    def bar(self, number: int = 0, count: int = 1) -> Iterator[Show]:
+        """The bar for one search of `count` within a part of a job that the web UI has counted
+        as done already: it counts an image of Extras before it begins, and a batch of generated
+        images once it is sampled. Their bar goes over that part again, for a higher count of parts
+        would change what Interrupt means."""
         state = self.shared.state
         before = state.textinfo, state.sampling_steps
-        state.job_no -= counted
+        state.job_no -= 1
         try:
-            yield
+            yield lambda share, text, image: self.show((number + share) / count, text, image)
         finally:
             state.job_no += 1
             state.textinfo, state.sampling_steps = before

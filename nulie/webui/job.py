@@ -21,7 +21,7 @@ from ..recipe import Recipe
 from ..search import Improved, Progress
 from ..settings import Settings
 from . import controls
-from .host import WebUI, current
+from .host import Show, WebUI, current
 
 if TYPE_CHECKING:
     from ..predictor.base import Predictor
@@ -52,11 +52,20 @@ class Search:
         return to_image(self.photo, pixels)
 
 
-def search(webui: WebUI, photo: Photo, settings: Settings, predictor: str = "") -> Search:
+def search(
+    webui: WebUI,
+    photo: Photo,
+    settings: Settings,
+    *,
+    predictor: str = "",
+    show: Show | None = None,
+) -> Search:
     """Under the web UI's lock. Interrupt and Skip end it with the best so far.
 
     Raises: NulieError."""
     cancel = threading.Event()
+    # "Stop after this image" from before the search leaves it its time.
+    told_before = webui.stopping()
     with webui.computing():
         judge, note = webui.predictor(predictor)
         if note and note not in _told:
@@ -64,9 +73,9 @@ def search(webui: WebUI, photo: Photo, settings: Settings, predictor: str = "") 
             _log.warning("%s", note)
         run = Enhancement(photo.pixels, judge, settings, cancel=cancel)
         with closing(run.events()) as events:
-            live = _Live(webui, photo, settings)
+            live = _Live(show or webui.show, photo, settings)
             for event in events:
-                if webui.stopped():
+                if webui.stopped() or (webui.stopping() and not told_before):
                     cancel.set()
                 live.tell(event)
                 if isinstance(event, Finished):
@@ -77,8 +86,8 @@ def search(webui: WebUI, photo: Photo, settings: Settings, predictor: str = "") 
 class _Live:
     """Shows a search as it goes."""
 
-    def __init__(self, webui: WebUI, photo: Photo, settings: Settings) -> None:
-        self._webui = webui
+    def __init__(self, show: Show, photo: Photo, settings: Settings) -> None:
+        self._show = show
         self._settings = settings
         self._small = photo.pixels.copy()
         self._small.thumbnail((LIVE, LIVE), Image.Resampling.BICUBIC)
@@ -96,7 +105,7 @@ class _Live:
             image = transforms.render(self._recipe, self._small) if self._recipe else None
             self._recipe = None
             text = f"NUlIE: {self._base:.2f} to {event.best_score:.2f}, {event.evaluations:,} tried"
-            self._webui.show(self._share(event), text, image)
+            self._show(self._share(event), text, image)
 
     def _share(self, event: Progress) -> float:
         shares = [0.0]
@@ -116,13 +125,15 @@ class Enhanced:
     others: tuple[tuple[Image.Image, Mapping[str, Any]], ...] = ()
 
 
-def enhance(webui: WebUI, image: Image.Image, wanted: Settings | Recipe) -> Enhanced:
+def enhance(
+    webui: WebUI, image: Image.Image, wanted: Settings | Recipe, show: Show | None = None
+) -> Enhanced:
     """Raises: NulieError."""
     photo = from_image(image, name="the image")
     if isinstance(wanted, Recipe):
         pixels = transforms.render(wanted, photo.pixels)
         return Enhanced(to_image(photo, pixels), controls.asked(wanted))
-    found = search(webui, photo, wanted)
+    found = search(webui, photo, wanted, show=show)
     before, name = found.result.base.score, found.predictor.name
     asked = controls.asked(wanted)
     if not found.result.variants:
@@ -153,8 +164,8 @@ def operation(pp: Any, values: Mapping[str, Any]) -> None:
         if webui.stopped():
             return
         try:
-            with webui.bar(counted=1):
-                enhanced = enhance(webui, pp.image, controls.wish(values))
+            with webui.bar() as show:
+                enhanced = enhance(webui, pp.image, controls.wish(values), show)
         finally:
             _last(webui)
         _searched(webui)
@@ -174,18 +185,6 @@ def announced(p: Any, values: Mapping[str, Any]) -> None:
             p.extra_generation_params.update(controls.asked(controls.wish(values)))
 
 
-def sampled(p: Any, values: Mapping[str, Any], number: int) -> None:
-    """Before batch `number` is sampled: the bar has to count our part, the memory is for others."""
-    if values.get("enabled"):
-        with _kept(lambda text: _comment(p, text)):
-            webui = current()
-            state = webui.shared.state
-            if number == 0 and state.job_count > 0:
-                state.job_count += p.n_iter * p.batch_size
-            if number > 0:
-                webui.done()
-
-
 def generated(p: Any, pp: Any, values: Mapping[str, Any]) -> None:
     """An image is finished: `pp.image`."""
     if not values.get("enabled"):
@@ -197,15 +196,15 @@ def generated(p: Any, pp: Any, values: Mapping[str, Any]) -> None:
             told.pop(key, None)  # of the image before this one
         if webui.stopped():
             return
-        with webui.bar():
-            enhanced = enhance(webui, pp.image, controls.wish(values))
+        with webui.bar(getattr(p, "batch_index", 0), p.batch_size) as show:
+            enhanced = enhance(webui, pp.image, controls.wish(values), show)
         _searched(webui)
         pp.image = enhanced.image
         told.update(enhanced.info)
 
 
 def over(values: Mapping[str, Any]) -> None:
-    """After a job of generation."""
+    """Before a further batch is sampled, and after the job: the memory is for others."""
     if values.get("enabled"):
         with _kept(lambda text: None):
             current().done()
