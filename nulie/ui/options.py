@@ -95,6 +95,9 @@ class Options:
         with gr.Accordion("Operations and their ranges", open=False, elem_id="nulie_ops"):
             for op in ops().values():
                 self._switches.append(self._switch(op))
+        for component in (self.seconds, self.min_light, self.keep_content):
+            # A webui would write them to a file, which then hides its own setting and later ranges.
+            component.do_not_save_to_config = True
         self.mode.input(self._on_mode, [self.mode], self._of_ops(), **quiet(queue=False))
 
     @property

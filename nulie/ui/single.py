@@ -13,7 +13,7 @@ from typing import Any
 import gradio as gr
 
 from .. import image_io
-from ..drawing import compare, curve, picture, terms_table, tree
+from ..drawing import compare, curve, picture, terms_table
 from ..errors import ImageError, NulieError
 from ..recipe import Recipe
 from ..transforms import check, describe, render
@@ -110,6 +110,8 @@ class Single:
                     0, 100, value=0, step=1, elem_id="nulie_quality",
                     label="Quality of JPEG, WebP, AVIF (0: as the photo, at least 90)",
                 )  # fmt: skip
+            for component in (self.format, self.quality):
+                component.do_not_save_to_config = True  # see Options
             if self._host.open_folder:
                 self.open = gr.Button("Open the results folder", elem_id="nulie_open_folder")
             self.history = gr.HTML("", elem_id="nulie_history")
@@ -355,7 +357,7 @@ class Single:
             self.recipe: gr.update(value=recipe.to_json()),
             self.how: gr.update(visible=True),
             self.terms: terms_table(outcome.base, best),
-            self.tree: tree(outcome.nodes, outcome.base.total, recipe),
+            self.tree: outcome.tree,
             **self._rows.show(recipe),
         }
 
