@@ -51,9 +51,10 @@ class Node:
 
 
 class Tree:
-    """Grows from the best nodes: a child adds a step to a good recipe, or changes one of its
-    steps, or crosses it with another good one. Which kind of change and which op are tried next
-    follows what has paid so far.
+    """Grows from the best nodes, and from the best of each niche: a child adds a step to a good
+    recipe, or changes one of its steps, or crosses it with another good one. Which kind of change
+    and which op are tried next follows what has paid so far; early on a surrogate picks the most
+    hopeful of several proposals.
 
     Deterministic for a seed and a sequence of scores. At most `capacity` nodes are remembered; the
     worst are forgotten.
@@ -63,19 +64,37 @@ class Tree:
     """Longer recipes gain nothing and cannot be read."""
     STEP_COST = 0.003
     """Share of the gain so far that a step must be worth."""
-    SCREENED = 3
+    SCREENED = 8
     """Proposals for each one that is evaluated, while they are screened."""
+    FREE = 0.25
+    """Share of the evaluated that is not screened even then."""
     SCREENS = 1000
     """So many evaluations are screened; after them, the tree's own neighbourhoods know better."""
+    NICHED = 0.25
+    """Share of the parents that are the best of a niche, not of all."""
+    NICHES = 512
+    """So many niches at least are remembered, the worst forgotten."""
+    NEAR = 0.9
+    """Share of new steps that are not far from doing nothing."""
 
     def __init__(self, space: Space, seed: int = 0, *, capacity: int = 4096) -> None:
         self._moves = {move.op: move for move in space}
         self._index = {move.op: i for i, move in enumerate(space)}
+        self._idle = {
+            move.op: Step.of(move.op, **{d.name: d.neutral for d in move.dials}).params
+            for move in space
+        }
+        # Where among a step's values the one of the op's first dial stands.
+        self._lead = {
+            move.op: sorted(d.name for d in move.dials).index(move.dials[0].name) for move in space
+        }
         self._rng = random.Random(seed)
         self._capacity = capacity
         self._nodes: list[Node] = []  # best first
         self._keys: list[float] = []  # their negated scores, for bisection
         self._seen: set[int] = set()
+        self._elites: dict[frozenset[tuple[str, bool]], Node] = {}
+        self._ranked: list[Node] = []  # the elites, best first
         self._asked: dict[Recipe, tuple[int, str, str]] = {}
         self._kinds = _Credit(["extend", "refine", "cross", "drop", "swap"])
         self._ops = _Credit(list(self._moves))
@@ -92,27 +111,37 @@ class Tree:
         """The `n` best nodes, or all that are remembered, best first."""
         return self._nodes[:n]
 
+    def elites(self) -> list[Node]:
+        """The best node of each niche, best first. A niche is a set of ops, each turned up or down;
+        all are unlike each other, where the best nodes are much the same."""
+        return sorted(self._elites.values(), key=lambda node: -node.score)
+
     def ask(self, n: int) -> list[Recipe]:
         if not self._nodes:
             return [Recipe()]
+        self._ranked = self.elites()
         found: list[Recipe] = []
         while self._probes and len(found) < n:
             self._take(found, 0, "extend", *self._probes.pop())
         if len(found) == n:
             return found
-        screening = self.SCREENED if self._told < self.SCREENS else 1
+        room = n - len(found)
+        free = room
+        if self._told < self.SCREENS:
+            free = sum(self._rng.random() < self.FREE for _ in range(room))
+        wanted = free + self.SCREENED * (room - free)
         proposals: dict[Recipe, tuple[Node, str, str]] = {}
-        for _ in range(20 * n):  # a small discrete space may hold nothing new
-            if len(proposals) >= screening * (n - len(found)):
+        for _ in range(200 + 20 * n):  # a small discrete space may hold nothing new
+            if len(proposals) >= wanted:
                 break
             node = self._parent()
             kind = self._kinds.choose(self._rng)
             recipe, op = getattr(self, f"_{kind}")(node.recipe)
-            if recipe.steps and self._key(recipe) not in self._seen:
+            if self._works(recipe) and self._key(recipe) not in self._seen:
                 proposals[recipe] = (node, kind, op)
         chosen = list(proposals)
-        if screening > 1 and len(chosen) > n - len(found):
-            chosen = self._screened(chosen, n - len(found))
+        if len(chosen) > room:
+            chosen = chosen[:free] + self._screened(chosen[free:], room - free)
         for recipe in chosen:
             node, kind, op = proposals[recipe]
             self._take(found, node.number, kind, recipe, op)
@@ -125,6 +154,9 @@ class Tree:
             "rng": [kind, list(numbers), spare],
             "nodes": [[_plain(n.recipe), n.score, n.parent, n.number] for n in self._nodes],
             "worth": [-key for key in self._keys],
+            "elites": [
+                [_plain(n.recipe), n.score, n.parent, n.number] for n in self._elites.values()
+            ],
             "seen": sorted(self._seen),
             "kinds": self._kinds.state(),
             "ops": self._ops.state(),
@@ -142,6 +174,8 @@ class Tree:
         self._rng.setstate((kind, tuple(numbers), spare))
         self._nodes = [Node(_recipe(r), s, p, n) for r, s, p, n in state["nodes"]]
         self._keys = [-worth for worth in state["worth"]]
+        elites = [Node(_recipe(r), s, p, n) for r, s, p, n in state["elites"]]
+        self._elites = {self._niche(node.recipe): node for node in elites}
         self._seen = set(state["seen"])
         self._kinds.restore(state["kinds"])
         self._ops.restore(state["ops"])
@@ -186,31 +220,54 @@ class Tree:
                 paid = place < max(1, len(self._nodes) // 10)
                 self._kinds.give(kind, paid)
                 self._ops.give(op, paid)
+            node = Node(recipe, score, parent, self._told)
             if place < self._capacity:
                 self._keys.insert(place, -worth)
-                self._nodes.insert(place, Node(recipe, score, parent, self._told))
+                self._nodes.insert(place, node)
+            niche = self._niche(recipe)
+            if niche not in self._elites or self._elites[niche].score < score:
+                self._elites[niche] = node
             self._told += 1
         del self._keys[self._capacity :], self._nodes[self._capacity :]
+        if len(self._elites) > 2 * self.NICHES:
+            self._elites = {self._niche(n.recipe): n for n in self.elites()[: self.NICHES]}
         if len(self._seen) > 1_000_000:  # a repeated recipe costs one evaluation, no more
             self._seen.clear()
 
     def _first_probes(self, space: Space) -> list[tuple[Recipe, str]]:
-        """Each op once or twice alone, to either side of where it does nothing."""
+        """Each op alone, some way to either side of where it does nothing."""
         probes = {}
         for move in space:
-            for way in (-0.5, 0.5):
+            for way in (-0.25, 0.25):
                 values = {}
                 for i, dial in enumerate(move.dials):
                     at = dial.to_unit(min(dial.high, max(dial.low, dial.neutral)))
-                    values[dial.name] = dial.from_unit(at + (way if i == 0 else 0.0))
+                    values[dial.name] = dial.from_unit(_inside(at, way if i == 0 else 0.0))
                 probes[Recipe((Step.of(move.op, **values),))] = move.op
-        found = list(probes.items())
+        found = [(recipe, op) for recipe, op in probes.items() if self._works(recipe)]
         self._rng.shuffle(found)
         return found
 
     def _parent(self) -> Node:
-        """A node by its rank: the best ones mostly, any one at times."""
+        """A node by its rank: the best ones mostly, any one at times. Or the best of a niche, which
+        keeps alive what is not yet as good as it may get."""
+        if self._rng.random() < self.NICHED:
+            return self._ranked[int(len(self._ranked) * self._rng.random() ** 2)]
         return self._nodes[int(len(self._nodes) * self._rng.random() ** 4)]
+
+    def _works(self, recipe: Recipe) -> bool:
+        """Whether the recipe has steps and none of them does nothing."""
+        return bool(recipe.steps) and not any(
+            step.params == self._idle[step.op] or ("amount", 0.0) in step.params
+            for step in recipe.steps
+        )
+
+    def _niche(self, recipe: Recipe) -> frozenset[tuple[str, bool]]:
+        return frozenset(
+            (s.op, s.params[lead][1] > self._idle[s.op][lead][1])
+            for s in recipe.steps
+            for lead in (self._lead[s.op],)
+        )
 
     # The kinds of change: a recipe to another one and the op that was changed.
 
@@ -278,12 +335,12 @@ class Tree:
         return all(ops.count(op) == 1 for op in set(ops) if self._moves[op].once)
 
     def _random_step(self, move: Move) -> Step:
-        """Half the time anywhere on the dials, half the time near where they do nothing."""
-        near = self._rng.random() < 0.5
+        """Near where the dials do nothing, from half their way to a fiftieth; or anywhere."""
+        near, size = self._rng.random() < self.NEAR, 0.5 * 0.04 ** self._rng.random()
         values = {}
         for dial in move.dials:
             neutral = dial.to_unit(min(dial.high, max(dial.low, dial.neutral)))
-            at = neutral + self._rng.gauss(0, 0.15) if near else self._rng.random()
+            at = _inside(neutral, self._rng.gauss(0, size)) if near else self._rng.random()
             values[dial.name] = dial.from_unit(at)
         return Step.of(move.op, **values)
 
@@ -300,6 +357,11 @@ class Tree:
             way = dial.to_unit(far[dial.name]) - dial.to_unit(near[dial.name])
             values[dial.name] = dial.from_unit(dial.to_unit(values[dial.name]) + scale * way)
         return Step.of(start.op, **values)
+
+
+def _inside(at: float, way: float) -> float:
+    """`at + way`, or as far to the other side where that leaves [0, 1]."""
+    return at + way if 0 <= at + way <= 1 else at - way
 
 
 class _Credit:

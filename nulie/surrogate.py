@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from .recipe import Recipe
+from .recipe import Recipe, Step
 from .space import Dial, Space
 
 Array = npt.NDArray[np.float64]
@@ -19,12 +19,14 @@ class Surrogate:
 
     A recipe is seen as the sum of what its steps do to each dial, in units of the dial's way, so
     two half steps look like one whole and order does not matter: wrong in detail, right enough to
-    tell a promising proposal from a hopeless one. Linear plus squared exponential kernel.
+    tell a promising proposal from a hopeless one. Linear plus squared exponential kernel, of the
+    length that makes what is known the likeliest.
     """
 
-    LENGTH = 0.6
-    LINEAR = 1.0
-    NOISE = 0.02
+    LENGTHS = (0.1, 0.2, 0.4, 0.8, 1.6)
+    NOISE = 0.01
+    BOLDNESS = 0.5
+    """Standard deviations that not knowing is worth."""
     FEWEST = 8
 
     def __init__(self, space: Space, *, most: int = 256) -> None:
@@ -33,49 +35,68 @@ class Surrogate:
             for dial in move.dials:
                 self._column[move.op, dial.name] = (len(self._column), dial)
         self.most = most
-        self._known: Array | None = None
+        self._effects: dict[Step, list[tuple[int, float]]] = {}
 
     def fit(self, recipes: Sequence[Recipe], scores: Sequence[float]) -> bool:
         """Learns from up to `most` of them, the first ones; False when there are too few."""
         finite = [i for i, s in enumerate(scores) if np.isfinite(s)][: self.most]
         if len(finite) < self.FEWEST:
             return False
-        known = self._features([recipes[i] for i in finite])
+        self._known = self._features([recipes[i] for i in finite])
         values = np.array([scores[i] for i in finite])
-        self._middle, self._spread = values.mean(), values.std() or 1.0
-        # Far below the middle all scores are alike: what matters is to rank the good ones.
-        scaled = np.maximum((values - self._middle) / self._spread, -2.0)
-        kernel = self._kernel(known, known)
-        kernel[np.diag_indices(len(kernel))] += self.NOISE
-        self._inverse = np.linalg.inv(kernel)
-        self._weights = self._inverse @ scaled
-        self._known = known
+        # Zero is a poor score, so that what is far from all that is known promises little; and
+        # far below it all scores are alike: what matters is to rank the good ones.
+        scaled = (values - np.quantile(values, 0.1)) / (values.std() or 1.0)
+        scaled = np.maximum(scaled, -2.0)
+        likeliest = -np.inf
+        for length in self.LENGTHS:
+            kernel = _kernel(self._known, self._known, length)
+            kernel[np.diag_indices(len(kernel))] += self.NOISE
+            factor = np.linalg.cholesky(kernel)
+            inverse = np.linalg.inv(factor)
+            weights = inverse.T @ (inverse @ scaled)
+            likelihood = -0.5 * scaled @ weights - np.log(np.diag(factor)).sum()
+            if likelihood > likeliest:
+                likeliest = likelihood
+                self._length, self._weights, self._inverse = length, weights, inverse
         return True
 
     def hopes(self, recipes: Sequence[Recipe]) -> Array:
         """`[N]` upper confidence bounds, in standard deviations of the scores learnt from."""
-        assert self._known is not None
         points = self._features(recipes)
-        cross = self._kernel(points, self._known)
-        own = self.LINEAR * (points**2).sum(1) + 1
-        variance = own - ((cross @ self._inverse) * cross).sum(1)
-        bound: Array = cross @ self._weights + 0.7 * np.sqrt(np.maximum(variance, 0))
+        cross = _kernel(points, self._known, self._length)
+        variance = (points**2).sum(1) + 1 - ((cross @ self._inverse.T) ** 2).sum(1)
+        bound: Array = cross @ self._weights + self.BOLDNESS * np.sqrt(np.maximum(variance, 0))
         return bound
 
     def _features(self, recipes: Sequence[Recipe]) -> Array:
         found = np.zeros((len(recipes), len(self._column)))
-        for row, recipe in enumerate(recipes):
+        for row, recipe in zip(found, recipes, strict=True):
             for step in recipe.steps:
-                values = dict(step.params)
-                amount = values.get("amount", 1.0)  # a dial beside an amount of zero does nothing
-                for name, value in values.items():
-                    column, dial = self._column[step.op, name]
-                    turned = dial.to_unit(value) - dial.to_unit(dial.neutral)
-                    found[row, column] += turned if name == "amount" else turned * amount
+                effect = self._effects.get(step)
+                if effect is None:
+                    effect = self._effects[step] = self._effect(step)
+                for column, turned in effect:
+                    row[column] += turned
+        if len(self._effects) > 20_000:
+            self._effects.clear()
         return found
 
-    def _kernel(self, a: Array, b: Array) -> Array:
-        squares = (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * a @ b.T
-        near: Array = np.exp(-np.maximum(squares, 0) / (2 * self.LENGTH**2))
-        kernel: Array = near + self.LINEAR * a @ b.T
-        return kernel
+    def _effect(self, step: Step) -> list[tuple[int, float]]:
+        """How far a step turns each dial; a dial beside an amount of zero does nothing."""
+        values = dict(step.params)
+        amount = values.get("amount", 1.0)
+        found = []
+        for name, value in values.items():
+            column, dial = self._column[step.op, name]
+            turned = dial.to_unit(value) - dial.to_unit(dial.neutral)
+            found.append((column, turned if name == "amount" else turned * amount))
+        return found
+
+
+def _kernel(a: Array, b: Array, length: float) -> Array:
+    """`[A, D]`, `[B, D]` -> `[A, B]`."""
+    product = a @ b.T
+    squares = (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * product
+    kernel: Array = np.exp(-np.maximum(squares, 0) / (2 * length**2)) + product
+    return kernel

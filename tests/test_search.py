@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nulie.recipe import Recipe
+from nulie.recipe import Recipe, Step
 from nulie.search import Improved, Progress, Tree, run
 from nulie.space import Dial, Move
 
@@ -133,7 +133,7 @@ def test_a_small_discrete_space_is_exhausted() -> None:
     tree = Tree((Move("c", (Dial("bits", 1.0, 8.0, 8.0, "bits", 1.0),), once=True),))
     events, reason = drive(tree, evaluations=10**6)
     assert reason == "exhausted"
-    assert events[-1].evaluations == 8
+    assert events[-1].evaluations == 7, "8 bits are the input itself"
 
 
 @pytest.mark.parametrize("score", [0.0, -math.inf])
@@ -168,11 +168,30 @@ def test_steps_stay_inside_their_dials(seed: int) -> None:
                 assert dials[step.op][name].low <= value <= dials[step.op][name].high
 
 
+def test_a_step_that_does_nothing_is_never_tried() -> None:
+    tree, asked = Tree((*SPACE, Move("d", (Dial("amount", 0.0, 1.0, 0.0, "share", 0.1),)))), []
+    drive(tree, lambda rs: asked.extend(rs) or toy(rs), evaluations=1000)
+    idle = {Step.of("a", factor=1.0), Step.of("b", x=0.0, y=0.0), Step.of("c", bits=8.0)}
+    assert not [r for r in asked[1:] if {*r.steps} & {*idle, Step.of("d", amount=0.0)}]
+
+
+def test_elites_differ_in_what_they_do() -> None:
+    tree = Tree(SPACE)
+    drive(tree, evaluations=1000)
+    elites = tree.elites()
+    assert elites[0].score == tree.best(1)[0].score
+    assert [e.score for e in elites] == sorted((e.score for e in elites), reverse=True)
+    assert len({tree._niche(e.recipe) for e in elites}) == len(elites) > 6
+
+
 def test_memory_is_bounded() -> None:
     tree = Tree(SPACE, capacity=100)
     drive(tree, evaluations=5000)
     assert len(tree.best()) == 100
     assert not tree._asked
+    tree.NICHES = 3
+    drive(tree, evaluations=500)
+    assert len(tree.elites()) <= 6
 
 
 @pytest.mark.parametrize("evaluations", [1, 2, 31, 500])
@@ -192,6 +211,9 @@ def test_batches_ahead_are_begun_before_scores_are_read(evaluations: int) -> Non
     steps = run(tree, evaluate, base_score=-9, evaluations=evaluations, ahead=1)
     assert [e for e in steps if isinstance(e, Progress)][-1].evaluations == evaluations
     assert not tree._asked
+    tree.NICHES = 3
+    drive(tree, evaluations=500)
+    assert len(tree.elites()) <= 6
     batches = log.count("begin")
     assert log.count("read") == batches
     assert log[-1] == "read"
