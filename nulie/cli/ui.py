@@ -59,7 +59,7 @@ def main(argv: Sequence[str]) -> int:
         raise SettingsError(f"{results}: cannot be made ({e.strerror}); choose another") from None
     # Uploads and gradio's own copies go where they can be removed at the end.
     with tempfile.TemporaryDirectory(prefix="nulie-") as uploads:
-        os.environ["GRADIO_TEMP_DIR"] = uploads
+        os.environ["GRADIO_TEMP_DIR"] = uploads  # by its name the page knows it for its own
         os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
         _serve(options, results, auth)
     return 0

@@ -12,6 +12,8 @@ from urllib.parse import quote
 
 import gradio as gr
 
+OWN = "nulie-"
+"""Start of the name of a folder for uploads that is ours alone."""
 MAJOR = int(gr.__version__.split(".")[0])
 
 
@@ -56,6 +58,11 @@ def forget(path: Path) -> None:
         if path.resolve().is_relative_to(Path(folder).resolve()):
             path.unlink()
             path.parent.rmdir()
+            if Path(folder).name.startswith(OWN):
+                # gradio makes an empty file for each upload, and forgets it.
+                for stray in Path(folder).glob("tmp*"):
+                    if stray.is_file() and not stray.stat().st_size:
+                        stray.unlink()
 
 
 def link(path: Path, text: str, *, style: str = "") -> str:

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
-from ..drawing import Shown, shown
+from ..drawing import Shown, shown, tree
 from ..engine import Enhancement, Finished, Started, Variant
 from ..errors import NulieError
 from ..image_io import Photo
 from ..objective import Objective, Terms
 from ..predictor import exact_form
 from ..recipe import Recipe
-from ..search import Improved, Node, Progress
+from ..search import Improved, Progress
 from ..settings import Settings
 from ..transforms.preview import shrink
 from .host import Host
@@ -37,7 +37,8 @@ class Outcome:
     variants: tuple[Variant, ...]
     after: Shown
     """The best variant's pixels, or the photo's."""
-    nodes: list[Node] = field(repr=False)
+    tree: str = field(repr=False)
+    """Drawn already, for the nodes would take many times the memory."""
     points: list[tuple[float, float]] = field(repr=False)
     evaluations: int
     seconds: float
@@ -170,7 +171,7 @@ class Run:
                         result.base,
                         result.variants,
                         after,
-                        run.tree.best(),
+                        tree(run.tree.best(), result.base.total, result.recipe),
                         self.points(),
                         result.evaluations,
                         result.seconds,

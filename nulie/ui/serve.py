@@ -42,6 +42,8 @@ def serve(
     }
     if MAJOR >= 4:
         page.queue(default_concurrency_limit=VISITORS, max_size=WAITING)
+        # It keeps what each visitor's page shows, some megabytes, for an hour after they left.
+        options["state_session_capacity"] = VISITORS
         options["max_file_size"] = f"{LARGEST_UPLOAD}mb"
     else:
         page.queue(concurrency_count=VISITORS, max_size=WAITING)

@@ -49,7 +49,9 @@ def start(folder: Path, *options: str) -> Server:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1"}
+    temporary = folder / "temporary"
+    temporary.mkdir()
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TMPDIR": str(temporary)}
     command = [PYTHON, "-B", str(ROOT / "standalone.py"), "ui", "--port", str(port)]
     log = (folder / "server.log").open("wb")
     process = subprocess.Popen(
