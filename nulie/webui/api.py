@@ -129,10 +129,11 @@ def _enhance(webui: WebUI, request: EnhanceRequest) -> dict[str, Any]:
         protect_skin=request.protect_skin,
         top=request.top,
     )
-    # Complains of ops and ranges before it waits for its turn.
+    # Complains of what it can before it waits for its turn.
+    name = _known(request.predictor)
     transforms.space(settings.mode, settings.ops, settings.ranges)  # type: ignore[arg-type]
     with webui.turn():
-        found = search(webui, photo, settings, predictor=_known(request.predictor))
+        found = search(webui, photo, settings, predictor=name)
     result = found.result
 
     def data(number: int, variant: Variant) -> dict[str, Any]:
@@ -169,9 +170,9 @@ def _enhance(webui: WebUI, request: EnhanceRequest) -> dict[str, Any]:
 
 
 def _score(webui: WebUI, request: ScoreRequest) -> dict[str, Any]:
-    photo = _decoded(request.image)
+    photo, name = _decoded(request.image), _known(request.predictor)
     with webui.turn():
-        predictor, note = webui.predictor(_known(request.predictor))
+        predictor, note = webui.predictor(name)
         exact = exact_form(predictor)
         small = shrink(photo.pixels, exact.input_size).to(exact.device)
         score = Objective(exact, small, _DEFAULTS).base.score
