@@ -51,8 +51,8 @@ def chains(space: Space, seed: int) -> Strategy:
 
     def propose(_base: float) -> Proposals:
         while True:
-            length = rng.randint(1, 6)
-            yield [Recipe(tuple(random_step(space, rng) for _ in range(length)))]
+            lengths = [rng.randint(1, 6) for _ in range(50)]
+            yield [Recipe(tuple(random_step(space, rng) for _ in range(n))) for n in lengths]
 
     return Told(propose)
 
@@ -97,11 +97,11 @@ def original(space: Space, seed: int) -> Strategy:
 
     def propose(base: float) -> Proposals:
         nodes, scores, best = [Recipe()], [base], 0
-        last, count = 0, 0
+        last, count, spent = 0, 0, 0  # the last improvement, tries, evaluations
         while True:
             count += 1
             sweeping = count < last + len(space)
-            if count < 300:
+            if spent < 300:
                 parent = rng.randrange(len(nodes))
             elif rng.random() < 0.8 and not sweeping:
                 parent = rng.randrange(len(nodes))
@@ -112,6 +112,7 @@ def original(space: Space, seed: int) -> Strategy:
             if sweeping:
                 asked = [nodes[parent].then(s) for s in sweep(space[count % len(space)])]
                 told = yield asked
+                spent += len(asked)
                 at = max(range(len(asked)), key=told.__getitem__)
                 recipe, score = asked[at], told[at]
             else:
@@ -121,6 +122,7 @@ def original(space: Space, seed: int) -> Strategy:
                 }
                 recipe = nodes[parent].then(step(move, values))
                 (score,) = yield [recipe]
+                spent += 1
             nodes.append(recipe)
             scores.append(score)
             if score > scores[best]:
