@@ -213,10 +213,12 @@ class Enhancement:
         deadline = self._deadline(reason)
         floor = self._objective.base.total
         pool = [n for n in self.tree.best() if n.score > floor]
+        # The best nodes are much alike; those of the niches are not.
+        variety = dict.fromkeys([*pool, *(n for n in self.tree.elites() if n.score > floor)])
         found: list[Variant] = []
         looks: list[torch.Tensor] = []
         image, tries = self.image, 3 * self.settings.top
-        for node in pool:
+        for node in variety:
             if len(found) == self.settings.top or tries == 0:
                 break
             if not _unlike(self._render([node.recipe]), looks):
