@@ -26,6 +26,6 @@ def terms_table(base: Terms, terms: Terms) -> str:
         for name, meaning, before, after in rows
     )
     return (
-        '<table class="nulie-terms"><thead><tr><th></th><th scope="col">before</th>'
+        '<table class="nulie-terms nulie-total"><thead><tr><th></th><th scope="col">before</th>'
         f'<th scope="col">after</th></tr></thead><tbody>{body}</tbody></table>'
     )
