@@ -45,12 +45,12 @@ def main() -> int:
     options = parser.parse_args()
     python = shutil.which(options.python)
     if python is None or not _is_310(python):
-        print(f"skipped: {options.python} is no Python 3.10", file=sys.stderr)  # noqa: T201
+        print(f"skipped: {options.python} is no Python 3.10", file=sys.stderr)
         return SKIPPED
     worst = 0
     for name in options.names or ENVIRONMENTS:
         own = _made(options.folder / name, python, ENVIRONMENTS[name])
-        print(f"{name}: {own}", flush=True)  # noqa: T201
+        print(f"{name}: {own}", flush=True)
         command = [sys.executable, "-m", "pytest", "-q", str(ROOT / "tests" / "page")]
         environment = {**os.environ, "NULIE_PAGE_PYTHON": str(own)}
         done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
