@@ -122,10 +122,10 @@ def clip_table(image: Image.Image, name: str, precision: str, seconds: float) ->
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     notes = (
         f"{name}, {str(predictor.precision).removeprefix('torch.')} on {predictor.device}, batch"
-        f" of up to {rows_at_once}, {len(ours)} pairs; nulie's over the original's nodes per"
-        f" second: {theirs / statistics.median(ours):.1f}; tower built in {loaded:.1f} s; exact form in"
-        f" {str(exact.precision).removeprefix('torch.')}; peak memory {peak:.1f} GB, with the bare"
-        f" tower beside"
+        f" of up to {rows_at_once}, {len(ours)} pairs; nodes per second over the original's:"
+        f" {theirs / statistics.median(ours):.1f}; tower built in {loaded:.1f} s; exact form in"
+        f" {str(exact.precision).removeprefix('torch.')}; peak memory {peak:.1f} GB with both"
+        f" towers"
     )
     return notes + "\n\n" + table(["what", "nodes/s", "of the floor, paired"], lines)
 

@@ -39,8 +39,8 @@ turns them far and adds drastic ones (hue, invert, solarize, posterize): for sur
 seconds find better results, with less and less to gain. The same seed tries the same things.</p>
 <h3>What the score means</h3>
 <p>It is the predictor's opinion, roughly from 0 to 10. Compare it between versions of <i>one</i>
-photo only: a good photo of a plain wall may score less than a poor one of a sunset. A tenth of a point says little. The built-in predictor <b>statistics</b> guesses how the photo should
-look and says how near a version comes: 10 leaves nothing to mend. The <b>clip</b> predictors
+photo only: a good photo of a plain wall may score less than a poor one of a sunset. A tenth of a
+point says little. The built-in predictor <b>statistics</b> guesses how the photo should look and says how near a version comes: 10 leaves nothing to mend. The <b>clip</b> predictors
 learned from people's ratings of pictures. The guards take points off: for getting darker than the
 minimum light, for darker skin, and, if you ask for it, for drifting away from the photo.</p>
 <h3>What it tends to get wrong</h3>
