@@ -40,9 +40,10 @@ seconds find better results, with less and less to gain. The same seed tries the
 <h3>What the score means</h3>
 <p>It is the predictor's opinion, roughly from 0 to 10. Compare it between versions of <i>one</i>
 photo only: a good photo of a plain wall may score less than a poor one of a sunset. A tenth of a
-point says little. The built-in predictor <b>statistics</b> guesses how the photo should look and says how near a version comes: 10 leaves nothing to mend. The <b>clip</b> predictors
-learned from people's ratings of pictures. The guards take points off: for getting darker than the
-minimum light, for darker skin, and, if you ask for it, for drifting away from the photo.</p>
+point says little. The built-in predictor <b>statistics</b> guesses how the photo should look and
+says how near a version comes: 10 leaves nothing to mend. The <b>clip</b> predictors learned from
+people's ratings of pictures. The guards take points off: for getting darker than the minimum
+light, for darker skin, and, if you ask for it, for drifting away from the photo.</p>
 <h3>What it tends to get wrong</h3>
 <p>It does not know what you meant: fog, dusk and silhouettes may be brightened, muted colours
 made loud. Night scenes and drawings are judged poorly. It changes whole pictures, never a part of

@@ -161,8 +161,11 @@ def test_stop_keeps_the_best_so_far_and_variants_can_be_chosen(visit: Visit, pho
     page.get_by_text("hard: drastic").click()
     page.fill("#nulie_top input", "3")
     person.enhance(300)
-    person.wait_status("nodes")
-    page.wait_for_timeout(2500)
+    # Few nodes hold few pictures that differ.
+    page.wait_for_function(
+        """() => [...document.querySelectorAll('#nulie_status')].some(e =>
+             Number((e.innerText.match(/([\\d,]+) nodes/) || [0, '0'])[1].replace(',', '')) > 300)"""
+    )
     clicked = time.monotonic()
     page.click("#nulie_stop")
     person.wait_finished(10)
