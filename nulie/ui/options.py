@@ -97,7 +97,7 @@ class Options:
                 self._switches.append(self._switch(op))
         for component in (self.seconds, self.min_light, self.keep_content):
             # A webui would write them to a file, which then hides its own setting and later ranges.
-            component.do_not_save_to_config = True
+            unsaved(component)
         self.mode.input(self._on_mode, [self.mode], self._of_ops(), **quiet(queue=False))
 
     @property

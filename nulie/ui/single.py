@@ -18,7 +18,7 @@ from ..errors import ImageError, NulieError
 from ..recipe import Recipe
 from ..transforms import check, describe, render
 from . import saving, words
-from .compat import forget, link, quiet, uploaded
+from .compat import forget, link, quiet, unsaved, uploaded
 from .host import Host, Parts
 from .options import Options
 from .running import Outcome, Run
@@ -111,7 +111,7 @@ class Single:
                     label="Quality of JPEG, WebP, AVIF (0: as the photo, at least 90)",
                 )  # fmt: skip
             for component in (self.format, self.quality):
-                component.do_not_save_to_config = True  # see Options
+                unsaved(component)
             if self._host.open_folder:
                 self.open = gr.Button("Open the results folder", elem_id="nulie_open_folder")
             self.history = gr.HTML("", elem_id="nulie_history")

@@ -40,6 +40,11 @@ WATCH = """() => {
     'click', () => { window.clicked = performance.now() }, true);
 }"""
 
+MANY_NODES = r"""() => [...document.querySelectorAll('#nulie_status')].some(e => {
+  const found = e.innerText.match(/([\d,]+) nodes/);
+  return found && Number(found[1].replace(',', '')) > 300;
+})"""
+
 
 def test_from_upload_to_download(visit: Visit, photo: Path) -> None:
     person = visit()
@@ -161,11 +166,7 @@ def test_stop_keeps_the_best_so_far_and_variants_can_be_chosen(visit: Visit, pho
     page.get_by_text("hard: drastic").click()
     page.fill("#nulie_top input", "3")
     person.enhance(300)
-    # Few nodes hold few pictures that differ.
-    page.wait_for_function(
-        """() => [...document.querySelectorAll('#nulie_status')].some(e =>
-             Number((e.innerText.match(/([\\d,]+) nodes/) || [0, '0'])[1].replace(',', '')) > 300)"""
-    )
+    page.wait_for_function(MANY_NODES)  # few hold few pictures that differ
     clicked = time.monotonic()
     page.click("#nulie_stop")
     person.wait_finished(10)
