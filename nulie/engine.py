@@ -19,7 +19,7 @@ from . import transforms
 from .checkpoint import Checkpoint, digest
 from .cielab import distance, lab
 from .errors import CheckpointError
-from .objective import Objective, Terms
+from .objective import SEARCH_MARGIN, Objective, Terms
 from .predictor.base import Predictor, exact_form
 from .recipe import Recipe
 from .search import Improved, Node, Progress, Reason, Tree, run
@@ -157,7 +157,7 @@ class Enhancement:
         if self._predictor.device.type == "cuda":
             make: Any = torch.cuda.Stream  # has no types
             self._stream = make(self._predictor.device)
-        self._objective = Objective(self._predictor, preview, self.settings)
+        self._objective = Objective(self._predictor, preview, self.settings, margin=SEARCH_MARGIN)
         base = self._objective.base
         yield Started(base)
         steps = run(

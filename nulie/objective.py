@@ -17,6 +17,9 @@ POINTS_PER_DARKENING = 6.0
 """The original's penalty: 6 points times the share of light that is gone."""
 MIN_SKIN_LIGHT = 0.96
 """Least mean lightness of skin-coloured pixels, as a share of the input's."""
+SEARCH_MARGIN = 0.01
+"""How much stricter the guards are during the search: a preview and the full size differ a little,
+and the best candidates lie on the edge of what is allowed."""
 MIN_SKIN_SHARE = 0.005
 """With less skin than this share of the pixels the skin guard has nothing to hold on to."""
 
@@ -48,9 +51,19 @@ class Objective:
     constraints, 2000). Content drift costs `keep_content` points a unit.
     """
 
-    def __init__(self, predictor: Predictor, preview: torch.Tensor, settings: Settings) -> None:
-        """`preview`: the input's, `[3, H, W]` uint8, as the predictor wants it."""
+    def __init__(
+        self,
+        predictor: Predictor,
+        preview: torch.Tensor,
+        settings: Settings,
+        *,
+        margin: float = 0.0,
+    ) -> None:
+        """`preview`: the input's, `[3, H, W]` uint8, as the predictor wants it. `margin` is added
+        to the shares that the light and skin guards ask for."""
         self._settings = settings
+        self._min_light = min(settings.min_light + margin, 1.0) if settings.min_light else 0.0
+        self._min_skin = MIN_SKIN_LIGHT + margin
         self._judge = predictor.judge(preview)
         self._preview = preview[None]
         self._light = _light(self._preview).clamp(min=1e-6)
@@ -85,8 +98,8 @@ class Objective:
         if self._skin is not None:
             skin = (self._lightness(batch) / self._skin_light).to(light.device)
         # Zero where a guard has nothing to say.
-        dark = (1 - light) * (light < self._settings.min_light)
-        dark = dark + (1 - skin) * (skin < MIN_SKIN_LIGHT)
+        dark = (1 - light) * (light < self._min_light)
+        dark = dark + (1 - skin) * (skin < self._min_skin)
         if self._embedding is not None and prediction.embeddings is not None:
             content = 1 - (prediction.embeddings * self._embedding).sum(-1)
         elif self._settings.keep_content > 0:

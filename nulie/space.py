@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from .errors import SettingsError
 
@@ -22,10 +22,17 @@ class Dial:
     neutral: float
     unit: str = "factor"
     step: float = 0.001
+    _start: float = field(init=False, repr=False, compare=False)
+    _way: float = field(init=False, repr=False, compare=False)
+    _digits: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low <= self.high):
             raise SettingsError(f"{self.name}: {self.low:g}:{self.high:g} is no range")
+        # Asked for some hundred thousand times a second.
+        object.__setattr__(self, "_start", self._scale(self.low))
+        object.__setattr__(self, "_way", self._scale(self.high) - self._start)
+        object.__setattr__(self, "_digits", max(0, round(-math.log10(self.step))))
 
     def within(self, low: float, high: float) -> Dial:
         """The same dial with other bounds, which must lie inside this one's.
@@ -39,21 +46,15 @@ class Dial:
 
     def snap(self, value: float) -> float:
         """The nearest value on the grid, inside the bounds."""
-        digits = max(0, round(-math.log10(self.step)))
-        return min(self.high, max(self.low, round(value, digits)))
+        return min(self.high, max(self.low, round(value, self._digits)))
 
     def to_unit(self, value: float) -> float:
         """Position of `value` in [0, 1] on the dial's scale."""
-        if self.low == self.high:
-            return 0.0
-        return (self._scale(value) - self._scale(self.low)) / (
-            self._scale(self.high) - self._scale(self.low)
-        )
+        return (self._scale(value) - self._start) / self._way if self._way else 0.0
 
     def from_unit(self, position: float) -> float:
         """The value at a position, which is clipped to [0, 1]; inverse of `to_unit` on the grid."""
-        low, high = self._scale(self.low), self._scale(self.high)
-        at = low + min(1.0, max(0.0, position)) * (high - low)
+        at = self._start + min(1.0, max(0.0, position)) * self._way
         return self.snap(math.exp(at) if self._logarithmic else at)
 
     @property
