@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 
 # sRGB to XYZ with D65 white, IEC 61966-2-1; rows are divided by the white point (0.9505, 1,
@@ -22,17 +24,24 @@ def _linear(level: int) -> float:
 _LINEAR = [_linear(level) for level in range(256)]
 
 
+@cache
+def _constants(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Table of linear light `[256]` and matrix `[3, 3]`, made once for each device."""
+    with torch.inference_mode(False):  # or a host's mode would bar them from gradients for ever
+        return torch.tensor(_LINEAR, device=device), torch.tensor(_TO_XYZ, device=device)
+
+
 def lab(pixels: torch.Tensor) -> torch.Tensor:
     """`[B, 3, ...]` uint8 sRGB -> `[B, 3, ...]` float32: L* in 0..100, a*, b* about -128..127.
 
     CIE 15:2004 with D65 white."""
-    linear = torch.tensor(_LINEAR, device=pixels.device)
+    linear, _ = _constants(pixels.device)
     return from_light(linear.index_select(0, pixels.flatten().int()).view(pixels.shape))
 
 
 def from_light(linear: torch.Tensor) -> torch.Tensor:
     """`[B, 3, ...]` float32 linear light in [0, 1] -> CIELAB, see `lab`; with gradients."""
-    matrix = torch.tensor(_TO_XYZ, device=linear.device)
+    _, matrix = _constants(linear.device)
     xyz = torch.einsum("ij,bj...->bi...", matrix, linear)
     f = torch.where(xyz > (6 / 29) ** 3, xyz.clamp(min=1e-6) ** (1 / 3), xyz * 841 / 108 + 4 / 29)
     x, y, z = f.unbind(1)

@@ -144,7 +144,7 @@ def _difference(batch: torch.Tensor, preview: torch.Tensor) -> torch.Tensor:
     return (batch.float() - preview.float()).abs().flatten(1).mean(1) / 255
 
 
-def _skin_pixels(preview: torch.Tensor, most: int = 512) -> torch.Tensor | None:
+def _skin_pixels(preview: torch.Tensor, most: int = 256) -> torch.Tensor | None:
     """Indices of up to `most` skin-coloured pixels of `[3, H, W]` uint8, spread evenly; None when
     there are too few to matter.
 
