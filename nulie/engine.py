@@ -31,7 +31,7 @@ from .transforms.preview import Renderer, shrink, to_image
 MIN_DISTANCE = 2.3
 """Mean CIE76 distance of the previews from which on two variants count as distinct: about the
 least difference a person notices (Mahy et al., 1994)."""
-SHORTEN_LOSS = 0.03
+SHORTEN_LOSS = 0.05
 """Share of the gain that a shorter recipe may cost."""
 MIN_GAIN = 0.02
 """Points by which a result must beat the input, and a step the recipe without it: a change that the
@@ -262,12 +262,13 @@ class Enhancement:
         self, node: Node, pool: Sequence[Node], evaluations: int, reason: Reason
     ) -> Recipe:
         """Starts from the shortest of the nodes that are about as good and about the same."""
-        loss = _loss(node.score - self._objective.base.total)
+        loss = 0.8 * _loss(node.score - self._objective.base.total)  # full size differs a little
         start = node
         if self.settings.top == 1:
             start = min(
-                (n for n in pool if n.score >= node.score - loss), key=lambda n: len(n.recipe)
+                (n for n in pool if n.score >= node.score - loss / 2), key=lambda n: len(n.recipe)
             )
+            loss -= node.score - start.score
         most = 0 if reason == "cancelled" else min(300, max(8, evaluations // 10))
         recipe, _ = shorten(
             start.recipe,

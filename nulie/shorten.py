@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Iterator
 
 from .recipe import Recipe, Step
 from .search import Evaluate
 from .space import Move, Space
 from .transforms import get, merged
+
+POLISHED, TURNS = 3, 16
+"""So many of the best shorter recipes are tried with their dials turned, so many times each, where
+none is good enough as it is."""
 
 
 def shorten(
@@ -19,15 +24,22 @@ def shorten(
     At most about `most` evaluations. A step is dropped before two are merged; values are rounded
     last. Steps merged stay inside the bounds that `space` sets for ops that may stand once."""
     floor = score - loss
+    rng = random.Random(0)
     while most > 0:
         shorter = list(dict.fromkeys([*_dropped(recipe), *_merged(recipe, space)]))[:most]
         if not shorter:
             break
+        scores = list(evaluate(shorter))
         most -= len(shorter)
-        scores = evaluate(shorter)
-        best = max(range(len(shorter)), key=scores.__getitem__)
-        if scores[best] < floor:
+        if max(scores) < floor:
+            # The steps that are left may be able to take over what the lost one did.
+            ranked = sorted(range(len(shorter)), key=lambda i: -scores[i])[:POLISHED]
+            shorter = [r for i in ranked for r in _turned(shorter[i], space, rng)][: max(0, most)]
+            scores = list(evaluate(shorter)) if shorter else []
+            most -= len(shorter)
+        if not scores or max(scores) < floor:
             break
+        best = max(range(len(shorter)), key=scores.__getitem__)
         recipe, score = shorter[best], scores[best]
     rounded = [r for r in _rounded(recipe, space) if r != recipe]
     if rounded:
@@ -35,6 +47,21 @@ def shorten(
             if value >= floor:
                 return candidate, value
     return recipe, score
+
+
+def _turned(recipe: Recipe, space: Space, rng: random.Random) -> Iterator[Recipe]:
+    """The recipe with all its dials turned a little, in some random ways."""
+    moves = {move.op: move for move in space}
+    for i in range(TURNS):
+        steps = []
+        for step in recipe.steps:
+            move, values = moves[step.op], dict(step.params)
+            for bound, whole in zip(move.dials, get(step.op).dials, strict=True):
+                dial = bound if move.once else whole  # merged steps may have left the mode's range
+                way = rng.gauss(0, 0.08 * 0.2 ** (i / TURNS))
+                values[dial.name] = dial.from_unit(dial.to_unit(values[dial.name]) + way)
+            steps.append(Step.of(step.op, **values))
+        yield Recipe(tuple(steps))
 
 
 def _dropped(recipe: Recipe) -> Iterator[Recipe]:
