@@ -15,7 +15,7 @@ from PIL import Image
 from nulie import image_io
 from nulie.drawing import shown
 from nulie.recipe import Recipe
-from nulie.transforms import render
+from nulie.transforms import describe, render
 from nulie.ui.session import FULL, LIVE
 
 from .conftest import Server, Visitor, dull, start, stop
@@ -181,8 +181,10 @@ def test_stop_keeps_the_best_so_far_and_variants_can_be_chosen(visit: Visit, pho
         arg=words,
     )
     person.unfold("Recipe as a file")
-    recipe = Recipe.from_json(page.locator("#nulie_recipe textarea").input_value())
     kept = image_io.load(person.save())
+    recipe = Recipe.from_json(kept.metadata.text["nulie"])
+    assert describe(recipe) in page.locator("#nulie_words").last.inner_text()
+    assert Recipe.from_json(page.locator("#nulie_recipe textarea").input_value()) == recipe
     assert kept.pixels.tobytes() == render(recipe, image_io.load(photo).pixels).tobytes()
 
 
