@@ -9,6 +9,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +39,11 @@ MIN_GAIN = 0.02
 predictor hardly sees, such as a blur on a preview of 64 pixels, is not made by chance."""
 FINAL_SECONDS = 1.0
 """Time for further finalists, or a twentieth of the search's where that is more."""
+GRAIN = 32_768
+"""Torch uses one core for an op on fewer elements than this. Where previews are that small, batches
+are shared out among threads."""
+MOST_WORKERS, SHARED_OUT = 4, 8
+"""Threads for that at most, and the fewest recipes worth one."""
 FINALISTS = 3
 """Candidates rendered at full size for each variant that is asked for."""
 
@@ -159,6 +165,17 @@ class Enhancement:
             self._stream = make(self._predictor.device)
         self._objective = Objective(self._predictor, preview, self.settings, margin=SEARCH_MARGIN)
         base = self._objective.base
+        self._shares = min(MOST_WORKERS, torch.get_num_threads())
+        small = preview.numel() < GRAIN and preview.device.type == "cpu" and self._shares > 1
+        self._workers = ThreadPoolExecutor(self._shares, "nulie") if small else None
+        try:
+            yield from self._search(base, start)
+        finally:
+            if self._workers is not None:
+                self._workers.shutdown(cancel_futures=True)
+                self._workers = None
+
+    def _search(self, base: Terms, start: float) -> Generator[Event, None, None]:
         yield Started(base)
         steps = run(
             self.tree,
@@ -190,6 +207,13 @@ class Enhancement:
         return to_image(self._render([recipe])[0])
 
     def _evaluate(self, recipes: Sequence[Recipe]) -> Sequence[float]:
+        if self._workers is None or len(recipes) < 2 * SHARED_OUT:
+            return self._marked(recipes)
+        parts = [recipes[i :: self._shares] for i in range(self._shares)]
+        totals = list(self._workers.map(self._marked, parts))
+        return [totals[i % self._shares][i // self._shares] for i in range(len(recipes))]
+
+    def _marked(self, recipes: Sequence[Recipe]) -> Sequence[float]:
         return self._objective.totals(self._rendered(recipes))
 
     def _rendered(self, recipes: Sequence[Recipe]) -> torch.Tensor:

@@ -49,7 +49,7 @@ class Statistics:
     name = "statistics"
     input_size = 64
     score_range = (0.0, 10.0)
-    batch_size = 64
+    batch_size = 128
 
     def __init__(self, path: Path | None = None, device: str = "cpu") -> None:
         """With parameters from a file of `nulie fit`, or those that nulie brings along.

@@ -3,6 +3,7 @@ such as contrast's mean are the photo's."""
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
@@ -39,7 +40,7 @@ def to_image(preview: torch.Tensor) -> Image.Image:
 
 class Renderer:
     """Renders recipes on one photo's preview and remembers what it rendered last, so that a child
-    of a known recipe costs its own step alone."""
+    of a known recipe costs its own step alone. May be called from several threads."""
 
     def __init__(self, preview: torch.Tensor, *, cache_bytes: int = 128 << 20) -> None:
         """`preview` is `[3, H, W]` uint8; results lie on its device, and so does the memory that
@@ -47,18 +48,21 @@ class Renderer:
         self._entries = max(2, cache_bytes // preview.numel())
         self._cache: OrderedDict[tuple[Step, ...], torch.Tensor] = OrderedDict({(): preview})
         self._origin = preview
+        self._lock = threading.Lock()
 
     def __call__(self, recipes: Sequence[Recipe]) -> torch.Tensor:
         """`[B, 3, H, W]` uint8, one preview a recipe, with the bytes of the ops' Pillow forms (up
         to an op's stated tolerance). Raises: RecipeError on a step that cannot be applied."""
         starts, todo = [], []
-        for recipe in recipes:
-            start, known = self._start(recipe.steps)
-            starts.append(start)
-            todo.append([resolve(step) for step in recipe.steps[known:]])
+        with self._lock:
+            for recipe in recipes:
+                start, known = self._start(recipe.steps)
+                starts.append(start)
+                todo.append([resolve(step) for step in recipe.steps[known:]])
         batch = _apply(torch.stack(starts), todo)
-        for row, recipe in enumerate(recipes):
-            self._remember(recipe.steps, batch[row])
+        with self._lock:
+            for row, recipe in enumerate(recipes):
+                self._remember(recipe.steps, batch[row])
         return batch
 
     def _start(self, steps: tuple[Step, ...]) -> tuple[torch.Tensor, int]:
