@@ -60,7 +60,9 @@ def measure(image: Image.Image, predictor: Any, settings: Settings) -> dict[str,
     for event in events:
         if isinstance(event, Progress):
             nodes, total = event.evaluations, time.perf_counter() - start
-            seconds = dict(watch.seconds)
+            # Threads that share out a batch spend their time side by side.
+            shared = run._shares if run._workers is not None else 1
+            seconds = {name: spent / shared for name, spent in watch.seconds.items()}
     return {
         "nodes/s": nodes / total,
         "predictor": seconds["predictor"] / total,

@@ -37,7 +37,7 @@ SHORTEN_LOSS = 0.05
 MIN_GAIN = 0.02
 """Points by which a result must beat the input, and a step the recipe without it: a change that the
 predictor hardly sees, such as a blur on a preview of 64 pixels, is not made by chance."""
-FINAL_SECONDS = 1.0
+FINAL_SECONDS = 0.5
 """Time for further finalists, or a twentieth of the search's where that is more."""
 GRAIN = 32_768
 """Torch uses one core for an op on fewer elements than this. Where previews are that small, batches
@@ -158,6 +158,7 @@ class Enhancement:
         """Runs the search. Closing the generator early ends it without a result."""
         start = self._clock()
         preview = shrink(self.image, self._predictor.input_size).to(self._predictor.device)
+        self._preview = preview
         self._render = Renderer(preview)
         self._stream: Any = None
         if self._predictor.device.type == "cuda":
@@ -232,7 +233,9 @@ class Enhancement:
         """Walks down the best nodes: what beats the input at full size, too, and looks unlike the
         variants before it, is a variant."""
         exact = exact_form(self._predictor)
-        judge = Objective(exact, self._shrunk(self.image, exact), self.settings)
+        same = exact.input_size == self._predictor.input_size
+        preview = self._preview if same else self._shrunk(self.image, exact)
+        judge = Objective(exact, preview, self.settings)
         base = judge.base
         deadline = self._deadline(reason)
         floor = self._objective.base.total
