@@ -28,7 +28,14 @@ class _Drawn:
     """What was done to the parent."""
     children: list[_Drawn] = field(default_factory=list)
     depth: int = 0
-    row: float = 0.0
+    first: int = 0
+    """Row of the first leaf of its branch, or its own."""
+    last: int = 0
+
+    @property
+    def row(self) -> float:
+        # Not the mean of the children's rows, which leaps about where big and small branches meet.
+        return (self.first + self.last) / 2
 
 
 def tree(nodes: Sequence[Node], base: float, winner: Recipe | None = None) -> str:
@@ -138,11 +145,11 @@ def _placed(root: _Drawn) -> tuple[float, int]:
     rows = 0
     for item in order:
         if not item.children:
-            item.row = rows
+            item.first = item.last = rows
             rows += 1
     for item in reversed(order):
         if item.children:
-            item.row = sum(c.row for c in item.children) / len(item.children)
+            item.first, item.last = item.children[0].first, item.children[-1].last
     return rows, max(item.depth for item in order)
 
 

@@ -6,28 +6,32 @@ import logging
 import re
 import shutil
 import threading
-import time
 import zipfile
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from PIL import Image
 
 from .. import image_io
 from ..drawing import Shown, shown
-from ..errors import ImageError, NulieError
+from ..errors import ImageError, NulieError, RecipeError
 from ..image_io import Photo
+from ..objective import Objective, Terms
+from ..predictor import exact_form
 from ..recipe import Recipe
 from ..settings import Settings
 from ..transforms import check, describe, render
+from ..transforms.preview import shrink
 from . import saving, words
-from .compat import link, quiet, uploaded
+from .compat import link, quiet, unsaved, uploaded
 from .host import Host
 from .options import Options
-from .running import Outcome, Run, marks
+from .running import Outcome, Run
 from .session import Opened, Session, Sessions
 from .single import INTERVAL, Single, check_upload
 
@@ -49,6 +53,7 @@ class _Plan:
     into: Path
     format: str
     quality: int
+    stopped: Callable[[], bool]
 
 
 @dataclass
@@ -95,7 +100,22 @@ class Batch:
                     label="Recipe for all (JSON; empty: the one on the Photo tab)",
                     elem_id="nulie_batch_recipe",
                     lines=2,
+                    visible=False,
                 )
+                with gr.Row():
+                    self.format = gr.Dropdown(
+                        choices=list(saving.FORMATS),
+                        value=self._host.format,
+                        label="Format of all",
+                        elem_id="nulie_batch_format",
+                        min_width=140,
+                    )
+                    self.quality = gr.Number(
+                        value=0, precision=0, minimum=0, maximum=100, min_width=140,
+                        label="Quality (0: as the photo)", elem_id="nulie_batch_quality",
+                    )  # fmt: skip
+                for component in (self.format, self.quality):
+                    unsaved(component)
                 with gr.Row():
                     self.run = gr.Button(
                         "Enhance all", variant="primary", elem_id="nulie_batch_run"
@@ -104,8 +124,8 @@ class Batch:
                         "Stop", variant="stop", elem_id="nulie_batch_stop", interactive=False
                     )
                 gr.HTML(
-                    '<p class="nulie-note">Mode, seconds for each photo, guards, operations and'
-                    " format are those of the Photo tab.</p>"
+                    '<p class="nulie-note">Mode, seconds for each photo, guards, predictor and'
+                    " operations are those of the Photo tab.</p>"
                 )
             with gr.Column(scale=2, min_width=340):
                 self.status = gr.HTML(words.status(""), elem_id="nulie_batch_status")
@@ -117,12 +137,18 @@ class Batch:
             self._on_run,
             [
                 *(self._state, self.files, self.folder, self.what, self.recipe),
-                *(self._single.format, self._single.quality, *self._options.inputs),
+                *(self.format, self.quality, *self._options.inputs),
             ],
             [self._state, self.status, self.table, self.zip, self.run, self.stop],
             **quiet(many=True),
         )
         self.stop.click(self._on_stop, [self._state], None, **quiet(queue=False))
+        self.what.input(
+            lambda what: gr.update(visible=what == APPLY),
+            [self.what],
+            [self.recipe],
+            **quiet(queue=False),
+        )
 
     def _on_stop(self, session: Session | None) -> None:
         if session is not None:
@@ -142,23 +168,23 @@ class Batch:
         session = self._sessions.touch(session)
         stop = threading.Event()
         try:
-            if session.batch_stop is not None:
-                raise ImageError("a batch of yours is under way; stop it first")
             items = self._items(files, folder)
             settings, predictor = self._options.read(values)
-            recipe = None
-            if what == APPLY:
-                recipe = session.recipe
-                if recipe_text.strip():
-                    recipe = check(Recipe.from_json(recipe_text))
+            recipe = self._recipe(session, recipe_text) if what == APPLY else None
+            with session.lock:
+                if session.batch_stop is not None:
+                    raise ImageError("a batch of yours is under way; stop it first")
+                session.batch_stop = stop
         except NulieError as e:
             yield {self._state: session, self.status: words.error(str(e))}
             return
         rows = [_Row(name) for _, name in items]
-        into = saving.folder(self._host, session) / time.strftime("batch-%Y%m%d-%H%M%S")
-        plan = _Plan(settings, predictor, recipe, into, format, int(quality or 0))
-        session.batch_stop = stop
         try:
+            into = saving.new_folder(self._host, session, "batch")
+            plan = _Plan(
+                settings, predictor, recipe, into, format, int(quality or 0),
+                lambda: stop.is_set() or self._host.interrupted(),
+            )  # fmt: skip
             yield {
                 self._state: session,
                 self.zip: "",
@@ -166,32 +192,45 @@ class Batch:
                 self.stop: gr.update(interactive=True),
                 self.table: _table(rows),
             }
-            for number, ((path, name), row) in enumerate(zip(items, rows, strict=True)):
-                if stop.is_set() or self._host.interrupted():
+            for number, ((path, _), row) in enumerate(zip(items, rows, strict=True)):
+                if plan.stopped():
                     break
+                row.state = "under way"
+                yield {self.table: _table(rows)}
+                lead = f"{number + 1} of {len(rows)}, {row.name}: "
                 try:
                     for line, part in self._one(session, path, row, plan):
-                        yield {
-                            self.status: words.status(
-                                f"{number + 1} of {len(rows)}, {name}: {line}",
-                                share=(number + part) / len(rows),
-                            )
-                        }
+                        share = (number + part) / len(rows)
+                        yield {self.status: words.status(lead + line, share=share)}
                 except NulieError as e:
                     row.state = str(e)
                 except Exception as e:
-                    _log.exception("batch: %s", name)
+                    _log.exception("batch: %s", row.name)
                     row.state = f"failed ({type(e).__name__}: {e})"
                 yield {self.table: _table(rows)}
+        except NulieError as e:
+            yield {self.status: words.error(str(e))}
+            return
         finally:
             session.batch_stop = None
             if session.batch_run is not None:  # the page was closed
                 session.batch_run.stop(drop=True)
                 session.batch_run = None
-        yield self._ended(rows, into, stopped=stop.is_set())
+        yield self._ended(rows, into, stopped=plan.stopped())
+
+    @staticmethod
+    def _recipe(session: Session, text: str) -> Recipe:
+        """The one for all. Raises: RecipeError."""
+        recipe = check(Recipe.from_json(text)) if text.strip() else session.recipe
+        if not recipe.steps:
+            raise RecipeError("no recipe yet; write one here, or make one on the Photo tab")
+        return recipe
 
     def _ended(self, rows: list[_Row], into: Path, *, stopped: bool) -> dict[Any, Any]:
         done = [row.path for row in rows if row.path]
+        for row in rows:
+            if row.state == "waiting":
+                row.state = "not begun"
         text = f"{len(done)} of {len(rows)} photos done" + (", then stopped" if stopped else "")
         updates = {
             self.status: words.status(text),
@@ -208,12 +247,15 @@ class Batch:
                 named = f"Download all as {archive.name}"
                 self._host.saved(archive)
                 updates[self.zip] = f"<p>{link(archive, named, style='nulie-download')}</p>"
+        else:
+            with suppress(OSError):
+                into.rmdir()
         return updates
 
     def _items(self, files: Any, folder: str) -> list[tuple[Path, str]]:
         found = uploaded(files)
         if self._host.folders and (folder or "").strip():
-            found += [(p, p.name) for p in _pictures(Path(folder.strip()))]
+            found += [(p, p.name) for p in _pictures(Path(folder.strip()).expanduser())]
         if not found:
             raise ImageError("no photos yet; drop some first")
         return [(path, saving.safe_name(name)) for path, name in found]
@@ -224,13 +266,15 @@ class Batch:
         """One photo from file to file; yields what to say, and how much of it is done."""
         check_upload(path, row.name)
         photo = image_io.load(path, name=row.name)
-        row.state = "under way"
         yield "read", 0.0
         if plan.recipe is not None:
             image = render(plan.recipe, photo.pixels)
-            base, terms = marks(photo, image, plan.settings, plan.predictor, self._host)
+            marks = yield from self._marks(photo, image, plan)
+            if marks is None:
+                row.state = "stopped"
+                return
+            base, terms, by = marks
             row.before, row.after, row.recipe = base.score, terms.score, plan.recipe
-            by = plan.predictor
         else:
             outcome = yield from self._search(session, photo, row, plan)
             if outcome is None:
@@ -258,16 +302,37 @@ class Batch:
                 state = run.state()
                 share = words.share(state, plan.settings)
                 self._host.progress(share, f"nulie: {row.name}", None)
-                if state.before:
-                    yield f"{state.before} before it in the line", 0.0
-                else:
-                    yield f"{state.evaluations:,} nodes, best {state.best:.2f}", share
+                yield words.progress(state, plan.settings, run.stopping), share
         finally:
             run.stop(drop=run.outcome is None)
             session.batch_run = None
         if run.error:
             raise ImageError(run.error)
         return run.outcome
+
+    def _marks(
+        self, photo: Photo, changed: Image.Image, plan: _Plan
+    ) -> Generator[tuple[str, float], None, tuple[Terms, Terms, str] | None]:
+        """Marks of a photo and of a picture made from it, and who gave them, when its turn has
+        come; None when stopped before. Yields what to say meanwhile.
+
+        Raises: PredictorError, WeightsError."""
+        predictor, _ = self._host.predictor(plan.predictor)
+        exact = exact_form(predictor)
+        ticket = self._host.line.join(str(predictor.device))
+        try:
+            while not ticket.wait(INTERVAL):
+                if plan.stopped():
+                    return None
+                yield words.waiting(ticket.place()), 0.0
+            with self._host.turn():
+                small = [
+                    shrink(i, exact.input_size).to(exact.device) for i in (photo.pixels, changed)
+                ]
+                objective = Objective(exact, small[0], plan.settings)
+                return objective.base, objective(small[1][None])[0], predictor.name
+        finally:
+            ticket.leave()
 
     def _write(self, photo: Photo, path: Path, image: Any, row: _Row, plan: _Plan, by: str) -> Path:
         assert row.recipe is not None
@@ -314,18 +379,17 @@ def _zipped(paths: list[Path], into: Path) -> Path:
 def _table(rows: list[_Row]) -> str:
     body = []
     for row in rows:
-        thumb = (
-            f'<img src="{row.thumb.uri}" alt="" style="height:40px;margin:0">' if row.thumb else ""
-        )
+        thumb = f'<img src="{row.thumb.uri}" alt="">' if row.thumb else ""
         before = f"{row.before:.2f}" if row.before is not None else ""
         after = f"{row.after:.2f}" if row.after is not None else ""
         what = link(row.path, row.path.name) if row.path else escape(row.name)
-        said = escape(describe(row.recipe)) if row.recipe is not None else escape(row.state)
+        said = describe(row.recipe) if row.recipe is not None else row.state
         body.append(
-            f'<tr><td style="text-align:left">{thumb}</td><th scope="row">{what}<br>'
-            f"<small>{said}</small></th><td>{before}</td><td>{after}</td></tr>"
+            f'<tr><td class="nulie-pic">{thumb}</td><th scope="row">{what}<br>'
+            f"<small>{escape(said)}</small></th><td>{before}</td><td>{after}</td></tr>"
         )
     return (
-        '<table class="nulie-terms"><thead><tr><th></th><th></th><th scope="col">before</th>'
-        f'<th scope="col">after</th></tr></thead><tbody>{"".join(body)}</tbody></table>'
+        '<table class="nulie-terms"><thead><tr><th></th><th scope="col">photo</th>'
+        '<th scope="col">before</th><th scope="col">after</th></tr></thead>'
+        f"<tbody>{''.join(body)}</tbody></table>"
     )

@@ -7,18 +7,13 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from PIL import Image
-
 from ..drawing import Shown, shown, tree
 from ..engine import Enhancement, Finished, Started, Variant
 from ..errors import NulieError
-from ..image_io import Photo
-from ..objective import Objective, Terms
-from ..predictor import exact_form
+from ..objective import Terms
 from ..recipe import Recipe
 from ..search import Improved, Progress
 from ..settings import Settings
-from ..transforms.preview import shrink
 from .host import Host
 from .session import FULL, Opened
 
@@ -188,22 +183,3 @@ class Run:
         if time.monotonic() - self._looked > DESERTED:
             self._dropped.set()
         return self._dropped.is_set()
-
-
-def marks(
-    photo: Photo, changed: Image.Image, settings: Settings, name: str, host: Host
-) -> tuple[Terms, Terms]:
-    """Marks of a photo and of a picture made from it, when its turn has come.
-
-    Raises: PredictorError, WeightsError."""
-    predictor, _ = host.predictor(name)
-    exact = exact_form(predictor)
-    ticket = host.line.join(str(predictor.device))
-    try:
-        ticket.wait()
-        with host.turn():
-            small = [shrink(i, exact.input_size).to(exact.device) for i in (photo.pixels, changed)]
-            objective = Objective(exact, small[0], settings)
-            return objective.base, objective(small[1][None])[0]
-    finally:
-        ticket.leave()

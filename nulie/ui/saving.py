@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,21 @@ def folder(host: Host, session: Session) -> Path:
     return results / session.folder if host.private else results
 
 
+def new_folder(host: Host, session: Session, name: str) -> Path:
+    """A folder of this visitor's for several files, that nobody else has. Raises: ImageError."""
+    start = folder(host, session) / time.strftime(f"{name}-%Y%m%d-%H%M%S")
+    for number in itertools.count(1):
+        made = start if number == 1 else start.with_name(f"{start.name}_{number}")
+        try:
+            made.mkdir(parents=True)
+            return made
+        except FileExistsError:
+            continue
+        except OSError as e:
+            raise ImageError(f"{made}: cannot be made ({e.strerror})") from None
+    raise AssertionError("there is always a free name")
+
+
 def safe_name(name: str) -> str:
     """An upload's name without anything that means something to a file system, or to a page."""
     path = Path(name.replace("\\", "/"))
@@ -57,7 +73,10 @@ def save(
     """Writes a picture with all that its photo carried, under a name that is free.
 
     Raises: ImageError."""
-    into.mkdir(parents=True, exist_ok=True)
+    try:
+        into.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise ImageError(f"{into}: cannot be made ({e.strerror})") from None
     target = image_io.default_output(Path(name), into, photo=photo)
     suffix = FORMATS.get(format)
     if suffix:

@@ -15,6 +15,7 @@ VISITORS = 16
 """Handlers of one kind that run at once; the searches among them wait in their own line."""
 WAITING = 64
 """Events that gradio keeps waiting before it refuses more."""
+HOUR = 3600
 
 
 def serve(
@@ -45,12 +46,13 @@ def serve(
         # It keeps what each visitor's page shows, some megabytes, for an hour after they left.
         options["state_session_capacity"] = VISITORS
         options["max_file_size"] = f"{LARGEST_UPLOAD}mb"
+        page.delete_cache = (HOUR, 24 * HOUR)  # uploads of batches, which may be run again
     else:
         page.queue(concurrency_count=VISITORS, max_size=WAITING)
         # This gradio serves the working folder, too.
         os.chdir(results)
     if MAJOR >= 6:
-        options.update(theme=theme(), footer_links=["settings"])
+        options.update(theme=theme(), footer_links=[])
     else:
         options["show_api"] = False
     page.launch(**options)

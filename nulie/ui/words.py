@@ -48,7 +48,7 @@ light, for darker skin, and, if you ask for it, for drifting away from the photo
 <p>It does not know what you meant: fog, dusk and silhouettes may be brightened, muted colours
 made loud. Night scenes and drawings are judged poorly. It changes whole pictures, never a part of
 one. Look at the result with the slider, take another variant, or turn the steps yourself
-below.</p>
+under <i>Touch up</i>.</p>
 <h3>By keyboard</h3>
 <p>Tab reaches everything; on the before/after slider use the arrow keys, Home and End.</p>
 </div>"""
@@ -94,43 +94,55 @@ def about(opened: Opened) -> str:
 
 def searching(state: State, settings: Settings, stopping: bool) -> str:
     """How a run stands, in one line and a bar."""
+    strong, text = _stand(state, settings, stopping)
+    return status(text, strong=strong, share=share(state, settings), note=state.note)
+
+
+def progress(state: State, settings: Settings, stopping: bool) -> str:
+    """How a run stands, in one line."""
+    return " ".join(_stand(state, settings, stopping)).strip()
+
+
+def _stand(state: State, settings: Settings, stopping: bool) -> tuple[str, str]:
+    """The best score, once there is one, and the rest."""
     if state.phase == "waiting":
-        if state.before <= 0:
-            return status("starting", share=0)
-        others = "one search comes" if state.before == 1 else f"{state.before} searches come"
-        return status(f"{others} first; yours begins by itself", share=0)
+        return "", waiting(state.before)
     if state.phase != "searching":
-        return _loading(state.predictor)
-    seconds = settings.seconds or 0.0
-    left = max(0.0, seconds - state.seconds)
+        return "", _loading(state.predictor)
+    left = max(0.0, (settings.seconds or 0.0) - state.seconds)
     rate = state.evaluations / state.seconds if state.seconds else 0.0
     rest = f"{left:.0f} s left"
     if stopping:
         rest = "stopping"
     elif left < 0.05:
         rest = "making the best ones at full size"
-    return status(
+    return f"{state.best:.2f}", (
         f"best score ({state.best - state.base:+.2f}) \u00b7 {state.evaluations:,} nodes \u00b7"
-        f" {rate:,.0f} a second \u00b7 {rest}",
-        strong=f"{state.best:.2f}",
-        share=share(state, settings),
-        note=state.note,
+        f" {rate:,.0f} a second \u00b7 {rest}"
     )
+
+
+def waiting(before: int) -> str:
+    """A search's place in the line."""
+    if before <= 0:
+        return "starting"
+    others = "one search comes" if before == 1 else f"{before} searches come"
+    return f"{others} first; yours begins by itself"
 
 
 def _loading(predictor: str) -> str:
     coming = PREDICTORS.download
     if coming is None:
-        return status(f"loading the predictor {predictor}", share=0)
+        return f"loading the predictor {predictor}"
     file, done, size = coming
-    return status(
-        f"downloading {file}, once: {done / 1e6:,.0f} of {size / 1e6:,.0f} MB",
-        share=done / max(1, size),
-    )
+    return f"downloading {file}, once: {done / 1e6:,.0f} of {size / 1e6:,.0f} MB"
 
 
 def share(state: State, settings: Settings) -> float:
-    """How much of a run is done, 0 to 1."""
+    """How much of a run is done, 0 to 1; while something is downloaded, how much of that is."""
+    if state.phase == "loading" and PREDICTORS.download is not None:
+        _, done, size = PREDICTORS.download
+        return min(1.0, done / max(1, size))
     return min(1.0, state.seconds / settings.seconds) if settings.seconds else 0.0
 
 
