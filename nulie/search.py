@@ -417,6 +417,40 @@ class Improved:
     seconds: float
 
 
+class _Pace:
+    """How many candidates at once: half of the usual number, and twice as many again and again,
+    up to twice the usual number, as long as that makes one of them cheaper. What is measured are
+    the search's own batches, so it costs nothing; the quickest of some counts, for a machine may
+    be busy with other things as well."""
+
+    TRIALS = 3
+    GAIN = 0.95
+    """Share of the cost before, that doubling must not exceed."""
+
+    def __init__(self, usual: int, *, measured: bool) -> None:
+        self._most = 2 * usual
+        self._settled = not measured
+        self.size = max(1, usual // 2) if measured else usual
+        self._smaller, self._before = self.size, math.inf
+        self._costs: list[float] = []
+
+    def told(self, count: int, seconds: float) -> None:
+        """A batch of `count` took so many seconds."""
+        if self._settled or count != self.size:
+            return
+        self._costs.append(seconds / count)
+        if len(self._costs) < self.TRIALS:
+            return
+        cost = min(self._costs)
+        if cost > self.GAIN * self._before:
+            self.size, self._settled = self._smaller, True
+        elif self.size == self._most:
+            self._settled = True
+        else:
+            self._smaller, self._before, self._costs = self.size, cost, []
+            self.size = min(2 * self.size, self._most)
+
+
 def run(
     strategy: Strategy,
     evaluate: Evaluate,
@@ -440,14 +474,17 @@ def run(
     budget counts what it has used.
 
     Batches grow from 1 to `batch`, so that the tree learns early, and none is meant to last longer
-    than a tenth of `seconds`. As long as they do not, batches depend on nothing but the count
-    of evaluations, so the same seed gives the same run.
+    than a tenth of `seconds`. Where only time ends the run, the size that serves this machine best
+    is found as it goes, between half and twice of `batch`. With `evaluations`, and batches that last
+    less than that tenth, sizes depend on nothing but the count of evaluations, so the same
+    seed gives the same run.
     """
     cancel = cancel or threading.Event()
     start = clock() - spent
     if done == 0:
         strategy.tell([(Recipe(), base_score)])
     best, each = base_score if best_score is None else best_score, 0.0
+    pace = _Pace(batch, measured=evaluations is None)
     under_way: deque[tuple[list[Recipe], Sequence[float]]] = deque()
     while True:
         elapsed = clock() - start
@@ -460,7 +497,7 @@ def run(
         elif evaluations is not None and begun >= evaluations:
             reason = "evaluations"
         else:
-            size = min(batch, max(1, begun // 4))
+            size = min(pace.size, max(1, begun // 4))
             if seconds is not None and each > 0:
                 # A tenth of the budget, or what is left: never start what cannot end in time.
                 size = min(size, max(1, int(min(seconds / 10, seconds - elapsed) / each)))
@@ -482,6 +519,7 @@ def run(
         done += len(results)
         now = clock() - start
         each = max((now - elapsed) / len(results), 0.5 * each)
+        pace.told(len(results), now - elapsed)
         top, score = max(results, key=lambda r: r[1])
         if score > best:
             best = score

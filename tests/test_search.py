@@ -109,6 +109,32 @@ def test_time_is_kept_to_within_a_batch_and_batches_to_a_tenth() -> None:
     assert max(batches) > 1.0  # and they do grow
 
 
+@pytest.mark.parametrize(
+    ("alone", "most", "found"),
+    [
+        (1.0, 128, 32),  # a device that computes all at once: twice the usual number
+        (1.0, 16, 16),  # nothing gained from the usual number on
+        (0.0, 128, 8),  # nothing gained by any number: half of the usual one
+    ],
+)
+def test_batches_take_the_size_that_pays(alone: float, most: int, found: int) -> None:
+    now, sizes = [0.0], []
+
+    def device(recipes):
+        sizes.append(len(recipes))
+        # A fixed cost each time that so many are taken in, or one for each.
+        now[0] += alone * -(-len(recipes) // most) or 0.1 * len(recipes)
+        return toy(recipes)
+
+    list(run(Tree(SPACE), device, base_score=0, seconds=60, batch=16, clock=lambda: now[0]))
+    assert sizes[-8:-3] == [found] * 5  # the last ones are what there was time for
+    assert max(sizes) <= 32
+    sizes.clear()
+    steps = run(Tree(SPACE), device, base_score=0, evaluations=400, batch=16, clock=lambda: now[0])
+    list(steps)
+    assert max(sizes) == 16  # the same in every run
+
+
 def test_an_evaluation_longer_than_the_budget_ends_after_one() -> None:
     now = [0.0]
 
