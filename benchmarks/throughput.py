@@ -9,13 +9,14 @@ With CLIP it is measured against the bare image tower of open_clip, the two in t
 from __future__ import annotations
 
 import argparse
-import resource
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from PIL import Image
 
 from nulie import image_io
@@ -87,12 +88,15 @@ def clip_table(image: Image.Image, name: str, precision: str, seconds: float) ->
     """The search and the bare tower, a few batches of each in turn, and the original's way."""
     from nulie.predictor.clip import Clip
 
+    from . import loading
     from .floor import bare_tower, originals_way
 
-    begun = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        files = loading.write(name, Path(folder))
+        loading.measure(name, precision, *files)  # into the file cache
+        loaded = loading.measure(name, precision, *files)
     predictor = Clip(name, precision=precision, random_weights=True)
     exact = exact_form(predictor)
-    loaded = time.perf_counter() - begun
     bare = bare_tower(predictor)
     rows_at_once = predictor.batch_size
     bare(rows_at_once)
@@ -121,13 +125,18 @@ def clip_table(image: Image.Image, name: str, precision: str, seconds: float) ->
         ["nulie's search", f"{1 / statistics.median(ours):.2f}", f"{share:.2f}"],
         ["the original's way", f"{1 / theirs:.2f}", f"{statistics.median(floor) / theirs:.2f}"],
     ]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    device = predictor.device
+    if device.type == "cuda":
+        memory = f", {torch.cuda.max_memory_allocated(device) / 2**30:.2f} GB on the device"
+    else:
+        memory = ""
     notes = (
         f"{name}, {str(predictor.precision).removeprefix('torch.')} on {predictor.device}, batch"
         f" of up to {rows_at_once}, {len(ours)} pairs; nodes per second over the original's:"
-        f" {theirs / statistics.median(ours):.1f}; tower built in {loaded:.1f} s; exact form in"
-        f" {str(exact.precision).removeprefix('torch.')}; peak memory {peak:.1f} GB with both"
-        f" towers"
+        f" {theirs / statistics.median(ours):.1f}; exact form in"
+        f" {str(exact.precision).removeprefix('torch.')}; file to first score"
+        f" {loaded['file to first score']:.1f} s, the same again in one process"
+        f" {loaded['the same once more']:.1f} s; peak memory {loaded['GB']:.1f} GB{memory}"
     )
     return notes + "\n\n" + table(["what", "nodes/s", "of the floor, paired"], lines)
 

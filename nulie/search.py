@@ -475,8 +475,8 @@ def run(
 
     Batches grow from 1 to `batch`, so that the tree learns early, and none is meant to last longer
     than a tenth of `seconds`. Where only time ends the run, the size that serves this machine best
-    is found as it goes, between half and twice of `batch`. With `evaluations`, and batches that last
-    less than that tenth, sizes depend on nothing but the count of evaluations, so the same
+    is found as it goes, between half and twice of `batch`. With `evaluations`, and batches that
+    last less than that tenth, sizes depend on nothing but the count of evaluations, so the same
     seed gives the same run.
     """
     cancel = cancel or threading.Event()

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 PREFIX = "visual."
 """What the image tower's tensors are called by in all three kinds of file."""
 
+_AT_ONCE = 32
+"""Tensors that are copied from one mapping of a file."""
+
 
 def read(path: Path) -> dict[str, torch.Tensor]:
     """The image tower's tensors on the CPU by name without `PREFIX`, in the file's own dtypes.
@@ -63,8 +66,15 @@ def _safetensors(path: Path) -> dict[str, torch.Tensor]:
     from safetensors import safe_open
 
     with safe_open(path, "pt") as file:
-        names = {name: _tower_name(name) for name in file.keys()}  # noqa: SIM118
-        return {short: file.get_tensor(name) for name, short in names.items() if short}
+        names = {name: short for name in file.keys() if (short := _tower_name(name))}  # noqa: SIM118
+    # Tensors lie in the mapped file, whose pages count as the process's memory until it is closed:
+    # copied and closed in parts, the file never counts in whole beside what is made of it.
+    found = {}
+    for start in range(0, len(names), _AT_ONCE):
+        with safe_open(path, "pt") as file:
+            for name in list(names)[start : start + _AT_ONCE]:
+                found[names[name]] = file.get_tensor(name).clone()
+    return found
 
 
 def _pickled(path: Path) -> dict[str, torch.Tensor]:
