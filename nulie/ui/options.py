@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import gradio as gr
 
 from ..errors import SettingsError
 from ..settings import Settings
-from ..transforms import MODES, Op, Param, ops
+from ..transforms import MODES, Param, ops, space
 from ..transforms.base import Bounds
 from .compat import quiet, unsaved
 from .host import Host
-from .touchup import dial_name
 
 MODE_NAMES = {
     "soft": "soft: gentle, looks like a good print",
@@ -21,27 +21,15 @@ MODE_NAMES = {
 }
 
 
-@dataclass(frozen=True)
-class _Range:
-    param: Param
-    low: Any
-    high: Any
-
-
-@dataclass(frozen=True)
-class _Switch:
-    op: Op
-    used: Any
-    ranges: tuple[_Range, ...]
-
-
 class Options:
-    """Build with `first` and `more`; then `inputs` are the components and `read` their values."""
+    """Build with `first` and `more`; then `inputs` are the components and `read` their values.
+
+    All dials share one pair of sliders, for two for each would make a web UI's page slow to load;
+    what is set with them is written down as text, which can be typed as well."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
         self._defaults = host.defaults
-        self._switches: list[_Switch] = []
 
     def first(self) -> None:
         """What everybody sets."""
@@ -93,44 +81,82 @@ class Options:
                 value=defaults.seed, precision=0, label="Seed", elem_id="nulie_seed"
             )
         with gr.Accordion("Operations and their ranges", open=False, elem_id="nulie_ops"):
-            for op in ops().values():
-                self._switches.append(self._switch(op))
-        for component in (self.seconds, self.min_light, self.keep_content):
+            self._build_ops()
+        for component in (self.seconds, self.min_light, self.keep_content, *self._of_ops()):
             # A webui would write them to a file, which then hides its own setting and later ranges.
             unsaved(component)
-        self.mode.input(self._on_mode, [self.mode], self._of_ops(), **quiet(queue=False))
+        self._connect()
+
+    def _build_ops(self) -> None:
+        mode = self._defaults.mode
+        self.used = gr.CheckboxGroup(
+            choices=list(ops()),
+            value=_ops_of(mode),
+            label="Operations to search with",
+            elem_id="nulie_used",
+        )
+        first = next(iter(_DIALS))
+        param = _DIALS[first]
+        low, high = _bounds(param, mode)
+        self.dial = gr.Dropdown(
+            choices=list(_DIALS),
+            value=first,
+            label="Range to change",
+            info=_help(first),
+            elem_id="nulie_dial",
+        )
+        with gr.Row():
+            self.low, self.high = (
+                gr.Slider(
+                    param.dial.low,
+                    param.dial.high,
+                    value=value,
+                    step=param.dial.step,
+                    label=word,
+                    elem_id=f"nulie_range_{word.lower()}",
+                    min_width=120,
+                )
+                for word, value in (("Least", low), ("Most", high))
+            )
+        self.ranges = gr.Textbox(
+            "",
+            label="Ranges of your own (empty: those of the mode)",
+            placeholder="brightness=0.8:1.2, gamma.gain=0.9:1",
+            elem_id="nulie_ranges",
+        )
+
+    def _connect(self) -> None:
+        # While it moves, and once more when it is let go: what is written last is right.
+        inputs = [self.dial, self.low, self.high, self.ranges, self.mode]
+        for slider in (self.low, self.high):
+            for event in (slider.input, slider.release):
+                event(self._on_range, inputs, [self.ranges], **quiet(latest=True, many=True))
+        shown = [self.low, self.high, self.dial]
+        chosen = [self.dial, self.ranges, self.mode]
+        self.dial.input(self._on_dial, chosen, shown, **quiet(many=True))
+        self.ranges.input(self._on_dial, chosen, shown, **quiet(latest=True, many=True))
+        self.mode.input(
+            self._on_mode,
+            [self.mode, self.dial],
+            [self.used, self.ranges, *shown],
+            **quiet(many=True),
+        )
 
     @property
     def inputs(self) -> list[Any]:
         return [
             *(self.mode, self.seconds, self.top, self.min_light, self.keep_content),
-            *(self.protect_skin, self.predictor, self.seed, *self._of_ops()),
+            *(self.protect_skin, self.predictor, self.seed, self.used, self.ranges),
         ]
 
     def read(self, values: tuple[Any, ...]) -> tuple[Settings, str]:
         """The settings and the predictor's name from the values of `inputs`.
 
         Raises: SettingsError."""
-        mode_name, seconds, top, min_light, keep_content, skin, predictor, seed, *rest = values
+        mode_name, seconds, top, min_light, keep_content, skin, predictor, seed, *of_ops = values
         mode = _mode(mode_name)
-        used: list[str] = []
-        ranges: dict[str, Bounds] = {}
-        left = iter(rest)
-        for switch in self._switches:
-            on = bool(next(left))
-            bounds = [(next(left), next(left)) for _ in switch.ranges]
-            if not on:
-                continue
-            used.append(switch.op.id)
-            for part, (low, high) in zip(switch.ranges, bounds, strict=True):
-                name = f"{switch.op.id}.{part.param.dial.name}"
-                if low is None or high is None:
-                    raise SettingsError(f"{name}: a range needs two numbers")
-                usual = _bounds(part.param, mode)
-                step = part.param.dial.step
-                # A range of the user's own limits the op to once, so only real changes count.
-                if abs(low - usual[0]) > step / 2 or abs(high - usual[1]) > step / 2:
-                    ranges[name] = (float(low), float(high))
+        used = [op_id for op_id in ops() if op_id in of_ops[0]]
+        ranges = _ranges(of_ops[1], mode, used)
         if not used:
             raise SettingsError("all operations are switched off; switch one on")
         if seconds is None or seed is None or top is None:
@@ -149,50 +175,92 @@ class Options:
         return settings, str(predictor)
 
     def _of_ops(self) -> list[Any]:
-        return [
-            component
-            for switch in self._switches
-            for component in (
-                switch.used,
-                *(c for part in switch.ranges for c in (part.low, part.high)),
+        return [self.used, self.dial, self.low, self.high, self.ranges]
+
+    def _on_range(
+        self, name: str, low: float | None, high: float | None, text: str, mode_name: str
+    ) -> str:
+        """The text with what the sliders say of their dial."""
+        param = _DIALS[name]
+        entries = {k: v for k, v in _entries(text).items() if _named(k) is not param}
+        if low is not None and high is not None:
+            step = param.dial.step
+            usual = _bounds(param, _mode(mode_name))
+            # A range of the user's own limits the op to once, so only real changes count.
+            if abs(low - usual[0]) > step / 2 or abs(high - usual[1]) > step / 2:
+                entries[name] = f"{low:g}:{high:g}"
+        return ", ".join(f"{key}={value}" if value else key for key, value in entries.items())
+
+    def _on_dial(self, name: str, text: str, mode_name: str) -> list[Any]:
+        """The sliders of the dial that was chosen."""
+        param = _DIALS[name]
+        bounds = _bounds(param, _mode(mode_name))
+        for key, value in _entries(text).items():
+            with suppress(SettingsError):
+                if _named(key) is param:
+                    bounds = _pair(key, value)
+        ends = [
+            gr.update(
+                minimum=param.dial.low, maximum=param.dial.high, step=param.dial.step, value=value
             )
+            for value in bounds
         ]
+        return [*ends, gr.update(info=_help(name))]
 
-    def _switch(self, op: Op) -> _Switch:
-        mode = self._defaults.mode
-        used = gr.Checkbox(
-            value=op.id in _ops_of(mode), label=f"{op.id}: {op.help}", elem_id=f"nulie_op_{op.id}"
-        )
-        unsaved(used)
-        ranges = []
+    def _on_mode(self, mode_name: str, name: str) -> list[Any]:
+        return [_ops_of(_mode(mode_name)), "", *self._on_dial(name, "", mode_name)]
+
+
+def _names() -> Iterator[tuple[str, Param]]:
+    for op in ops().values():
         for param in op.params:
-            low, high = _bounds(param, mode)
-            with gr.Row():
-                ends = [
-                    gr.Slider(
-                        param.dial.low,
-                        param.dial.high,
-                        value=value,
-                        step=param.dial.step,
-                        label=f"{op.id} {dial_name(param.dial)}, {word}",
-                        elem_id=f"nulie_{op.id}_{param.dial.name}_{word}",
-                        min_width=120,
-                    )
-                    for word, value in (("least", low), ("most", high))
-                ]
-            for end in ends:
-                unsaved(end)
-            ranges.append(_Range(param, *ends))
-        return _Switch(op, used, tuple(ranges))
+            yield op.id if len(op.params) == 1 else f"{op.id}.{param.dial.name}", param
 
-    def _on_mode(self, mode_name: str) -> list[Any]:
-        mode = _mode(mode_name)
-        updates: list[Any] = []
-        for switch in self._switches:
-            updates.append(gr.update(value=switch.op.id in _ops_of(mode)))
-            for part in switch.ranges:
-                updates += [gr.update(value=value) for value in _bounds(part.param, mode)]
-        return updates
+
+_DIALS = dict(_names())
+"""Each dial by the name that a range has."""
+
+
+def _named(name: str) -> Param | None:
+    """The dial of a range's name; an op's name alone is its first one's."""
+    op_id, _, dial_name = name.partition(".")
+    params = ops()[op_id].params if op_id in ops() else ()
+    return next((p for p in params if dial_name in ("", p.dial.name)), None)
+
+
+def _help(name: str) -> str:
+    unit = _DIALS[name].dial.unit
+    said = ops()[name.partition(".")[0]].help
+    return said if unit == "factor" else f"{said} (in {unit})"
+
+
+def _entries(text: str) -> dict[str, str]:
+    """`a=1:2, b=3:4` in parts, right or wrong."""
+    parts = (part.partition("=") for part in (text or "").replace("\n", ",").split(","))
+    return {name.strip(): value.strip() for name, _, value in parts if name.strip()}
+
+
+def _pair(name: str, value: str) -> Bounds:
+    low, colon, high = value.partition(":")
+    try:
+        if not colon:
+            raise ValueError
+        return float(low), float(high)
+    except ValueError:
+        raise SettingsError(
+            f"range {name}: write it as NAME=LEAST:MOST, such as {name}=1:1.3"
+        ) from None
+
+
+def _ranges(text: str, mode: str, used: Sequence[str]) -> dict[str, Bounds]:
+    """The ranges of the ops that are used. Raises: SettingsError."""
+    found = {}
+    for name, value in _entries(text).items():
+        pair = _pair(name, value)
+        space(mode, None, {name: pair})  # type: ignore[arg-type]  # complains of the rest
+        if name.partition(".")[0] in used:
+            found[name] = pair
+    return found
 
 
 def _mode(name: str) -> str:

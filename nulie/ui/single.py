@@ -23,7 +23,7 @@ from .host import Host, Parts
 from .options import Options
 from .running import Outcome, Run
 from .session import Opened, Saved, Session, Sessions
-from .touchup import ROWS, Rows
+from .touchup import MOST_STEPS, Steps
 
 LARGEST_UPLOAD = 300
 """Megabytes; a TIFF of the largest picture that is read may be more, but not a photo."""
@@ -42,7 +42,7 @@ class Single:
         self._state = state
         self._sessions = sessions
         self._options = options
-        self._rows = Rows()
+        self._steps = Steps()
 
     def build(self) -> None:
         with gr.Row():
@@ -81,7 +81,7 @@ class Single:
         with gr.Accordion(
             "Touch up", open=False, visible=False, elem_id="nulie_touchup"
         ) as self.touchup:
-            self._rows.build()
+            self._steps.build()
         with gr.Accordion(
             "Recipe as a file", open=False, elem_id="nulie_recipe_box", visible=False
         ) as self.recipe_box:
@@ -143,7 +143,7 @@ class Single:
         return [
             *(self.view, self.status, self.keep, self.thumbs, self.variant, self.words),
             *(self.touchup, self.recipe_box, self.format_box, self.recipe, self.how),
-            *(self.terms, self.climb, self.tree, self.curve, *self._rows.outputs),
+            *(self.terms, self.climb, self.tree, self.curve, *self._steps.outputs),
         ]
 
     def connect(self) -> None:
@@ -164,12 +164,12 @@ class Single:
         self.variant.input(
             self._on_variant,
             [state, self.variant],
-            [*self._shown, self.terms, *self._rows.outputs],
+            [*self._shown, self.terms, *self._steps.outputs],
             **quiet(many=True),
         )
-        self._rows.connect(state, self._turned, self._turned, self._shown)
-        self._rows.reset.click(
-            self._on_reset, [state], [*self._shown, *self._rows.outputs], **quiet(many=True)
+        self._steps.connect(state, self._turned, self._shown)
+        self._steps.reset.click(
+            self._on_reset, [state], [*self._shown, *self._steps.outputs], **quiet(many=True)
         )
         self.save.click(
             self._on_save,
@@ -183,13 +183,13 @@ class Single:
         self.apply.click(
             self._on_apply,
             [state, self.recipe],
-            [self.status, *self._shown, *self._rows.outputs],
+            [self.status, *self._shown, *self._steps.outputs],
             **quiet(many=True),
         )
         self.recipe_file.upload(
             self._on_recipe_file,
             [state, self.recipe_file],
-            [self.recipe_file, self.status, *self._shown, *self._rows.outputs],
+            [self.recipe_file, self.status, *self._shown, *self._steps.outputs],
             **quiet(many=True),
         )
         if host.open_folder:
@@ -257,7 +257,7 @@ class Single:
             self.format_box: gr.update(visible=True),
             self.words: _html(""),
             self.recipe: gr.update(value=Recipe().to_json()),
-            **self._rows.show(Recipe()),
+            **self._steps.show(Recipe()),
         }
 
     def _on_enhance(self, session: Session | None, *values: Any) -> Iterator[dict[Any, Any]]:
@@ -358,7 +358,7 @@ class Single:
             self.how: gr.update(visible=True),
             self.terms: terms_table(outcome.base, best),
             self.tree: outcome.tree,
-            **self._rows.show(recipe),
+            **self._steps.show(recipe),
         }
 
     def _on_variant(self, session: Session | None, label: str) -> Iterator[dict[Any, Any]]:
@@ -370,7 +370,7 @@ class Single:
         session.recipe = variant.recipe
         yield {
             **self._turned(session, variant.recipe),
-            **self._rows.show(variant.recipe),
+            **self._steps.show(variant.recipe),
             self.terms: terms_table(outcome.base, variant.terms),
         }
         opened = outcome.opened
@@ -397,7 +397,7 @@ class Single:
     def _on_reset(self, session: Session | None) -> dict[Any, Any]:
         outcome = session.outcome if session else None
         recipe = outcome.variants[0].recipe if outcome and outcome.variants else Recipe()
-        return {**self._turned(session, recipe), **self._rows.show(recipe)}
+        return {**self._turned(session, recipe), **self._steps.show(recipe)}
 
     def _on_apply(self, session: Session | None, text: str) -> dict[Any, Any]:
         try:
@@ -407,7 +407,7 @@ class Single:
         return {
             self.status: words.status("Recipe applied; save it when you like it."),
             **self._turned(session, recipe),
-            **self._rows.show(recipe),
+            **self._steps.show(recipe),
         }
 
     def _on_recipe_file(self, session: Session | None, value: Any) -> dict[Any, Any]:
@@ -518,8 +518,10 @@ def check_upload(path: Path, name: str) -> None:
 
 
 def _short_enough(recipe: Recipe) -> Recipe:
-    if len(recipe) > ROWS:
-        raise ImageError(f"the recipe has {len(recipe)} steps, and the page shows {ROWS} at most")
+    if len(recipe) > MOST_STEPS:
+        raise ImageError(
+            f"the recipe has {len(recipe)} steps, and the page shows {MOST_STEPS} at most"
+        )
     return recipe
 
 

@@ -1,45 +1,58 @@
-"""The recipe's steps as rows of sliders: add, remove, reorder, change.
+"""The recipe's steps: one is chosen and changed; add, remove, reorder.
 
-The number of rows is fixed, since gradio 3.41 cannot add components to a page that is open; the
-rows that are not needed are hidden.
+All steps share one set of controls. A row of them for each would make a web UI's page slow to load,
+and gradio 3.41 cannot add components to a page that is open.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
 
 from ..recipe import Recipe, Step
-from ..search import Tree
 from ..space import Dial
 from ..transforms import Param, get, ops, resolve
 from .compat import quiet, unsaved
+from .session import Session
 
-ROWS = Tree.MAX_STEPS
+MOST_STEPS = 40
 DIALS = max(len(op.params) for op in ops().values())
 
-
-@dataclass(frozen=True)
-class _Row:
-    box: Any
-    op: Any
-    dials: tuple[Any, ...]
-    up: Any
-    down: Any
-    remove: Any
+Changed = Callable[[Session, Recipe], dict[Any, Any]]
+Edit = Callable[[list[Step], int, str], tuple[list[Step], int]]
+"""Steps, the place of the chosen one, the op in its list -> steps, the place of the chosen one."""
 
 
-Changed = Callable[..., Any]
-
-
-class Rows:
-    """Build with `build`; `inputs` are the components that hold the recipe."""
+class Steps:
+    """Build with `build`; the recipe itself is the session's."""
 
     def build(self) -> None:
-        self._rows = [self._row(number) for number in range(1, ROWS + 1)]
+        self.chosen = gr.Radio(choices=[], label="Step to change", elem_id="nulie_steps")
+        with gr.Row(visible=False, elem_id="nulie_step") as self._box:
+            self.op = gr.Dropdown(
+                choices=list(ops()),
+                value=next(iter(ops())),
+                label="Operation of this step",
+                elem_id="nulie_step_op",
+                scale=2,
+                min_width=130,
+            )
+            self.dials = [
+                gr.Slider(
+                    0, 1, value=0, label=f"Dial {place}", min_width=150, scale=3,
+                    elem_id=f"nulie_step_dial_{place}", visible=place == 1,
+                )
+                for place in range(1, DIALS + 1)
+            ]  # fmt: skip
+            self.earlier, self.later, self.remove = (
+                gr.Button(
+                    word, elem_id=f"nulie_step_{word.lower()}", scale=0, min_width=90,
+                    size="sm",
+                )
+                for word in ("Earlier", "Later", "Remove")
+            )  # fmt: skip
         with gr.Row():
             self.new = gr.Dropdown(
                 choices=list(ops()),
@@ -50,128 +63,126 @@ class Rows:
             )
             self.add = gr.Button("Add step", elem_id="nulie_step_add", scale=1)
             self.reset = gr.Button("Reset to what was found", elem_id="nulie_step_reset", scale=1)
-
-    @property
-    def inputs(self) -> list[Any]:
-        """Of each row the op and the dials."""
-        return [c for row in self._rows for c in (row.op, *row.dials)]
+        for component in (self.chosen, self.op, *self.dials, self.new):
+            unsaved(component)
 
     @property
     def outputs(self) -> list[Any]:
         """All that `show` may change."""
-        return [*self.inputs, *(row.box for row in self._rows)]
+        return [self.chosen, self._box, self.op, *self.dials]
 
-    def read(self, values: tuple[Any, ...]) -> Recipe:
-        """The recipe from the values of `inputs`."""
-        steps = []
-        for at in range(0, len(values), 1 + DIALS):
-            op_id, *dials = values[at : at + 1 + DIALS]
-            if op_id:
-                op = get(op_id)
-                numbers = zip(op.dials, dials, strict=False)
-                steps.append(
-                    Step.of(op_id, **{d.name: d.snap(_number(v, d.neutral)) for d, v in numbers})
-                )
-        return Recipe(tuple(steps))
-
-    def show(self, recipe: Recipe) -> dict[Any, Any]:
-        """What makes the rows show a recipe."""
-        updates: dict[Any, Any] = {}
-        for number, row in enumerate(self._rows):
-            step = recipe.steps[number] if number < len(recipe) else None
-            updates[row.box] = gr.update(visible=step is not None)
-            updates[row.op] = gr.update(value=step.op if step else None)
-            params = get(step.op).params if step else ()
-            values = resolve(step)[1] if step else {}
-            for place, dial in enumerate(row.dials):
-                if place < len(params):
-                    param = params[place]
-                    low, high = _reach(param, values[param.dial.name])
-                    updates[dial] = gr.update(
-                        minimum=low,
-                        maximum=high,
-                        step=param.dial.step,
-                        value=values[param.dial.name],
-                        label=dial_name(param.dial),
-                        visible=True,
-                    )
-                else:
-                    updates[dial] = gr.update(visible=False)
-        return updates
-
-    def connect(self, state: Any, turned: Changed, arranged: Changed, outputs: list[Any]) -> None:
-        """`turned(session, recipe)` when a dial was turned, `arranged(session, recipe)` when steps
-        came, went or moved; both give updates of `outputs`, to which `arranged` adds the rows."""
-        inputs = [state, *self.inputs]
-
-        def on_turn(session: Any, *values: Any) -> Any:
-            return turned(session, self.read(values))
-
-        def bind(event: Any, edit: Callable[[list[Step]], list[Step]]) -> None:
-            def on_arrange(session: Any, *values: Any) -> Any:
-                recipe = Recipe(tuple(edit(list(self.read(values).steps))))
-                return {**arranged(session, recipe), **self.show(recipe)}
-
-            event(on_arrange, inputs, [*outputs, *self.outputs], **quiet(many=True))
-
-        for number, row in enumerate(self._rows):
-            for dial in row.dials:
-                # While it moves, and once more when it is let go: what is shown last is right.
-                dial.input(on_turn, inputs, outputs, **quiet(latest=True, many=True))
-                dial.release(on_turn, inputs, outputs, **quiet(latest=True, many=True))
-            bind(row.op.input, lambda steps, n=number: _neutral(steps, n))  # type: ignore[misc]
-            bind(row.up.click, lambda steps, n=number: _swapped(steps, n - 1))  # type: ignore[misc]
-            bind(row.down.click, lambda steps, n=number: _swapped(steps, n))  # type: ignore[misc]
-            bind(row.remove.click, lambda steps, n=number: steps[:n] + steps[n + 1 :])  # type: ignore[misc]
-
-        def on_add(session: Any, op_id: str, *values: Any) -> Any:
-            recipe = self.read(values)
-            if len(recipe) < ROWS and op_id:
-                recipe = recipe.then(_step(op_id))
-            return {**arranged(session, recipe), **self.show(recipe)}
-
-        self.add.click(
-            on_add,
-            [state, self.new, *self.inputs],
-            [*outputs, *self.outputs],
-            **quiet(many=True),
-        )
-
-    def _row(self, number: int) -> _Row:
-        with gr.Row(visible=False, elem_id=f"nulie_step_{number}") as box:
-            op = gr.Dropdown(
-                choices=list(ops()),
-                value=None,
-                label=f"Step {number}",
-                elem_id=f"nulie_step_{number}_op",
-                scale=2,
-                min_width=130,
+    def show(self, recipe: Recipe, at: int = 0) -> dict[Any, Any]:
+        """What makes the controls show a recipe, and its step of that place."""
+        labels = _labels(recipe)
+        found: dict[Any, Any] = {
+            self.chosen: gr.update(
+                choices=labels, value=labels[at] if labels else None, visible=bool(labels)
+            ),
+            self._box: gr.update(visible=bool(labels)),
+        }
+        if not labels:
+            return found
+        step = recipe.steps[at]
+        params, values = get(step.op).params, resolve(step)[1]
+        found[self.op] = gr.update(value=step.op)
+        for place, slider in enumerate(self.dials):
+            if place >= len(params):
+                found[slider] = gr.update(visible=False)
+                continue
+            dial = params[place].dial
+            low, high = _reach(params[place], values[dial.name])
+            found[slider] = gr.update(
+                minimum=low,
+                maximum=high,
+                step=dial.step,
+                value=values[dial.name],
+                label=dial_name(dial),
+                visible=True,
             )
-            dials = tuple(
-                gr.Slider(
-                    0, 1, value=0, label=f"Dial {place} of step {number}", min_width=150,
-                    elem_id=f"nulie_step_{number}_dial_{place}", scale=4, visible=place == 1,
+        return found
+
+    def connect(self, state: Any, changed: Changed, outputs: list[Any]) -> None:
+        """`changed(session, recipe)` gives the updates of `outputs` when the recipe is another."""
+        nothing = {self._box: gr.update()}
+        all_outputs = [*outputs, *self.outputs]
+
+        def on_turn(session: Session | None, label: str, op_id: str, *numbers: Any) -> Any:
+            at = _place(session, label)
+            # What comes late may mean a step that is no longer there.
+            if session is None or at is None or session.recipe.steps[at].op != op_id:
+                return {outputs[0]: gr.update()}
+            steps = list(session.recipe.steps)
+            steps[at] = _turned(steps[at], numbers)
+            return changed(session, Recipe(tuple(steps)))
+
+        for dial in self.dials:
+            # While it moves, and once more when it is let go: what is shown last is right.
+            for event in (dial.input, dial.release):
+                event(
+                    on_turn,
+                    [state, self.chosen, self.op, *self.dials],
+                    outputs,
+                    **quiet(latest=True, many=True),
                 )
-                for place in range(1, DIALS + 1)
-            )  # fmt: skip
-            up, down, remove = (
-                gr.Button(
-                    word, elem_id=f"nulie_step_{number}_{word.lower()}", scale=0, min_width=60,
-                    size="sm",
-                )
-                for word in ("Up", "Down", "Remove")
-            )  # fmt: skip
-        for component in (op, *dials):
-            unsaved(component)
-        return _Row(box, op, dials, up, down, remove)
+
+        def on_choice(session: Session | None, event: gr.SelectData) -> Any:
+            at = _place(session, event.value)
+            if session is None or at is None:
+                return nothing
+            # Without the list itself: what comes late may not choose for the user.
+            return {k: v for k, v in self.show(session.recipe, at).items() if k in of_step}
+
+        of_step = [self._box, self.op, *self.dials]
+        # Gradio 4.40 also tells of choices that came from here, and `input` with the one before.
+        self.chosen.select(on_choice, [state], of_step, **quiet(latest=True, many=True))
+
+        def bind(event: Any, edit: Edit) -> None:
+            def on_edit(session: Session | None, label: str, op_id: str) -> Any:
+                at = _place(session, label)
+                if session is None or at is None:
+                    return nothing
+                return edited(session, *edit(list(session.recipe.steps), at, op_id))
+
+            event(on_edit, [state, self.chosen, self.op], all_outputs, **quiet(many=True))
+
+        def edited(session: Session, steps: list[Step], at: int) -> Any:
+            recipe = Recipe(tuple(steps))
+            return {**changed(session, recipe), **self.show(recipe, at)}
+
+        bind(self.op.input, _replaced)
+        bind(self.earlier.click, lambda steps, at, _: _swapped(steps, at, at - 1))
+        bind(self.later.click, lambda steps, at, _: _swapped(steps, at, at + 1))
+        bind(self.remove.click, _removed)
+
+        def on_add(session: Session | None, op_id: str) -> Any:
+            if session is None or not op_id or len(session.recipe) >= MOST_STEPS:
+                return nothing
+            steps = [*session.recipe.steps, _step(op_id)]
+            return edited(session, steps, len(steps) - 1)
+
+        self.add.click(on_add, [state, self.new], all_outputs, **quiet(many=True))
 
 
 def dial_name(dial: Dial) -> str:
     return dial.name if dial.unit == "factor" else f"{dial.name} ({dial.unit})"
 
 
-def _number(value: Any, neutral: float) -> float:
-    return neutral if value is None else float(value)
+def _labels(recipe: Recipe) -> list[str]:
+    return [f"{number}: {step.op}" for number, step in enumerate(recipe.steps, 1)]
+
+
+def _place(session: Session | None, label: str | None) -> int | None:
+    """Which step is chosen; None when there is no such step."""
+    labels = _labels(session.recipe) if session else []
+    return labels.index(label) if label in labels else None
+
+
+def _turned(step: Step, numbers: Sequence[float | None]) -> Step:
+    """The step with the sliders' values, which may be None for a moment while one is typed."""
+    dials = zip(get(step.op).dials, numbers, strict=False)
+    return Step.of(
+        step.op, **{d.name: d.snap(d.neutral if v is None else float(v)) for d, v in dials}
+    )
 
 
 def _reach(param: Param, value: float) -> tuple[float, float]:
@@ -184,14 +195,17 @@ def _step(op_id: str) -> Step:
     return Step.of(op_id, **{d.name: d.neutral for d in get(op_id).dials})
 
 
-def _neutral(steps: list[Step], number: int) -> list[Step]:
-    """The row's op is another one: its dials begin where they do nothing."""
-    if number < len(steps):
-        steps[number] = _step(steps[number].op)
-    return steps
+def _replaced(steps: list[Step], at: int, op_id: str) -> tuple[list[Step], int]:
+    """The step's op is another one: its dials begin where they do nothing."""
+    return [*steps[:at], _step(op_id), *steps[at + 1 :]], at
 
 
-def _swapped(steps: list[Step], number: int) -> list[Step]:
-    if 0 <= number < len(steps) - 1:
-        steps[number], steps[number + 1] = steps[number + 1], steps[number]
-    return steps
+def _swapped(steps: list[Step], at: int, other: int) -> tuple[list[Step], int]:
+    if not 0 <= other < len(steps):
+        return steps, at
+    steps[at], steps[other] = steps[other], steps[at]
+    return steps, other
+
+
+def _removed(steps: list[Step], at: int, _: str) -> tuple[list[Step], int]:
+    return steps[:at] + steps[at + 1 :], max(0, min(at, len(steps) - 2))

@@ -155,6 +155,19 @@ class Visitor:
             timeout=seconds * 1000,
         )
 
+    def wait_steps(self, steps: list[str]) -> None:
+        """Until these are the steps of the touch-up."""
+        self.page.wait_for_function(
+            "s => [...document.querySelectorAll('#nulie_steps label')].filter(e => e.offsetParent)"
+            ".map(e => e.innerText.trim()).join() === s",
+            arg=",".join(steps),
+        )
+
+    def choose(self, dropdown: str, text: str) -> None:
+        """One of a dropdown's options."""
+        self.page.locator(f"{dropdown} input").click()
+        self.page.locator("li[data-testid=dropdown-option]:visible").filter(has_text=text).first.click()
+
     def image(self, which: str = "img.nulie-after") -> str:
         """The data URI of a picture that is shown."""
         return str(self.page.locator(f"#nulie_view {which}").last.get_attribute("src"))

@@ -106,11 +106,11 @@ def test_touch_up_and_save(visit: Visit, photo: Path) -> None:
     person.drop(photo)
     person.unfold("Touch up")
     page.click("#nulie_step_add")
-    page.wait_for_selector("#nulie_step_1_op", state="visible")
+    page.wait_for_selector("#nulie_step_op", state="visible")
     first = person.image()
 
     # A dial by keyboard shows at once.
-    dial = page.locator("#nulie_step_1_dial_1 input[type=range]")
+    dial = page.locator("#nulie_step_dial_1 input[type=range]")
     dial.focus()
     for _ in range(5):
         page.keyboard.press("PageUp")
@@ -119,13 +119,21 @@ def test_touch_up_and_save(visit: Visit, photo: Path) -> None:
     )
     assert "brightness" in page.locator("#nulie_words").last.inner_text()
 
-    # A second step, before the first; then the first goes.
+    # A second step of another kind, before the first; then it goes.
     page.click("#nulie_step_add")
-    page.wait_for_selector("#nulie_step_2_op", state="visible")
-    page.click("#nulie_step_2_up")
-    page.wait_for_timeout(800)
-    page.click("#nulie_step_1_remove")
-    page.wait_for_selector("#nulie_step_2_op", state="hidden")
+    person.wait_steps(["1: brightness", "2: brightness"])
+    person.choose("#nulie_step_op", "gamma")
+    person.wait_steps(["1: brightness", "2: gamma"])
+    page.wait_for_selector("#nulie_step_dial_2", state="visible")
+    page.click("#nulie_step_earlier")
+    person.wait_steps(["1: gamma", "2: brightness"])
+    assert page.locator("#nulie_steps input:checked").input_value() == "1: gamma", "still chosen"
+    page.locator("#nulie_steps input").nth(1).press("Space")
+    page.wait_for_selector("#nulie_step_dial_2", state="hidden")
+    page.locator("#nulie_steps input").first.check()
+    page.wait_for_selector("#nulie_step_dial_2", state="visible")
+    page.click("#nulie_step_remove")
+    person.wait_steps(["1: brightness"])
     person.unfold("Recipe as a file")
     text = page.locator("#nulie_recipe textarea").input_value()
     recipe = Recipe.from_json(text)
@@ -142,16 +150,16 @@ def test_touch_up_and_save(visit: Visit, photo: Path) -> None:
     page.click("#nulie_recipe_apply")
     person.wait_status("Recipe applied")
     page.click("#nulie_step_reset")
-    page.wait_for_selector("#nulie_step_1_op", state="hidden")
+    page.wait_for_selector("#nulie_step_op", state="hidden")
     assert Recipe.from_json(page.locator("#nulie_recipe textarea").input_value()) == Recipe()
 
     # The result of a recipe file becomes the photo.
     file = photo.with_name("invert.json")
     file.write_text('{"nulie": 1, "steps": [{"op": "invert", "amount": 1}]}')
     page.set_input_files("#nulie_recipe_file input[type=file]", file)
-    page.wait_for_selector("#nulie_step_1_op", state="visible")
+    page.wait_for_selector("#nulie_step_op", state="visible")
     page.click("#nulie_output_to_input")
-    page.wait_for_selector("#nulie_step_1_op", state="hidden")
+    page.wait_for_selector("#nulie_step_op", state="hidden")
     page.click("#nulie_save", timeout=10_000)
     page.wait_for_selector("#nulie_saved a")
     again = image_io.load(person.download("#nulie_saved a"))

@@ -14,7 +14,6 @@ from nulie import image_io
 from nulie.errors import ImageError, SettingsError
 from nulie.recipe import Recipe, Step
 from nulie.settings import Settings
-from nulie.transforms import ops
 
 from ..conftest import picture
 
@@ -26,7 +25,7 @@ with warnings.catch_warnings():
     from nulie.ui.host import Host as _Host
     from nulie.ui.options import MODE_NAMES, Options
     from nulie.ui.session import MOST_SESSIONS, Opened, Session, Sessions
-    from nulie.ui.touchup import ROWS, Rows
+    from nulie.ui.touchup import Steps
 
 # gradio leaves event loops and their sockets to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -62,38 +61,82 @@ def test_untouched_controls_are_the_defaults(options: Options) -> None:
 
 
 def test_every_control_does_something(options: Options) -> None:
+    soft = dict(zip((c.elem_id for c in options.inputs), values(options), strict=True))[
+        "nulie_used"
+    ]
     hard, _ = options.read(
-        values(options, nulie_mode=MODE_NAMES["hard"], nulie_op_hue=True, nulie_seed=5)
+        values(
+            options,
+            nulie_mode=MODE_NAMES["hard"],
+            nulie_used=["hue", *soft],
+            nulie_seed=5,
+        )
     )
     assert (hard.mode, hard.seed) == ("hard", 5)
     assert hard.ops is not None
     assert "hue" in hard.ops
     assert "invert" not in hard.ops
     some, _ = options.read(
-        values(options, nulie_op_blur=False, nulie_contrast_factor_most=1.05, nulie_top=3)
+        values(
+            options,
+            nulie_used=[op_id for op_id in soft if op_id != "blur"],
+            nulie_ranges="contrast=0.9:1.05, blur=0:0.01",
+            nulie_top=3,
+        )
     )
     assert some.ops is not None
     assert "blur" not in some.ops
-    assert some.ranges == {"contrast.factor": (0.9, 1.05)}
+    assert some.ranges == {"contrast": (0.9, 1.05)}
     assert some.top == 3
-    off = {f"nulie_op_{name}": False for name in ops()}
     with pytest.raises(SettingsError, match="switch one on"):
-        options.read(values(options, **off))
+        options.read(values(options, nulie_used=[]))
+    for wrong in (
+        "contrast",
+        "contrast=1",
+        "contrast=a:b",
+        "contrst=1:2",
+        "contrast=1:9",
+        "hue.x=0:0",
+    ):
+        with pytest.raises(SettingsError, match=wrong.partition("=")[0][:3]):
+            options.read(values(options, nulie_ranges=wrong))
     with pytest.raises(SettingsError):
         options.read(values(options, nulie_seconds=None))
 
 
 def test_a_mode_brings_its_ops_and_ranges(options: Options) -> None:
-    ids = [c.elem_id for c in options.inputs]
-    found = dict(zip(ids[8:], options._on_mode(MODE_NAMES["hard"]), strict=True))
-    assert found["nulie_op_invert"]["value"] is True
-    assert found["nulie_brightness_factor_most"]["value"] == 2.0
+    used, ranges, low, high, _ = options._on_mode(MODE_NAMES["hard"], "brightness")
+    assert "invert" in used
+    assert ranges == ""
+    assert (low["value"], high["value"]) == (0.5, 2.0)
 
 
-def test_rows_hold_a_recipe() -> None:
-    rows = Rows()
+def test_one_pair_of_sliders_writes_every_range(options: Options) -> None:
+    soft = MODE_NAMES["soft"]
+    text = options._on_range("gamma.gain", 0.9, 1.05, "", soft)
+    assert text == "gamma.gain=0.9:1.05"
+    text = options._on_range("contrast", 1.0, 1.2, text, soft)
+    assert text == "gamma.gain=0.9:1.05, contrast=1:1.2"
+    low, high, said = options._on_dial("gamma.gain", text, soft)
+    assert (low["value"], high["value"]) == (0.9, 1.05)
+    assert (low["minimum"], high["maximum"]) == (0.5, 2.0)
+    assert "gain scales" in said["info"]
+    settings, _ = options.read(values(options, nulie_ranges=text))
+    assert settings.ranges == {"gamma.gain": (0.9, 1.05), "contrast": (1.0, 1.2)}
+    assert options._on_range("gamma.gain", 0.9, 1.1, text, soft) == "contrast=1:1.2", "the mode's"
+    text = options._on_range("gamma.gamma", 0.8, 1, "gamma=1:2, no such thing", soft)
+    assert text == "no such thing, gamma.gamma=0.8:1", "what somebody typed stays as it is"
+    for name in options.dial.choices:
+        name = name[0] if isinstance(name, tuple) else name
+        low, high, _ = options._on_dial(name, "", soft)
+        assert low["minimum"] <= low["value"] < high["value"] <= high["maximum"]
+        assert options._on_range(name, low["value"], high["value"], "", soft) == ""
+
+
+def test_the_chosen_step_is_shown() -> None:
+    steps = Steps()
     with gradio.Blocks():
-        rows.build()
+        steps.build()
     recipe = Recipe(
         (
             Step.of("gamma", gamma=1.2, gain=0.95),
@@ -101,13 +144,17 @@ def test_rows_hold_a_recipe() -> None:
             Step.of("posterize", bits=4.0),
         )
     )
-    shown = rows.show(recipe)
-    held = tuple(shown[c].get("value") for c in rows.inputs)
-    assert rows.read(held) == recipe
-    assert shown[rows.inputs[4]]["maximum"] == 4.0, "beyond the hard mode's range"
-    assert rows.read((None,) * len(rows.inputs)) == Recipe()
-    full = Recipe(recipe.steps * (ROWS // 3))
-    assert rows.read(tuple(rows.show(full)[c].get("value") for c in rows.inputs)) == full
+    first, second = steps.dials
+    shown = steps.show(recipe)
+    assert shown[steps.chosen]["choices"] == ["1: gamma", "2: brightness", "3: posterize"]
+    assert shown[steps.chosen]["value"] == "1: gamma"
+    assert (shown[first]["value"], shown[second]["value"]) == (1.2, 0.95)
+    assert shown[second]["label"] == "gain"
+    shown = steps.show(recipe, 1)
+    assert shown[steps.op]["value"] == "brightness"
+    assert shown[first]["maximum"] == 4.0, "beyond the hard mode's range"
+    assert shown[second] == gradio.update(visible=False)
+    assert steps.show(Recipe())[steps.chosen]["visible"] is False
 
 
 @pytest.mark.parametrize(
