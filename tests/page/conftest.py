@@ -166,7 +166,9 @@ class Visitor:
     def choose(self, dropdown: str, text: str) -> None:
         """One of a dropdown's options."""
         self.page.locator(f"{dropdown} input").click()
-        self.page.locator("li[data-testid=dropdown-option]:visible").filter(has_text=text).first.click()
+        self.page.locator("li[data-testid=dropdown-option]:visible").filter(
+            has_text=text
+        ).first.click()
 
     def image(self, which: str = "img.nulie-after") -> str:
         """The data URI of a picture that is shown."""
