@@ -22,6 +22,7 @@ from nulie.predictor.base import Predictor, exact_form
 from nulie.recipe import Recipe
 from nulie.settings import Settings
 from nulie.transforms.preview import Renderer, shrink
+from nulie.transforms.sample import sample
 
 from .common import machine, photos, table
 from .strategies import random_step
@@ -39,7 +40,8 @@ def correlation(image: Image.Image, predictor: Predictor, mode: str, count: int)
     ]
     free = Settings(min_light=0.0, protect_skin=False)
     preview = shrink(image, predictor.input_size)
-    quick = [t.score for t in Objective(predictor, preview, free)(Renderer(preview)(recipes))]
+    render = Renderer(preview, sample(image))
+    quick = [t.score for t in Objective(predictor, preview, free)(render(recipes))]
     exact = exact_form(predictor)
     judge = Objective(exact, shrink(image, exact.input_size), free)
     true = []

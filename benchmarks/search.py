@@ -28,6 +28,7 @@ from nulie.recipe import Recipe
 from nulie.search import Strategy
 from nulie.settings import Settings
 from nulie.transforms.preview import Renderer, shrink
+from nulie.transforms.sample import sample
 
 from .common import machine, photos, table
 from .strategies import STRATEGIES
@@ -104,7 +105,7 @@ def race(job: tuple[Path, bool, list[tuple[str, str, int]], int, bool]) -> list[
     predictor: Any = create("statistics")[0]
     predictor = Rough(predictor) if rough else predictor
     preview = shrink(image, predictor.input_size)
-    render = Renderer(preview, cache_bytes=512 << 20)
+    render = Renderer(preview, sample(image), cache_bytes=512 << 20)
     objective = Objective(predictor, preview, Settings())
     base = objective.base.total
     runs = [Run(*key, base) for key in keys]

@@ -28,6 +28,7 @@ from .settings import Settings
 from .shorten import shorten
 from .space import Space
 from .transforms.preview import Renderer, shrink, to_image
+from .transforms.sample import sample
 
 MIN_DISTANCE = 2.3
 """Mean CIE76 distance of the previews from which on two variants count as distinct: about the
@@ -159,7 +160,9 @@ class Enhancement:
         start = self._clock()
         preview = shrink(self.image, self._predictor.input_size).to(self._predictor.device)
         self._preview = preview
-        self._render = Renderer(preview)
+        height, width = preview.shape[1:]
+        shrunk = self.image.size != (width, height)
+        self._render = Renderer(preview, sample(self.image) if shrunk else None)
         self._stream: Any = None
         if self._predictor.device.type == "cuda":
             make: Any = torch.cuda.Stream  # has no types

@@ -14,6 +14,7 @@ from nulie.errors import RecipeError, SettingsError
 from nulie.recipe import Recipe, Step
 from nulie.transforms.base import Op, apply_pil
 from nulie.transforms.preview import Renderer, shrink, to_image
+from nulie.transforms.sample import sample
 
 from .conftest import picture
 
@@ -136,6 +137,47 @@ def test_lengths_follow_the_image(op_id: str) -> None:
     moved = small.int() - shrink(large, 224).int()
     assert gap.abs().float().mean() < 1.0
     assert gap.abs().float().mean() < 0.6 * moved.abs().float().mean()
+
+
+@pytest.mark.parametrize("op_id", ["autocontrast", "equalize"])
+@pytest.mark.parametrize("before", [None, "gamma", "saturation", "hue", "blur"])
+def test_histograms_are_the_photos_not_the_previews(op_id: str, before: str | None) -> None:
+    """Grain that a preview averages away still bounds how far levels may be stretched."""
+    rng = np.random.default_rng(3)
+    smooth = pixels(picture(90, 60).resize((900, 600), Image.Resampling.BICUBIC))
+    grain = rng.normal(0, 25, smooth.shape[:2])[..., None]
+    photo = Image.fromarray((80 + smooth * 0.35 + grain).clip(0, 255).astype(np.uint8))
+    first = {
+        None: (),
+        "gamma": (Step.of("gamma", gamma=1.5, gain=1.0),),
+        "saturation": (Step.of("saturation", factor=0.5),),
+        "hue": (Step.of("hue", shift=0.1),),
+        "blur": (Step.of("blur", radius=0.002),),
+    }[before]
+    values = {"amount": 1.0} | ({"cutoff": 0.5} if op_id == "autocontrast" else {})
+    recipe = Recipe((*first, Step.of(op_id, **values)))
+    preview = shrink(photo, 64)
+    truth = shrink(transforms.render(recipe, photo), 64).int()
+
+    def gap(renderer: Renderer) -> float:
+        return float((renderer([recipe])[0].int() - truth).abs().float().mean())
+
+    seen = sample(photo)
+    assert seen.weights.sum() == pytest.approx(900 * 600, rel=0.01)
+    near = gap(Renderer(preview, seen))
+    # A blur takes the grain away again, which is followed in outline alone.
+    assert near < (12.0 if before == "blur" else 0.6 * gap(Renderer(preview)))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5000), (3, 2), (5000, 4)])
+def test_the_smallest_photos_have_a_sample(size: tuple[int, int]) -> None:
+    photo = picture(*size)
+    preview = shrink(photo, 64)
+    seen = sample(photo)
+    assert seen.pixels.shape == seen.blurred.shape == (3, len(seen.weights))
+    assert seen.weights.min() >= 1
+    recipe = Recipe((Step.of("autocontrast", amount=1.0, cutoff=0.0),))
+    assert Renderer(preview, seen)([recipe]).shape == (1, *preview.shape)
 
 
 def test_a_thousand_children_cost_bounded_memory() -> None:

@@ -57,6 +57,10 @@ class Op:
     """`grey mean`: `[B]` mean of Pillow's mode L; `histogram`: `[B, 3, 256]` counts."""
     tensor: Callable[[torch.Tensor, dict[str, torch.Tensor]], torch.Tensor] | None = None
     """For every other op: (`[B, 3, H, W]` uint8, values each `[B]` float32) -> the same shape."""
+    grain: Callable[..., torch.Tensor] | None = None
+    """For an op that looks at a pixel's neighbours, what it does to a pixel of which no more is
+    known than its value in the blurred photo: (pixels `[B, 3, 1, N]` uint8, the same of the photo
+    blurred by `SHARPNESS_RADIUS`, values as for `tensor`) -> pixels."""
     tolerance: int = 0
     """Largest difference, in levels of 255, between `tensor` and `pil`."""
     merge: Merge | None = None

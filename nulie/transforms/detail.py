@@ -85,6 +85,18 @@ def blur_tensor(batch: torch.Tensor, values: dict[str, torch.Tensor]) -> torch.T
     return gaussian(batch, [r * short for r in values["radius"].tolist()])
 
 
+def blur_grain(
+    pixels: torch.Tensor, blurred: torch.Tensor, values: dict[str, torch.Tensor]
+) -> torch.Tensor:
+    return blend(pixels, blurred, (values["radius"] / SHARPNESS_RADIUS).clamp(max=1))
+
+
+def sharpness_grain(
+    pixels: torch.Tensor, blurred: torch.Tensor, values: dict[str, torch.Tensor]
+) -> torch.Tensor:
+    return blend(blurred, pixels, values["factor"])
+
+
 def sharpness_tensor(batch: torch.Tensor, values: dict[str, torch.Tensor]) -> torch.Tensor:
     radius = SHARPNESS_RADIUS * min(batch.shape[-2:])
     return blend(gaussian(batch, [radius] * len(batch)), batch, values["factor"])
@@ -97,6 +109,7 @@ register(
         (Param(FACTOR, SOFT, HARD),),
         sharpness_pil,
         tensor=sharpness_tensor,
+        grain=sharpness_grain,
         tolerance=1,
         merge=multiply("factor"),
     )
@@ -114,6 +127,7 @@ register(
         ),
         blur_pil,
         tensor=blur_tensor,
+        grain=blur_grain,
         tolerance=1,
         merge=lambda first, second: {"radius": math.hypot(first["radius"], second["radius"])},
     )

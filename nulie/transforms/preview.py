@@ -14,8 +14,9 @@ import torch
 from PIL import Image
 
 from ..recipe import Recipe, Step
-from .base import Op, resolve
+from .base import Op, Values, resolve
 from .color import grey
+from .sample import Sample
 
 MAX_ASPECT = 8
 """Longer images are squeezed to this ratio, which keeps a preview's size bounded."""
@@ -42,12 +43,28 @@ class Renderer:
     """Renders recipes on one photo's preview and remembers what it rendered last, so that a child
     of a known recipe costs its own step alone. May be called from several threads."""
 
-    def __init__(self, preview: torch.Tensor, *, cache_bytes: int = 128 << 20) -> None:
+    def __init__(
+        self, preview: torch.Tensor, sample: Sample | None = None, *, cache_bytes: int = 128 << 20
+    ) -> None:
         """`preview` is `[3, H, W]` uint8; results lie on its device, and so does the memory that
-        `cache_bytes` bounds."""
-        self._entries = max(2, cache_bytes // preview.numel())
-        self._cache: OrderedDict[tuple[Step, ...], torch.Tensor] = OrderedDict({(): preview})
-        self._origin = preview
+        `cache_bytes` bounds. With a `sample` of the photo, histograms are the photo's; without,
+        the preview's own."""
+        self._shape = preview.shape[1:]
+        # The sample's pixels and their blurred selves lie behind the preview's, and most ops do the
+        # same to all.
+        origin = preview.flatten(1)
+        self._weights = torch.ones((), dtype=torch.int32, device=origin.device)
+        self._sampled = 0
+        if sample is not None:
+            parts = (sample.pixels, sample.blurred, sample.weights)
+            own, blurred, self._weights = (
+                torch.from_numpy(np.ascontiguousarray(part)).to(origin.device) for part in parts
+            )
+            origin = torch.cat([origin, own, blurred], 1)
+            self._sampled = len(sample.weights)
+        self._entries = max(2, cache_bytes // origin.numel())
+        self._cache: OrderedDict[tuple[Step, ...], torch.Tensor] = OrderedDict({(): origin})
+        self._origin = origin
         self._lock = threading.Lock()
 
     def __call__(self, recipes: Sequence[Recipe]) -> torch.Tensor:
@@ -59,11 +76,16 @@ class Renderer:
                 start, known = self._start(recipe.steps)
                 starts.append(start)
                 todo.append([resolve(step) for step in recipe.steps[known:]])
-        batch = _apply(torch.stack(starts), todo)
+        batch = self._apply(torch.stack(starts), todo)
         with self._lock:
             for row, recipe in enumerate(recipes):
                 self._remember(recipe.steps, batch[row])
-        return batch
+        return self._previews(batch)
+
+    def _previews(self, batch: torch.Tensor) -> torch.Tensor:
+        """`[B, 3, pixels]` -> a view `[B, 3, H, W]` of the preview's."""
+        seen = batch[..., : self._shape.numel()]
+        return seen.view(*batch.shape[:-1], *self._shape)
 
     def _start(self, steps: tuple[Step, ...]) -> tuple[torch.Tensor, int]:
         """The longest beginning of `steps` that is remembered: its preview and its length."""
@@ -80,38 +102,69 @@ class Renderer:
             if len(self._cache) > self._entries:
                 self._cache.popitem(last=False)
 
+    def _apply(self, batch: torch.Tensor, todo: Sequence[Sequence[Resolved]]) -> torch.Tensor:
+        """Applies its steps to each row of `[B, 3, pixels]`, in rounds of one step a row, a round's
+        rows grouped by op. Tables wait in `tables` until something must read the pixels."""
+        tables = _Tables(len(batch))
+        for depth in range(max(map(len, todo), default=0)):
+            groups: dict[str, list[int]] = {}
+            for row, steps in enumerate(todo):
+                if depth < len(steps):
+                    groups.setdefault(steps[depth][0].id, []).append(row)
+            chosen = {name: todo[rows[0]][depth][0] for name, rows in groups.items()}
+            reads = [
+                row
+                for name, rows in groups.items()
+                if chosen[name].needs != "nothing" or chosen[name].tensor
+                for row in rows
+            ]
+            batch = tables.flush(batch, reads)
+            for name, rows in groups.items():
+                op = chosen[name]
+                values = {
+                    dial.name: np.array([todo[row][depth][1][dial.name] for row in rows])
+                    for dial in op.dials
+                }
+                if op.table is not None:
+                    tables.map(rows, op.table(values, self._measure(op, batch, rows)))
+                else:
+                    batch[rows] = self._changed(op, batch[rows], values)
+        return tables.flush(batch, list(range(len(batch))))
+
+    def _changed(self, op: Op, part: torch.Tensor, values: Values) -> torch.Tensor:
+        """`[B, 3, pixels]` with an op of the tensor form applied."""
+        assert op.tensor is not None  # an op has a table or this
+        on_device = {
+            name: torch.as_tensor(value, dtype=torch.float32, device=part.device)
+            for name, value in values.items()
+        }
+        if op.grain is None:
+            return op.tensor(part[:, :, None], on_device)[:, :, 0]
+        after = [op.tensor(self._previews(part), on_device).flatten(2)]
+        if self._sampled:
+            sampled = part[:, :, None, -2 * self._sampled :]
+            own, blurred = sampled[..., : self._sampled], sampled[..., self._sampled :]
+            after += [op.grain(own, blurred, on_device)[:, :, 0], blurred[:, :, 0]]
+        return torch.cat(after, -1)
+
+    def _measure(self, op: Op, batch: torch.Tensor, rows: list[int]) -> npt.NDArray[Any]:
+        """The statistics that the op needs, of these rows; see `Op.needs`."""
+        if op.needs == "nothing":
+            return np.empty(0)
+        part = batch[rows]
+        if op.needs == "grey mean":
+            seen = grey(self._previews(part)).flatten(1)
+            return (seen.sum(1).double() / seen.shape[1]).cpu().numpy()
+        if self._sampled:
+            part = part[..., -2 * self._sampled : -self._sampled]
+        levels = part.flatten(0, 1).long()
+        # Whole numbers, so that the order in which a device adds them does not matter.
+        counts = self._weights.new_zeros(len(levels), 256)
+        counts.scatter_add_(1, levels, self._weights.expand_as(levels))
+        return counts.view(len(rows), 3, 256).long().cpu().numpy()
+
 
 Resolved = tuple[Op, dict[str, float]]
-
-
-def _apply(batch: torch.Tensor, todo: Sequence[Sequence[Resolved]]) -> torch.Tensor:
-    """Applies each row's steps to it, in rounds of one step a row, a round's rows grouped by op.
-    Tables wait in `tables` until something must read the pixels."""
-    tables = _Tables(len(batch))
-    for depth in range(max(map(len, todo), default=0)):
-        groups: dict[str, list[int]] = {}
-        for row, steps in enumerate(todo):
-            if depth < len(steps):
-                groups.setdefault(steps[depth][0].id, []).append(row)
-        chosen = {name: todo[rows[0]][depth][0] for name, rows in groups.items()}
-        reads = [r for n, rows in groups.items() if chosen[n].needs != "nothing" or chosen[n].tensor
-                 for r in rows]  # fmt: skip
-        batch = tables.flush(batch, reads)
-        for name, rows in groups.items():
-            op = chosen[name]
-            values = {
-                dial.name: np.array([todo[row][depth][1][dial.name] for row in rows])
-                for dial in op.dials
-            }
-            if op.table is not None:
-                tables.map(rows, op.table(values, _measure(op, batch, rows)))
-            elif op.tensor is not None:
-                on_device = {
-                    k: torch.as_tensor(v, dtype=torch.float32, device=batch.device)
-                    for k, v in values.items()
-                }
-                batch[rows] = op.tensor(batch[rows], on_device)
-    return tables.flush(batch, list(range(len(batch))))
 
 
 class _Tables:
@@ -142,18 +195,3 @@ class _Tables:
             return looked_up
         batch[rows] = looked_up
         return batch
-
-
-def _measure(op: Op, batch: torch.Tensor, rows: list[int]) -> npt.NDArray[Any]:
-    """The statistics that the op needs, of these rows; see `Op.needs`."""
-    if op.needs == "nothing":
-        return np.empty(0)
-    part = batch[rows]
-    if op.needs == "grey mean":
-        result = grey(part).flatten(1).sum(1).double() / part[0, 0].numel()
-    else:
-        planes = part.flatten(0, 1).flatten(1).int()
-        offsets = torch.arange(len(planes), device=batch.device, dtype=torch.int32)[:, None] * 256
-        result = torch.bincount((planes + offsets).flatten(), minlength=256 * len(planes))
-        result = result.view(len(rows), 3, 256)
-    return result.cpu().numpy()
