@@ -5,6 +5,6 @@ Runs on gradio 3.41, 4.40 and newer. Only this package imports gradio.
 
 from .host import Host, Parts
 from .page import build
-from .serve import close, serve
+from .serve import close, hear, serve
 
-__all__ = ["Host", "Parts", "build", "close", "serve"]
+__all__ = ["Host", "Parts", "build", "close", "hear", "serve"]

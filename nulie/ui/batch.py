@@ -7,7 +7,7 @@ import re
 import shutil
 import threading
 import zipfile
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from html import escape
@@ -39,6 +39,9 @@ SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp",
 SEARCH, APPLY = "search for each photo", "one recipe for all"
 THUMB = 96
 
+_Told = tuple[str, float, str]
+"""What to say meanwhile, how much of the photo is done, the token of its run."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -53,7 +56,7 @@ class _Plan:
     into: Path
     format: str
     quality: int
-    stopped: Callable[[], bool]
+    stop: threading.Event
 
 
 @dataclass
@@ -179,11 +182,11 @@ class Batch:
             yield {self._state: session, self.status: words.error(str(e))}
             return
         rows = [_Row(name) for _, name in items]
+        into = None
         try:
             into = saving.new_folder(self._host, session, "batch")
             plan = _Plan(
-                settings, predictor, recipe, into, format, int(quality or 0),
-                lambda: stop.is_set() or self._host.interrupted(),
+                settings, predictor, recipe, into, format, int(quality or 0), stop
             )  # fmt: skip
             yield {
                 self._state: session,
@@ -193,15 +196,16 @@ class Batch:
                 self.table: _table(rows),
             }
             for number, ((path, _), row) in enumerate(zip(items, rows, strict=True)):
-                if plan.stopped():
+                if self._stopped(stop):
                     break
                 row.state = "under way"
                 yield {self.table: _table(rows)}
                 lead = f"{number + 1} of {len(rows)}, {row.name}: "
                 try:
-                    for line, part in self._one(session, path, row, plan):
+                    for line, part, token in self._one(session, path, row, plan):
                         share = (number + part) / len(rows)
-                        yield {self.status: words.status(lead + line, share=share)}
+                        said = words.status(lead + line, share=share, token=token)
+                        yield {self.status: said}
                 except NulieError as e:
                     row.state = str(e)
                 except Exception as e:
@@ -216,7 +220,13 @@ class Batch:
             if session.batch_run is not None:  # the page was closed
                 session.batch_run.stop(drop=True)
                 session.batch_run = None
-        yield self._ended(rows, into, stopped=plan.stopped())
+            if into is not None:
+                with suppress(OSError):  # that it is not empty
+                    into.rmdir()
+        yield self._ended(rows, into, stopped=self._stopped(stop))
+
+    def _stopped(self, stop: threading.Event) -> bool:
+        return stop.is_set() or self._host.interrupted()
 
     @staticmethod
     def _recipe(session: Session, text: str) -> Recipe:
@@ -247,9 +257,6 @@ class Batch:
                 named = f"Download all as {archive.name}"
                 self._host.saved(archive)
                 updates[self.zip] = f"<p>{link(archive, named, style='nulie-download')}</p>"
-        else:
-            with suppress(OSError):
-                into.rmdir()
         return updates
 
     def _items(self, files: Any, folder: str) -> list[tuple[Path, str]]:
@@ -260,13 +267,11 @@ class Batch:
             raise ImageError("no photos yet; drop some first")
         return [(path, saving.safe_name(name)) for path, name in found]
 
-    def _one(
-        self, session: Session, path: Path, row: _Row, plan: _Plan
-    ) -> Iterator[tuple[str, float]]:
-        """One photo from file to file; yields what to say, and how much of it is done."""
+    def _one(self, session: Session, path: Path, row: _Row, plan: _Plan) -> Iterator[_Told]:
+        """One photo from file to file."""
         check_upload(path, row.name)
         photo = image_io.load(path, name=row.name)
-        yield "read", 0.0
+        yield "read", 0.0, ""
         if plan.recipe is not None:
             image = render(plan.recipe, photo.pixels)
             marks = yield from self._marks(photo, image, plan)
@@ -293,7 +298,7 @@ class Batch:
 
     def _search(
         self, session: Session, photo: Photo, row: _Row, plan: _Plan
-    ) -> Generator[tuple[str, float], None, Outcome | None]:
+    ) -> Generator[_Told, None, Outcome | None]:
         run = Run(Opened.of(photo, row.name), plan.settings, plan.predictor, self._host)
         session.batch_run = run
         run.start()
@@ -302,17 +307,19 @@ class Batch:
                 state = run.state()
                 share = words.share(state, plan.settings)
                 self._host.progress(share, f"nulie: {row.name}", None)
-                yield words.progress(state, plan.settings, run.stopping), share
+                yield words.progress(state, plan.settings, run.stopping), share, state.token
         finally:
             run.stop(drop=run.outcome is None)
             session.batch_run = None
+        if run.left:
+            plan.stop.set()
         if run.error:
             raise ImageError(run.error)
         return run.outcome
 
     def _marks(
         self, photo: Photo, changed: Image.Image, plan: _Plan
-    ) -> Generator[tuple[str, float], None, tuple[Terms, Terms, str] | None]:
+    ) -> Generator[_Told, None, tuple[Terms, Terms, str] | None]:
         """Marks of a photo and of a picture made from it, and who gave them, when its turn has
         come; None when stopped before. Yields what to say meanwhile.
 
@@ -322,9 +329,9 @@ class Batch:
         ticket = self._host.line.join(str(predictor.device))
         try:
             while not ticket.wait(INTERVAL):
-                if plan.stopped():
+                if self._stopped(plan.stop):
                     return None
-                yield words.waiting(ticket.place()), 0.0
+                yield words.waiting(ticket.place()), 0.0, ""
             with self._host.turn():
                 small = [
                     shrink(i, exact.input_size).to(exact.device) for i in (photo.pixels, changed)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from weakref import WeakValueDictionary
 
 from ..drawing import Shown, shown, tree
 from ..engine import Enhancement, Finished, Started, Variant
@@ -56,6 +58,19 @@ class State:
     base: float = 0.0
     best: float = 0.0
     recipe: Recipe = field(default_factory=Recipe)
+    token: str = ""
+    """For `leave`."""
+
+
+_RUNS: WeakValueDictionary[str, Run] = WeakValueDictionary()
+
+
+def leave(token: str) -> None:
+    """Ends the run of that token, whose visitor has closed the page."""
+    run = _RUNS.get(token)
+    if run is not None:
+        run.left = True
+        run.stop(drop=True)
 
 
 class Run:
@@ -66,6 +81,10 @@ class Run:
         self.settings = settings
         self.outcome: Outcome | None = None
         self.error: str | None = None
+        self.left = False
+        """Whether its visitor has closed the page."""
+        self._token = secrets.token_hex(16)
+        _RUNS[self._token] = self
         self._name = predictor
         self._host = host
         self._cancel = threading.Event()
@@ -88,7 +107,7 @@ class Run:
     def state(self) -> State:
         """How it stands. A run that nobody looks at any more ends by itself."""
         self._looked = time.monotonic()
-        return self._state
+        return replace(self._state, token=self._token)
 
     def points(self) -> list[tuple[float, float]]:
         """(seconds, best score) at each improvement so far."""

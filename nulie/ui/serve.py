@@ -9,7 +9,9 @@ from typing import Any
 from .compat import MAJOR, theme
 from .host import Host
 from .page import build
+from .running import leave
 from .single import LARGEST_UPLOAD
+from .words import LEAVING
 
 VISITORS = 16
 """Handlers of one kind that run at once; the searches among them wait in their own line."""
@@ -55,8 +57,19 @@ def serve(
         options.update(theme=theme(), footer_links=[])
     else:
         options["show_api"] = False
-    page.launch(**options)
+    app, *_ = page.launch(**options)
+    hear(app)
     return page
+
+
+def hear(app: Any) -> None:
+    """Lets browsers tell the server's FastAPI `app` of pages that are closed in the midst of a
+    search, which ends then."""
+
+    def left(token: str) -> None:
+        leave(token)
+
+    app.add_api_route(f"/{LEAVING}{{token}}", left, methods=["POST"], response_model=None)
 
 
 def close(page: Any) -> None:

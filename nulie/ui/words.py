@@ -11,7 +11,17 @@ from ..transforms import describe
 from .running import Outcome, State
 from .session import Opened
 
-EMPTY = '<div class="nulie-empty">Drop a photo to begin.</div>'
+LEAVING = "nulie/left/"
+"""Address, with a run's token behind it, that the browser calls when the page is closed."""
+# The older gradios notice that only after a quarter of a minute.
+_ON_LEAVING = (
+    "if(!window.nulieLeft){window.nulieLeft=1;window.addEventListener('pagehide',function(){"
+    "document.querySelectorAll('.nulie-run').forEach(function(e){"
+    f"navigator.sendBeacon('{LEAVING}'+e.dataset.token)}})}})}}"
+)
+EMPTY = (
+    f'<div class="nulie-empty"><style onload="{_ON_LEAVING}"></style>Drop a photo to begin.</div>'
+)
 HEADING = (
     '<h1 style="margin:0">nulie</h1><p class="nulie-note">Makes a photo more pleasing by trying'
     " thousands of chains of simple changes, and shows the recipe of the best one.</p>"
@@ -54,8 +64,11 @@ under <i>Touch up</i>.</p>
 </div>"""
 
 
-def status(text: str, *, share: float | None = None, strong: str = "", note: str = "") -> str:
-    """The line of the state, with a bar where something is under way."""
+def status(
+    text: str, *, share: float | None = None, strong: str = "", note: str = "", token: str = ""
+) -> str:
+    """The line of the state, with a bar where something is under way. `token`: of the run that
+    ends when the page is closed."""
     lead = f"<b>{escape(strong)}</b> " if strong else ""
     bar = ""
     if share is not None:
@@ -66,7 +79,8 @@ def status(text: str, *, share: float | None = None, strong: str = "", note: str
             f'<span style="width:{percent:.1f}%"></span></div>'
         )
     small = f'<p class="nulie-note">{escape(note)}</p>' if note else ""
-    return f'<div class="nulie-status"><p>{lead}{escape(text)}</p>{bar}{small}</div>'
+    run = f'<i class="nulie-run" data-token="{token}"></i>' if token else ""
+    return f'<div class="nulie-status"><p>{lead}{escape(text)}</p>{bar}{small}{run}</div>'
 
 
 def error(text: str) -> str:
@@ -95,7 +109,8 @@ def about(opened: Opened) -> str:
 def searching(state: State, settings: Settings, stopping: bool) -> str:
     """How a run stands, in one line and a bar."""
     strong, text = _stand(state, settings, stopping)
-    return status(text, strong=strong, share=share(state, settings), note=state.note)
+    done = share(state, settings)
+    return status(text, strong=strong, share=done, note=state.note, token=state.token)
 
 
 def progress(state: State, settings: Settings, stopping: bool) -> str:

@@ -45,14 +45,14 @@ class Server:
     process: subprocess.Popen[bytes]
 
 
-def start(folder: Path, *options: str) -> Server:
+def start(folder: Path, *options: str, program: Path = ROOT / "standalone.py") -> Server:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     temporary = folder / "temporary"
     temporary.mkdir()
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TMPDIR": str(temporary)}
-    command = [PYTHON, "-B", str(ROOT / "standalone.py"), "ui", "--port", str(port)]
+    command = [PYTHON, "-B", str(program), "ui", "--port", str(port)]
     log = (folder / "server.log").open("wb")
     process = subprocess.Popen(
         [*command, "--predictor", "statistics", *options],
@@ -92,7 +92,8 @@ def stop(server: Server) -> None:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     if sys.executable == PYTHON and importlib.util.find_spec("gradio") is None:
         pytest.skip("no gradio here: pip install gradio")
-    server = start(tmp_path_factory.mktemp("page"))
+    served = Path(__file__).with_name("served.py")
+    server = start(tmp_path_factory.mktemp("page"), program=served)
     yield server
     stop(server)
 
@@ -144,6 +145,11 @@ class Visitor:
     def wait_finished(self, seconds: float = 30) -> None:
         self.page.wait_for_selector("#nulie_view .nulie-compare", timeout=seconds * 1000)
         self.wait_status("judged by", seconds)
+
+    def leave(self) -> None:
+        """Closes the page. What it says at last would be lost in the refusing of requests."""
+        self.page.unroute_all()
+        self.context.close()
 
     def status(self) -> str:
         return str(self.page.locator("#nulie_status .nulie-status").last.inner_text())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import time
-import zipfile
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -18,6 +17,7 @@ from nulie.recipe import Recipe
 from nulie.transforms import describe, render
 from nulie.ui.session import FULL, LIVE
 
+from ..conftest import ROOT
 from .conftest import Server, Visitor, dull, start, stop
 
 Visit = Callable[..., Visitor]
@@ -208,31 +208,6 @@ def test_a_broken_file_and_no_file(visit: Visit, tmp_path: Path) -> None:
     assert person.page.locator("#nulie_status img").count() == 0
 
 
-def test_batch_of_three(visit: Visit, tmp_path: Path) -> None:
-    person = visit()
-    page = person.page
-    files = []
-    for number in range(3):
-        files.append(tmp_path / f"day{number}.png")
-        files[-1].write_bytes(dull(300, 200, seed=number))
-    person.page.fill("#nulie_seconds input", "1")
-    page.keyboard.press("Tab")
-    page.locator("#nulie_tabs button:visible", has_text="Batch").last.click()
-    page.set_input_files("#nulie_batch_files input[type=file]", [*files[:2], _broken(tmp_path)])
-    page.wait_for_timeout(1500)
-    page.click("#nulie_batch_run")
-    page.wait_for_selector("#nulie_batch_zip a")
-    table = page.locator("#nulie_batch_table table").last
-    assert table.locator("tbody tr").count() == 3
-    assert "2 of 3 photos done" in page.locator("#nulie_batch_status").last.inner_text()
-    assert "broken.png: is no whole picture" in table.inner_text()
-    with zipfile.ZipFile(person.download("#nulie_batch_zip a")) as archive:
-        assert sorted(archive.namelist()) == ["day0_nulie.png", "day1_nulie.png"]
-        for name in archive.namelist():
-            kept = image_io.load(BytesIO(archive.read(name)))
-            assert kept.metadata.text["Author"] == "nobody"
-
-
 def test_two_people_at_once(visit: Visit, photo: Path, tmp_path: Path) -> None:
     """One search at a time; the other waits, and neither sees what is the other's."""
     other = tmp_path / "secret.png"
@@ -257,34 +232,72 @@ def test_a_closed_page_frees_the_device(visit: Visit, photo: Path) -> None:
     next_one.drop(photo)
     gone.enhance(300)
     gone.wait_status("nodes")
-    gone.context.close()
+    gone.leave()
     closed = time.monotonic()
     next_one.enhance(1)
     next_one.wait_status("nodes", 20)
     assert time.monotonic() - closed < 8
 
 
-def test_everything_has_a_name_and_can_be_reached(visit: Visit) -> None:
-    """By keyboard, and with a label that a screen reader can tell."""
+def test_clip_judges_too(visit: Visit, photo: Path) -> None:
     person = visit()
-    nameless = person.page.evaluate(
-        """() => [...document.querySelectorAll(
-             '[id^=nulie_] input, [id^=nulie_] textarea, [id^=nulie_] button, [id^=nulie_] select')]
-           .filter(e => e.type !== 'file' && !e.closest('[aria-hidden=true]') && e.tabIndex < 0 ||
-             !(e.getAttribute('aria-label') || e.title || e.innerText || e.value ||
-               (e.labels && e.labels.length) || e.closest('label') || e.closest('fieldset') ||
-               e.closest('[id^=nulie_]').innerText || e.type === 'file'))
-           .map(e => e.outerHTML.slice(0, 200))"""
-    )
-    assert nameless == []
+    page = person.page
+    person.drop(photo)
+    person.unfold("Predictor and seed")
+    page.click("#nulie_predictor input")
+    page.get_by_role("option", name="clip-b32").click()
+    person.enhance(3)
+    person.wait_status("loading the predictor clip-b32")
+    person.wait_status("clip-b32 of random weights", 60)
+    person.wait_status("judged by clip-b32")
+
+
+def test_uploads_are_limited(visit: Visit, tmp_path: Path) -> None:
+    """A small file of very many pixels."""
+    person = visit()
+    huge = tmp_path / "huge.png"
+    Image.new("1", (20_000, 20_000)).save(huge)
+    person.page.set_input_files("#nulie_photo input[type=file]", huge)
+    person.wait_status("huge.png: has more than 178 megapixels; scale it down first")
 
 
 def test_only_results_are_served(visit: Visit, server: Server, photo: Path) -> None:
-    person = visit()
-    inside = server.folder / "server.log"
+    person, other = visit(), visit()
+    person.drop(photo)
+    saved = person.save()
+    results = server.folder / "nulie_results"
+    (mine,) = (p for p in results.rglob(saved.name) if p.read_bytes() == saved.read_bytes())
+    refused = (
+        *(server.folder / "server.log", ROOT / "README.md", ROOT / "pyproject.toml", photo),
+        *(f"{results}/../server.log", f"{results}/%2e%2e/server.log", "/etc/passwd", mine.parent),
+    )
     for route in ("file=", "gradio_api/file="):
-        answer = person.context.request.get(f"{server.url}{route}{inside}")
-        assert answer.status in (403, 404)
+        for path in refused:
+            answer = other.context.request.get(f"{server.url}{route}{path}")
+            assert answer.status in (403, 404), path
+    statuses = {
+        other.context.request.get(f"{server.url}{route}{mine}").status
+        for route in ("file=", "gradio_api/file=")
+    }
+    assert 200 in statuses, "whoever was given the link"
+
+
+def test_the_history_lists_what_was_saved(visit: Visit, photo: Path) -> None:
+    person = visit()
+    page = person.page
+    person.drop(photo)
+    first = person.save()
+    person.unfold("Format and history")
+    page.click("#nulie_format input")
+    page.get_by_role("option", name="JPEG").click()
+    page.click("#nulie_save")
+    person.wait_status(f"Saved {photo.stem}_nulie.jpg")
+    page.wait_for_function("() => document.querySelectorAll('#nulie_history a').length === 2")
+    links = page.locator("#nulie_history a").all_inner_texts()
+    assert links[0].endswith(".jpg")
+    assert links[1].endswith(".png")
+    again = person.download("#nulie_history a")
+    assert image_io.load(again).pixels.tobytes() == image_io.load(first).pixels.tobytes()
 
 
 def test_a_password_is_asked_for(browser: object, tmp_path: Path) -> None:
@@ -299,12 +312,6 @@ def test_a_password_is_asked_for(browser: object, tmp_path: Path) -> None:
         context.close()
     finally:
         stop(server)
-
-
-def _broken(folder: Path) -> Path:
-    path = folder / "broken.png"
-    path.write_bytes(b"nothing")
-    return path
 
 
 def _same_but_for_encoding(uri: str, other: str) -> None:
