@@ -113,6 +113,8 @@ class Steps:
                 return {outputs[0]: gr.update()}
             steps = list(session.recipe.steps)
             steps[at] = _turned(steps[at], numbers)
+            if steps[at] == session.recipe.steps[at]:  # only the focus has gone
+                return {outputs[0]: gr.update()}
             return changed(session, Recipe(tuple(steps)))
 
         for dial in self.dials:
@@ -141,7 +143,10 @@ class Steps:
                 at = _place(session, label)
                 if session is None or at is None:
                     return nothing
-                return edited(session, *edit(list(session.recipe.steps), at, op_id))
+                steps, place = edit(list(session.recipe.steps), at, op_id)
+                if tuple(steps) == session.recipe.steps and place == at:
+                    return nothing
+                return edited(session, steps, place)
 
             event(on_edit, [state, self.chosen, self.op], all_outputs, **quiet(many=True))
 
@@ -196,7 +201,10 @@ def _step(op_id: str) -> Step:
 
 
 def _replaced(steps: list[Step], at: int, op_id: str) -> tuple[list[Step], int]:
-    """The step's op is another one: its dials begin where they do nothing."""
+    """The step's op is another one: its dials begin where they do nothing. Lists tell of the same
+    one, too, when they lose the focus."""
+    if op_id in ("", None, steps[at].op):
+        return steps, at
     return [*steps[:at], _step(op_id), *steps[at + 1 :]], at
 
 

@@ -215,7 +215,7 @@ def test_two_people_at_once(visit: Visit, photo: Path, tmp_path: Path) -> None:
     one, two = visit(), visit()
     one.drop(photo)
     two.drop(other)
-    one.enhance(4)
+    one.enhance(3)
     one.wait_status("nodes")
     two.enhance(1)
     two.wait_status("one search comes first")
@@ -241,12 +241,10 @@ def test_a_closed_page_frees_the_device(visit: Visit, photo: Path) -> None:
 
 def test_clip_judges_too(visit: Visit, photo: Path) -> None:
     person = visit()
-    page = person.page
     person.drop(photo)
     person.unfold("Predictor and seed")
-    page.click("#nulie_predictor input")
-    page.get_by_role("option", name="clip-b32").click()
-    person.enhance(3)
+    person.choose("#nulie_predictor", "clip-b32")
+    person.enhance(1)
     person.wait_status("loading the predictor clip-b32")
     person.wait_status("clip-b32 of random weights", 60)
     person.wait_status("judged by clip-b32")
@@ -288,8 +286,7 @@ def test_the_history_lists_what_was_saved(visit: Visit, photo: Path) -> None:
     person.drop(photo)
     first = person.save()
     person.unfold("Format and history")
-    page.click("#nulie_format input")
-    page.get_by_role("option", name="JPEG").click()
+    person.choose("#nulie_format", "JPEG")
     page.click("#nulie_save")
     person.wait_status(f"Saved {photo.stem}_nulie.jpg")
     page.wait_for_function("() => document.querySelectorAll('#nulie_history a').length === 2")
