@@ -105,6 +105,7 @@ def clip_table(image: Image.Image, name: str, precision: str, seconds: float) ->
     next(events)
     floor: list[float] = []
     ours: list[float] = []
+    sizes: list[int] = []
     before, end, done = time.perf_counter(), time.perf_counter() + seconds, 0
     for event in events:
         if not isinstance(event, Progress):
@@ -114,6 +115,7 @@ def clip_table(image: Image.Image, name: str, precision: str, seconds: float) ->
         if 2 * rows >= rows_at_once:  # batches grow to that size; the first ones pass by
             ours.append((now - before) / rows)
             floor.append(bare(rows) / rows)
+            sizes.append(rows)
         done, before = event.evaluations, time.perf_counter()
         if before > end:
             break
@@ -131,8 +133,8 @@ def clip_table(image: Image.Image, name: str, precision: str, seconds: float) ->
     else:
         memory = ""
     notes = (
-        f"{name}, {str(predictor.precision).removeprefix('torch.')} on {predictor.device}, batch"
-        f" of up to {rows_at_once}, {len(ours)} pairs; nodes per second over the original's:"
+        f"{name}, {str(predictor.precision).removeprefix('torch.')} on {predictor.device}, batches"
+        f" of {' and '.join(map(str, sorted(set(sizes))))}, {len(ours)} pairs; nodes per second over the original's:"
         f" {theirs / statistics.median(ours):.1f}; exact form in"
         f" {str(exact.precision).removeprefix('torch.')}; file to first score"
         f" {loaded['file to first score']:.1f} s, the same again in one process"
