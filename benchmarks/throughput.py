@@ -132,13 +132,14 @@ def clip_table(image: Image.Image, name: str, precision: str, seconds: float) ->
         memory = f", {torch.cuda.max_memory_allocated(device) / 2**30:.2f} GB on the device"
     else:
         memory = ""
+    short = {p: str(p.precision).removeprefix("torch.") for p in (predictor, exact)}
+    batches = " and ".join(map(str, sorted(set(sizes))))
     notes = (
-        f"{name}, {str(predictor.precision).removeprefix('torch.')} on {predictor.device}, batches"
-        f" of {' and '.join(map(str, sorted(set(sizes))))}, {len(ours)} pairs; nodes per second over the original's:"
-        f" {theirs / statistics.median(ours):.1f}; exact form in"
-        f" {str(exact.precision).removeprefix('torch.')}; file to first score"
-        f" {loaded['file to first score']:.1f} s, the same again in one process"
-        f" {loaded['the same once more']:.1f} s; peak memory {loaded['GB']:.1f} GB{memory}"
+        f"{name}, {short[predictor]} on {device}, batches of {batches}, {len(ours)} pairs; nodes"
+        f" per second over the original's: {theirs / statistics.median(ours):.1f}; exact form in"
+        f" {short[exact]}; file to first score {loaded['file to first score']:.1f} s, the same again"
+        f" in one process {loaded['the same once more']:.1f} s; peak memory"
+        f" {loaded['GB']:.1f} GB{memory}"
     )
     return notes + "\n\n" + table(["what", "nodes/s", "of the floor, paired"], lines)
 
