@@ -137,8 +137,8 @@ def clip_table(image: Image.Image, name: str, precision: str, seconds: float) ->
     notes = (
         f"{name}, {short[predictor]} on {device}, batches of {batches}, {len(ours)} pairs; nodes"
         f" per second over the original's: {theirs / statistics.median(ours):.1f}; exact form in"
-        f" {short[exact]}; file to first score {loaded['file to first score']:.1f} s, the same again"
-        f" in one process {loaded['the same once more']:.1f} s; peak memory"
+        f" {short[exact]}; file to first score {loaded['file to first score']:.1f} s, the same"
+        f" again in one process {loaded['the same once more']:.1f} s; peak memory"
         f" {loaded['GB']:.1f} GB{memory}"
     )
     return notes + "\n\n" + table(["what", "nodes/s", "of the floor, paired"], lines)
