@@ -7,9 +7,9 @@ import re
 import shutil
 import threading
 import zipfile
-from collections.abc import Generator, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,8 @@ class _Plan:
     predictor: str
     recipe: Recipe | None
     """The one for all; None: a search for each."""
-    into: Path
+    into: Callable[[], Path]
+    """The folder for them, which is made when it is first asked for."""
     format: str
     quality: int
     stop: threading.Event
@@ -182,9 +183,8 @@ class Batch:
             yield {self._state: session, self.status: words.error(str(e))}
             return
         rows = [_Row(name) for _, name in items]
-        into = None
+        into = cache(lambda: saving.new_folder(self._host, session, "batch"))
         try:
-            into = saving.new_folder(self._host, session, "batch")
             plan = _Plan(
                 settings, predictor, recipe, into, format, int(quality or 0), stop
             )  # fmt: skip
@@ -212,18 +212,12 @@ class Batch:
                     _log.exception("batch: %s", row.name)
                     row.state = f"failed ({type(e).__name__}: {e})"
                 yield {self.table: _table(rows)}
-        except NulieError as e:
-            yield {self.status: words.error(str(e))}
-            return
         finally:
             session.batch_stop = None
             if session.batch_run is not None:  # the page was closed
                 session.batch_run.stop(drop=True)
                 session.batch_run = None
-            if into is not None:
-                with suppress(OSError):  # that it is not empty
-                    into.rmdir()
-        yield self._ended(rows, into, stopped=self._stopped(stop))
+        yield self._ended(rows, stopped=self._stopped(stop))
 
     def _stopped(self, stop: threading.Event) -> bool:
         return stop.is_set() or self._host.interrupted()
@@ -236,7 +230,7 @@ class Batch:
             raise RecipeError("no recipe yet; write one here, or make one on the Photo tab")
         return recipe
 
-    def _ended(self, rows: list[_Row], into: Path, *, stopped: bool) -> dict[Any, Any]:
+    def _ended(self, rows: list[_Row], *, stopped: bool) -> dict[Any, Any]:
         done = [row.path for row in rows if row.path]
         for row in rows:
             if row.state == "waiting":
@@ -250,9 +244,11 @@ class Batch:
         }
         if done:
             try:
-                archive = _zipped(done, into)
+                archive = _zipped(done)
             except OSError as e:
-                updates[self.status] = words.error(f"{into}: no zip ({e.strerror}); {text}")
+                updates[self.status] = words.error(
+                    f"{done[0].parent}: no zip ({e.strerror}); {text}"
+                )
             else:
                 named = f"Download all as {archive.name}"
                 self._host.saved(archive)
@@ -344,18 +340,18 @@ class Batch:
     def _write(self, photo: Photo, path: Path, image: Any, row: _Row, plan: _Plan, by: str) -> Path:
         assert row.recipe is not None
         score = {"before": row.before, "after": row.after, "by": by}
-        target = image_io.default_output(Path(row.name), plan.into, photo=photo)
+        into = plan.into()
+        target = image_io.default_output(Path(row.name), into, photo=photo)
         as_it_is = not row.recipe.steps and plan.format == saving.AS_IT_CAME
         if as_it_is and image_io.same_format(photo, target) and not target.exists():
             # Encoding anew would lose for nothing.
-            plan.into.mkdir(parents=True, exist_ok=True)
             return Path(shutil.copyfile(path, target))
         return saving.save(
             photo,
             row.name,
             image,
             row.recipe,
-            plan.into,
+            into,
             score=score,
             format=plan.format,
             quality=plan.quality,
@@ -374,8 +370,9 @@ def _pictures(folder: Path) -> list[Path]:
     return inputs
 
 
-def _zipped(paths: list[Path], into: Path) -> Path:
-    """Stored, not compressed: pictures are so already."""
+def _zipped(paths: list[Path]) -> Path:
+    """Beside them. Stored, not compressed: pictures are so already."""
+    into = paths[0].parent
     archive = into / f"nulie-{into.name}.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
         for path in paths:

@@ -158,4 +158,4 @@ def test_a_batch_waits_in_line_and_leaves_it(
     said(two, "1 of 1 photos done")
     assert time.monotonic() - closed < 8
     folders = (server.folder / "nulie_results").rglob("batch-*")
-    assert all(any(folder.iterdir()) for folder in folders), "none is left for nothing"
+    assert all(any(folder.iterdir()) for folder in folders), "none is made for nothing"

@@ -42,7 +42,7 @@ WATCH = """() => {
 
 MANY_NODES = r"""() => [...document.querySelectorAll('#nulie_status')].some(e => {
   const found = e.innerText.match(/([\d,]+) nodes/);
-  return found && Number(found[1].replace(',', '')) > 300;
+  return found && Number(found[1].replace(',', '')) > 1500;
 })"""
 
 

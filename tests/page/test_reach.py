@@ -41,6 +41,7 @@ def test_everything_has_a_name_and_can_be_reached(
     person.enhance(1)
     person.wait_finished()
     person.save()
+    page.keyboard.press("Tab")  # makes older gradios ready
     for name in FOLDED:
         box = page.get_by_role("button", name=name).first
         box.focus()
@@ -49,7 +50,7 @@ def test_everything_has_a_name_and_can_be_reached(
     recipe = page.locator("#nulie_recipe textarea").input_value()
     browser = person.context.new_cdp_session(page)
     for tab, fewest in (("Photo", 60), ("Batch", 8), ("Help", 3)):
-        page.get_by_role("tab", name=tab).first.click()
+        page.locator("#nulie_tabs button:visible", has_text=tab).last.click()
         page.wait_for_timeout(500)
         nodes = browser.send("Accessibility.getFullAXTree")["nodes"]
         controls = [n for n in nodes if not n["ignored"] and n["role"]["value"] in ROLES]
