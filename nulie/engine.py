@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,6 +45,9 @@ GRAIN = 32_768
 are shared out among threads."""
 MOST_WORKERS, SHARED_OUT = 4, 8
 """Threads for that at most, and the fewest recipes worth one."""
+WALKED, AT_ONCE = 512, 64
+"""Best nodes looked through for distinct variants, beside the best of each niche; and how many at
+once."""
 FINALISTS = 3
 """Candidates rendered at full size for each variant that is asked for."""
 
@@ -244,15 +247,14 @@ class Enhancement:
         floor = self._objective.base.total
         pool = [n for n in self.tree.best() if n.score > floor]
         # The best nodes are much alike; those of the niches are not.
-        variety = dict.fromkeys([*pool, *(n for n in self.tree.elites() if n.score > floor)])
+        elites = (n for n in self.tree.elites() if n.score > floor)
+        variety = dict.fromkeys([*pool[:WALKED], *elites])
         found: list[Variant] = []
         looks: list[torch.Tensor] = []
         image, tries = self.image, 3 * self.settings.top
-        for node in variety:
+        for node in self._distinct(list(variety), looks):
             if len(found) == self.settings.top or tries == 0:
                 break
-            if not _unlike(self._render([node.recipe]), looks):
-                continue
             tries -= 1
             group: list[tuple[Variant, Image.Image, torch.Tensor]] = []
             for recipe in dict.fromkeys(self._finalists(node, pool, evaluations, reason)):
@@ -276,6 +278,24 @@ class Enhancement:
             looks.append(lab(small))
         found.sort(key=lambda v: -v.terms.total)
         return Result(base, tuple(found), image, evaluations, seconds, reason)
+
+    def _distinct(self, nodes: Sequence[Node], looks: Sequence[torch.Tensor]) -> Iterator[Node]:
+        """Those of the nodes whose previews are unlike all `looks`, to which more may be added
+        meanwhile. Rendered in batches, for there may be hundreds between two of them."""
+        at, size = 0, 1
+        while at < len(nodes):
+            part = nodes[at : at + size]
+            at, size = at + size, min(2 * size, AT_ONCE)
+            seen, apart = 0, torch.ones(len(part), dtype=torch.bool)
+            previews: torch.Tensor | None = None
+            for i, node in enumerate(part):
+                if seen < len(looks) and previews is None:
+                    previews = lab(self._render([n.recipe for n in part]))
+                while seen < len(looks) and previews is not None:
+                    apart &= (distance(previews, looks[seen]) >= MIN_DISTANCE).cpu()
+                    seen += 1
+                if apart[i]:
+                    yield node
 
     def _finalists(
         self, node: Node, pool: Sequence[Node], evaluations: int, reason: Reason

@@ -53,12 +53,12 @@ class Surrogate:
             kernel = _kernel(self._known, self._known, length)
             kernel[np.diag_indices(len(kernel))] += self.NOISE
             factor = np.linalg.cholesky(kernel)
-            inverse = np.linalg.inv(factor)
-            weights = inverse.T @ (inverse @ scaled)
-            likelihood = -0.5 * scaled @ weights - np.log(np.diag(factor)).sum()
+            half = np.linalg.solve(factor, scaled)
+            likelihood = -0.5 * half @ half - np.log(np.diag(factor)).sum()
             if likelihood > likeliest:
-                likeliest = likelihood
-                self._length, self._weights, self._inverse = length, weights, inverse
+                likeliest, self._length, best = likelihood, length, factor
+        self._inverse = np.linalg.inv(best)
+        self._weights = self._inverse.T @ (self._inverse @ scaled)
         return True
 
     def hopes(self, recipes: Sequence[Recipe]) -> Array:
