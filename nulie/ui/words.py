@@ -14,14 +14,17 @@ from .session import Opened
 LEAVING = "nulie/left/"
 """Address, with a run's token behind it, that the browser calls when the page is closed."""
 # The older gradios notice that only after a quarter of a minute. And the headings of 3.41's folded
-# parts are nothing that a keyboard reaches.
+# parts are nothing that a keyboard reaches, its sliders' numbers have no names.
 _SCRIPT = (
     "if(!window.nulieHere){window.nulieHere=1;window.addEventListener('pagehide',function(){"
     "document.querySelectorAll('.nulie-run').forEach(function(e){"
     f"navigator.sendBeacon('{LEAVING}'+e.dataset.token)}})}});"
     "window.addEventListener('keydown',function(k){var t=k.target;"
-    "if(k.key==='Tab')document.querySelectorAll('[id^=nulie_] div.label-wrap').forEach("
+    "if(k.key==='Tab'){document.querySelectorAll('[id^=nulie_] div.label-wrap').forEach("
     "function(e){e.tabIndex=0;e.setAttribute('role','button')});"
+    "document.querySelectorAll('[id^=nulie_] input[type=number]').forEach(function(e){"
+    "var b=e.closest('[id^=nulie_]').querySelector('label');"
+    "if(b&&!e.labels.length&&!e.ariaLabel)e.title=b.textContent.trim()})}"
     "else if((k.key==='Enter'||k.key===' ')&&t.matches('[id^=nulie_] div.label-wrap'))"
     "{k.preventDefault();t.click()}},true)}"
 )
