@@ -17,6 +17,7 @@ NEEDED = {
     "safetensors": "safetensors>=0.4",
     "huggingface_hub": "huggingface_hub>=0.20",
     "tqdm": "tqdm>=4.64",
+    "threadpoolctl": "threadpoolctl>=3.0",
     "open_clip": "open_clip_torch>=2.20",
 }
 """Module to requirement. What else nulie uses (torch, numpy, Pillow, gradio) every web UI has."""

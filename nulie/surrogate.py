@@ -4,6 +4,9 @@ them is paid for."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +51,11 @@ class Surrogate:
         # far below it all scores are alike: what matters is to rank the good ones.
         scaled = (values - np.quantile(values, 0.1)) / (values.std() or 1.0)
         scaled = np.maximum(scaled, -2.0)
+        with _one_thread():
+            self._solve(scaled)
+        return True
+
+    def _solve(self, scaled: Array) -> None:
         likeliest = -np.inf
         for length in self.LENGTHS:
             kernel = _kernel(self._known, self._known, length)
@@ -59,14 +67,14 @@ class Surrogate:
                 likeliest, self._length, best = likelihood, length, factor
         self._inverse = np.linalg.inv(best)
         self._weights = self._inverse.T @ (self._inverse @ scaled)
-        return True
 
     def hopes(self, recipes: Sequence[Recipe]) -> Array:
         """`[N]` upper confidence bounds, in standard deviations of the scores learnt from."""
         points = self._features(recipes)
-        cross = _kernel(points, self._known, self._length)
-        variance = (points**2).sum(1) + 1 - ((cross @ self._inverse.T) ** 2).sum(1)
-        bound: Array = cross @ self._weights + self.BOLDNESS * np.sqrt(np.maximum(variance, 0))
+        with _one_thread():
+            cross = _kernel(points, self._known, self._length)
+            variance = (points**2).sum(1) + 1 - ((cross @ self._inverse.T) ** 2).sum(1)
+            bound: Array = cross @ self._weights + self.BOLDNESS * np.sqrt(np.maximum(variance, 0))
         return bound
 
     def _features(self, recipes: Sequence[Recipe]) -> Array:
@@ -92,6 +100,22 @@ class Surrogate:
             turned = dial.to_unit(value) - dial.to_unit(dial.neutral)
             found.append((column, turned if name == "amount" else turned * amount))
         return found
+
+
+@cache
+def _openblas() -> Any:
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:  # a web UI that was told to install nothing
+        return None
+    return ThreadpoolController().select(internal_api="openblas")
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    """Keeps numpy's OpenBLAS from sharing out matrices as small as these: where other programs keep
+    the cores busy, its threads wait for one another ten times as long as they compute."""
+    controller = _openblas()
+    return nullcontext() if controller is None else controller.limit(limits=1)
 
 
 def _kernel(a: Array, b: Array, length: float) -> Array:

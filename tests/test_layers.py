@@ -38,6 +38,7 @@ FOREIGN = {
     "huggingface_hub": ("nulie/predictor",),
     "tqdm": ("nulie/cli", "nulie/predictor"),
     "argparse": ("nulie/cli",),
+    "threadpoolctl": ("nulie/surrogate",),
 }
 """Libraries that belong to some parts alone."""
 

@@ -10,10 +10,12 @@ import threading
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import ThreadpoolController
 
 from nulie.recipe import Recipe, Step
 from nulie.search import Improved, Progress, Tree, run
 from nulie.space import Dial, Move
+from nulie.surrogate import _kernel
 
 SPACE = (
     Move("a", (Dial("factor", 0.5, 2.0, 1.0),)),
@@ -263,3 +265,21 @@ def test_a_restored_tree_goes_on_as_if_nothing_had_happened(stop: int) -> None:
     drive(second, evaluations=1200, done=at, best_score=best)
     assert second.best() == whole.best()
     assert second.state() == whole.state()
+
+
+def test_the_surrogate_keeps_numpy_to_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine OpenBLAS's threads cost ten times what they compute."""
+    pools = ThreadpoolController().select(internal_api="openblas")
+    if not pools.lib_controllers:
+        pytest.skip("this numpy has no OpenBLAS")
+    seen = []
+
+    def kernel(a, b, length):
+        seen.extend(pool["num_threads"] for pool in pools.info())
+        return _kernel(a, b, length)
+
+    monkeypatch.setattr("nulie.surrogate._kernel", kernel)
+    with pools.limit(limits=2):
+        drive(Tree(SPACE), evaluations=100)
+        assert {pool["num_threads"] for pool in pools.info()} == {2}
+    assert set(seen) == {1}
