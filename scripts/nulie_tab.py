@@ -4,6 +4,7 @@ import gradio as gr
 from modules import script_callbacks, shared, ui_components, ui_tempdir, util
 
 from nulie import webui
+from nulie.ui import hear
 from nulie.webui.page import page
 
 try:
@@ -73,3 +74,4 @@ def tab():
 
 script_callbacks.on_after_component(on_component)
 script_callbacks.on_ui_tabs(tab)
+script_callbacks.on_app_started(lambda _, app: hear(app))

@@ -94,7 +94,7 @@ class Single:
             self.recipe_file = gr.File(
                 label="Apply a recipe file (JSON, or a picture saved by nulie)",
                 elem_id="nulie_recipe_file",
-                height=90,
+                height=140,
             )
         with gr.Accordion(
             "Format and history", open=False, elem_id="nulie_format_box", visible=False

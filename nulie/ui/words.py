@@ -14,11 +14,15 @@ from .session import Opened
 LEAVING = "nulie/left/"
 """Address, with a run's token behind it, that the browser calls when the page is closed."""
 # The older gradios notice that only after a quarter of a minute. And the headings of 3.41's folded
-# parts are nothing that a keyboard reaches, its sliders' numbers have no names.
+# parts are nothing that a keyboard reaches, its sliders' numbers have no names. On a phone the
+# picture is below what starts the search.
 _SCRIPT = (
     "if(!window.nulieHere){window.nulieHere=1;window.addEventListener('pagehide',function(){"
     "document.querySelectorAll('.nulie-run').forEach(function(e){"
     f"navigator.sendBeacon('{LEAVING}'+e.dataset.token)}})}});"
+    "window.addEventListener('click',function(k){"
+    "if(window.innerWidth<700&&k.target.closest('#nulie_enhance'))"
+    "document.getElementById('nulie_view').scrollIntoView({behavior:'smooth'})},true);"
     "window.addEventListener('keydown',function(k){var t=k.target;"
     "if(k.key==='Tab'){document.querySelectorAll('[id^=nulie_] div.label-wrap').forEach("
     "function(e){e.tabIndex=0;e.setAttribute('role','button')});"
