@@ -134,7 +134,8 @@ class Options:
         shown = [self.low, self.high, self.dial]
         chosen = [self.dial, self.ranges, self.mode]
         self.dial.input(self._on_dial, chosen, shown, **quiet(many=True))
-        self.ranges.input(self._on_dial, chosen, shown, **quiet(latest=True, many=True))
+        # Not `input`: gradio 6 sends the text before the last letter.
+        self.ranges.blur(self._on_dial, chosen, shown, **quiet(many=True))
         self.mode.input(
             self._on_mode,
             [self.mode, self.dial],

@@ -167,6 +167,39 @@ def test_touch_up_and_save(visit: Visit, photo: Path) -> None:
     assert again.pixels.tobytes() == turned.tobytes()
 
 
+def test_ranges_are_written_by_the_sliders(visit: Visit) -> None:
+    person = visit()
+    page = person.page
+    person.unfold("Operations and their ranges")
+    person.choose("#nulie_dial", "gamma.gain")
+    page.wait_for_function("document.querySelector('#nulie_dial').innerText.includes('gain')")
+    most = page.locator("#nulie_range_most input[type=number]")
+    page.wait_for_function(
+        "document.querySelector('#nulie_range_most input[type=range]').max === '2'"
+    )
+    most.fill("1.05")
+    most.press("Tab")
+    text = page.locator("#nulie_ranges textarea, #nulie_ranges input").first
+    written = (
+        "e => document.querySelector('#nulie_ranges textarea, #nulie_ranges input').value === e"
+    )
+    page.wait_for_function(written, arg="gamma.gain=0.9:1.05")
+
+    # The other way round: what is typed moves the sliders; a mode brings its own.
+    page.wait_for_timeout(1000)  # letting the slider go writes a second time
+    text.fill("gamma.gain=0.95:1.08")
+    text.press("Tab")
+    page.wait_for_function(
+        "document.querySelector('#nulie_range_most input[type=number]').value === '1.08'"
+    )
+    page.get_by_text("hard: drastic").click()
+    page.wait_for_function(written, arg="")
+    assert page.locator("#nulie_used input:checked").count() > 8
+    page.wait_for_function(
+        "document.querySelector('#nulie_range_most input[type=number]').value === '1.1'"
+    )
+
+
 def test_stop_keeps_the_best_so_far_and_variants_can_be_chosen(visit: Visit, photo: Path) -> None:
     person = visit()
     page = person.page
