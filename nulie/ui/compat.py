@@ -35,11 +35,18 @@ def quiet(*, queue: bool = True, latest: bool = False, many: bool = False) -> di
     return options
 
 
-def uploaded(value: Any) -> list[tuple[Path, str]]:
-    """Path and original name of each file of a File component's value."""
+def uploaded(value: Any, *, once: bool = False) -> list[tuple[Path, str]]:
+    """Path and original name of each file of a File component's value.
+
+    `once`: they are read once and then forgotten. gradio 3.41 gives a copy of each, whose original
+    goes at once."""
     if value is None:
         return []
     items = value if isinstance(value, list) else [value]
+    for item in items if once else ():
+        original = getattr(item, "orig_name", None)
+        if original and str(original) != _path(item):
+            forget(Path(original))
     return [(Path(_path(item)), _name(item)) for item in items]
 
 

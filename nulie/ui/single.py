@@ -213,7 +213,7 @@ class Single:
     def _on_file(self, session: Session | None, value: Any) -> dict[Any, Any]:
         session = self._sessions.touch(session)
         updates: dict[Any, Any] = {self._state: session, self.file: gr.update(value=None)}
-        files = uploaded(value)
+        files = uploaded(value, once=True)
         if not files:
             return {**updates, self.status: words.error("the upload did not arrive; try it again")}
         path, name = files[0]
@@ -412,7 +412,7 @@ class Single:
 
     def _on_recipe_file(self, session: Session | None, value: Any) -> dict[Any, Any]:
         updates = {self.recipe_file: gr.update(value=None)}
-        for path, name in uploaded(value):
+        for path, name in uploaded(value, once=True):
             try:
                 recipe = saving.read_recipe(path, name)
             except NulieError as e:
