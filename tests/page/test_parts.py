@@ -217,3 +217,10 @@ def test_a_host_can_add_its_own(tmp_path: Path) -> None:
             build(Host(tmp_path, heading=False, connect=found.append)).render()
     assert len(found) == 2
     assert found[0].input_image is not found[1].input_image
+
+
+def test_the_page_stays_light(tmp_path: Path) -> None:
+    """Each component and event makes the page of a web UI slower to load, tab open or not."""
+    config = build(Host(tmp_path, connect=lambda parts: None)).get_config_file()
+    assert len(config["components"]) <= 115
+    assert len(config["dependencies"]) <= 35
