@@ -199,7 +199,12 @@ class Tree:
         if not self._fitted:
             return recipes[:n]
         hopes = self._surrogate.hopes(recipes)
-        return [recipes[max(range(i, len(recipes), n), key=hopes.__getitem__)] for i in range(n)]
+        chosen = []
+        for i in range(n):
+            bold = (self._told + i) % hopes.shape[1]  # in turn
+            best = max(range(i, len(recipes), n), key=hopes[:, bold].__getitem__)
+            chosen.append(recipes[best])
+        return chosen
 
     def _learn(self, lesson: list[Scored]) -> None:
         self._lesson = lesson[: self._surrogate.most]

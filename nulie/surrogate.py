@@ -28,8 +28,8 @@ class Surrogate:
 
     LENGTHS = (0.1, 0.2, 0.4, 0.8, 1.6)
     NOISE = 0.01
-    BOLDNESS = 0.5
-    """Standard deviations that not knowing is worth."""
+    BOLDNESS = (0.5, 2.0)
+    """Standard deviations that not knowing is worth, to the careful and to the bold."""
     FEWEST = 8
 
     def __init__(self, space: Space, *, most: int = 256) -> None:
@@ -57,25 +57,30 @@ class Surrogate:
 
     def _solve(self, scaled: Array) -> None:
         likeliest = -np.inf
+        noise = self.NOISE * np.eye(len(scaled))
         for length in self.LENGTHS:
-            kernel = _kernel(self._known, self._known, length)
-            kernel[np.diag_indices(len(kernel))] += self.NOISE
-            factor = np.linalg.cholesky(kernel)
+            near = _near(self._known, self._known, length) + noise
+            factor = np.linalg.cholesky(near + self._known @ self._known.T)
             half = np.linalg.solve(factor, scaled)
             likelihood = -0.5 * half @ half - np.log(np.diag(factor)).sum()
             if likelihood > likeliest:
-                likeliest, self._length, best = likelihood, length, factor
-        self._inverse = np.linalg.inv(best)
-        self._weights = self._inverse.T @ (self._inverse @ scaled)
+                likeliest, self._length = likelihood, length
+                self._weights = np.linalg.solve(factor.T, half)
+                known = near
+        self._inverse = np.linalg.inv(np.linalg.cholesky(known))
 
     def hopes(self, recipes: Sequence[Recipe]) -> Array:
-        """`[N]` upper confidence bounds, in standard deviations of the scores learnt from."""
+        """`[N, 2]` upper confidence bounds for each boldness, in standard deviations of the scores
+        learnt from. What is unknown is so by distance alone: were the linear part doubted as well,
+        the bold would be sent to the ends of all dials."""
         points = self._features(recipes)
         with _one_thread():
-            cross = _kernel(points, self._known, self._length)
-            variance = (points**2).sum(1) + 1 - ((cross @ self._inverse.T) ** 2).sum(1)
-            bound: Array = cross @ self._weights + self.BOLDNESS * np.sqrt(np.maximum(variance, 0))
-        return bound
+            near = _near(points, self._known, self._length)
+            mean = (near + points @ self._known.T) @ self._weights
+            variance = 1 - ((near @ self._inverse.T) ** 2).sum(1)
+        doubt = np.sqrt(np.maximum(variance, 0))
+        bounds: Array = mean[:, None] + doubt[:, None] * np.array(self.BOLDNESS)
+        return bounds
 
     def _features(self, recipes: Sequence[Recipe]) -> Array:
         found = np.zeros((len(recipes), len(self._column)))
@@ -118,9 +123,8 @@ def _one_thread() -> AbstractContextManager[Any]:
     return nullcontext() if controller is None else controller.limit(limits=1)
 
 
-def _kernel(a: Array, b: Array, length: float) -> Array:
-    """`[A, D]`, `[B, D]` -> `[A, B]`."""
-    product = a @ b.T
-    squares = (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * product
-    kernel: Array = np.exp(-np.maximum(squares, 0) / (2 * length**2)) + product
-    return kernel
+def _near(a: Array, b: Array, length: float) -> Array:
+    """The squared exponential of `[A, D]` and `[B, D]`: `[A, B]`."""
+    squares = (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * a @ b.T
+    near: Array = np.exp(-np.maximum(squares, 0) / (2 * length**2))
+    return near
