@@ -33,8 +33,8 @@ from .transforms.sample import sample
 MIN_DISTANCE = 2.3
 """Mean CIE76 distance of the previews from which on two variants count as distinct: about the
 least difference a person notices (Mahy et al., 1994)."""
-SHORTEN_LOSS = 0.05
-"""Share of the gain that a shorter recipe may cost."""
+SHORTEN_LOSS, MOST_LOSS = 0.05, 0.12
+"""Share of the gain that a shorter recipe may cost; and that one shorter by many steps may."""
 MIN_GAIN = 0.02
 """Points by which a result must beat the input, and a step the recipe without it: a change that the
 predictor hardly sees, such as a blur on a preview of 64 pixels, is not made by chance."""
@@ -256,7 +256,7 @@ class Enhancement:
             if len(found) == self.settings.top or tries == 0:
                 break
             tries -= 1
-            group: list[tuple[Variant, Image.Image, torch.Tensor]] = []
+            group: list[Finalist] = []
             for recipe in dict.fromkeys(self._finalists(node, pool, evaluations, reason)):
                 if group and self._clock() > deadline:
                     break
@@ -267,11 +267,7 @@ class Enhancement:
                     group.append((Variant(recipe, terms), rendered, small))
             if not group:
                 continue
-            best = max(v.terms.total for v, _, _ in group)
-            enough = best - _loss(best - base.total)
-            variant, rendered, small = min(
-                (g for g in group if g[0].terms.total >= enough), key=lambda g: len(g[0].recipe)
-            )
+            variant, rendered, small = _readable(group, base.total)
             if all(variant.terms.total > v.terms.total for v in found):
                 image = rendered
             found.append(variant)
@@ -300,18 +296,20 @@ class Enhancement:
     def _finalists(
         self, node: Node, pool: Sequence[Node], evaluations: int, reason: Reason
     ) -> list[Recipe]:
-        """A node shortened, as it is, and the best nodes made by other ops: the preview may have
-        flattered one of them."""
+        """A node shortened as far as it goes, as it is, shortened half as far, and the best nodes
+        made by other ops: the preview may have flattered one of them."""
+        shorter = self._shortened(node, pool, evaluations, reason)
         recipes = {_ops(node): node.recipe}
         for other in pool:
             if len(recipes) < FINALISTS:
                 recipes.setdefault(_ops(other), other.recipe)
-        return [self._shortened(node, pool, evaluations, reason), *recipes.values()]
+        first, *rest = recipes.values()
+        return [shorter[0], first, shorter[len(shorter) // 2], *rest]
 
     def _shortened(
         self, node: Node, pool: Sequence[Node], evaluations: int, reason: Reason
-    ) -> Recipe:
-        """Starts from the shortest of the nodes that are about as good and about the same."""
+    ) -> list[Recipe]:
+        """The shortest first. Starts from the shortest of the nodes that are about as good."""
         loss = 0.8 * _loss(node.score - self._objective.base.total)  # full size differs a little
         start = node
         if self.settings.top == 1:
@@ -319,8 +317,8 @@ class Enhancement:
                 (n for n in pool if n.score >= node.score - loss / 2), key=lambda n: len(n.recipe)
             )
             loss -= node.score - start.score
-        most = 0 if reason == "cancelled" else min(300, max(8, evaluations // 10))
-        recipe, _ = shorten(
+        most = 0 if reason == "cancelled" else self._tries(evaluations)
+        return shorten(
             start.recipe,
             start.score,
             self._evaluate,
@@ -328,7 +326,15 @@ class Enhancement:
             loss=loss,
             most=most // self.settings.top,
         )
-        return recipe
+
+    def _tries(self, evaluations: int) -> int:
+        """Evaluations that a readable recipe may cost: of a time budget what takes FINAL_SECONDS,
+        where that is more than a tenth of the search's."""
+        share = evaluations // 4
+        if self.settings.seconds is not None:
+            rate = evaluations / max(self._seconds, 1e-3)
+            share = max(evaluations // 10, int(FINAL_SECONDS * rate))
+        return min(300, max(8, share))
 
     def _shrunk(self, image: Image.Image, predictor: Predictor) -> torch.Tensor:
         return shrink(image, predictor.input_size).to(predictor.device)
@@ -345,6 +351,24 @@ class Enhancement:
 def _loss(gain: float) -> float:
     """Points that a shorter recipe may cost."""
     return max(SHORTEN_LOSS * gain, MIN_GAIN)
+
+
+Finalist = tuple[Variant, Image.Image, torch.Tensor]
+"""A variant, at full size and as the predictor sees it."""
+
+
+def _readable(finalists: Sequence[Finalist], base: float) -> Finalist:
+    """The shortest that is about as good as the best. A step must be worth MIN_GAIN, or so little
+    that all of them together stay below MOST_LOSS of the gain."""
+    best, *_ = max(finalists, key=lambda f: f[0].terms.total)
+
+    def good_enough(variant: Variant) -> bool:
+        gain = best.terms.total - base
+        fewer = len(best.recipe) - len(variant.recipe)
+        loss = max(_loss(gain), min(MIN_GAIN * fewer, MOST_LOSS * gain))
+        return variant.terms.total >= best.terms.total - loss
+
+    return min((f for f in finalists if good_enough(f[0])), key=lambda f: len(f[0].recipe))
 
 
 def _unlike(preview: torch.Tensor, looks: Sequence[torch.Tensor]) -> bool:

@@ -11,20 +11,22 @@ from .search import Evaluate
 from .space import Move, Space
 from .transforms import get, merged
 
-POLISHED, TURNS = 3, 16
+POLISHED, TURNS, ROUNDS = 3, 16, 4
 """So many of the best shorter recipes are tried with their dials turned, so many times each, where
-none is good enough as it is."""
+none is good enough as it is; and what is best then is turned again."""
 
 
 def shorten(
     recipe: Recipe, score: float, evaluate: Evaluate, space: Space, *, loss: float, most: int
-) -> tuple[Recipe, float]:
-    """A recipe of no more steps whose score is at least `score - loss`, and its score.
+) -> list[Recipe]:
+    """Recipes of no more steps whose scores are at least `score - loss`: the shortest first,
+    rounded if it may be, the given one last.
 
-    At most about `most` evaluations. A step is dropped before two are merged; values are rounded
-    last. Steps merged stay inside the bounds that `space` sets for ops that may stand once."""
+    At most about `most` evaluations. A step is dropped before two are merged. Steps merged stay
+    inside the bounds that `space` sets for ops that may stand once."""
     floor = score - loss
     rng = random.Random(0)
+    found = [recipe]
     while most > 0:
         shorter = list(dict.fromkeys([*_dropped(recipe), *_merged(recipe, space)]))[:most]
         if not shorter:
@@ -33,20 +35,27 @@ def shorten(
         most -= len(shorter)
         if max(scores) < floor:
             # The steps that are left may be able to take over what the lost one did.
-            ranked = sorted(range(len(shorter)), key=lambda i: -scores[i])[:POLISHED]
-            shorter = [r for i in ranked for r in _turned(shorter[i], space, rng)][: max(0, most)]
-            scores = list(evaluate(shorter)) if shorter else []
-            most -= len(shorter)
+            for _ in range(ROUNDS):
+                ranked = sorted(range(len(shorter)), key=lambda i: -scores[i])[:POLISHED]
+                parents = [shorter[i] for i in ranked]
+                turned = [r for parent in parents for r in _turned(parent, space, rng)]
+                turned = turned[: max(0, most)]
+                shorter, scores = [*parents, *turned], [scores[i] for i in ranked]
+                scores += evaluate(turned) if turned else []
+                most -= len(turned)
+                if max(scores) >= floor:
+                    break
         if not scores or max(scores) < floor:
             break
         best = max(range(len(shorter)), key=scores.__getitem__)
-        recipe, score = shorter[best], scores[best]
+        recipe = shorter[best]
+        found.insert(0, recipe)
     rounded = [r for r in _rounded(recipe, space) if r != recipe]
     if rounded:
         for candidate, value in zip(rounded, evaluate(rounded), strict=True):
             if value >= floor:
-                return candidate, value
-    return recipe, score
+                return [candidate, *found]
+    return found
 
 
 def _turned(recipe: Recipe, space: Space, rng: random.Random) -> Iterator[Recipe]:
@@ -58,8 +67,9 @@ def _turned(recipe: Recipe, space: Space, rng: random.Random) -> Iterator[Recipe
             move, values = moves[step.op], dict(step.params)
             for bound, whole in zip(move.dials, get(step.op).dials, strict=True):
                 dial = bound if move.once else whole  # merged steps may have left the mode's range
-                way = rng.gauss(0, 0.08 * 0.2 ** (i / TURNS))
-                values[dial.name] = dial.from_unit(dial.to_unit(values[dial.name]) + way)
+                # Of the mode's way, which is a small part of the dial's in soft mode.
+                way = rng.gauss(0, 0.1 * 0.1 ** (i / TURNS)) * (bound.high - bound.low)
+                values[dial.name] = dial.snap(values[dial.name] + way)
             steps.append(Step.of(step.op, **values))
         yield Recipe(tuple(steps))
 

@@ -1,0 +1,73 @@
+"""Recipes made readable, on a toy score: no image is needed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pytest
+
+from nulie import transforms
+from nulie.recipe import Recipe, Step
+from nulie.shorten import shorten
+
+SPACE = transforms.space("soft")
+
+
+def toy(recipes: Sequence[Recipe]) -> list[float]:
+    """Wants brightness and contrast of 1.05 in all, and a little saturation."""
+    scores = []
+    for recipe in recipes:
+        product = {"brightness": 1.0, "contrast": 1.0, "saturation": 1.0}
+        for step in recipe.steps:
+            product[step.op] = product.get(step.op, 1.0) * dict(step.params).get("factor", 1.0)
+        gaps = [abs(math.log(product[op] / 1.05)) for op in ("brightness", "contrast")]
+        scores.append(-10 * sum(gaps) - abs(math.log(product["saturation"] / 1.01)))
+    return scores
+
+
+def factor(op: str, value: float) -> Step:
+    return Step.of(op, factor=value)
+
+
+LONG = Recipe(
+    (
+        *(factor("brightness", 1.02), factor("contrast", 1.03), factor("brightness", 1.03)),
+        *(factor("saturation", 1.01), factor("contrast", 1.02), factor("brightness", 1.001)),
+    )
+)
+
+
+@pytest.mark.parametrize("most", [0, 8, 40, 300])
+def test_shortest_first_all_good_enough_and_within_the_budget(most: int) -> None:
+    (score,) = toy([LONG])
+    spent = 0
+
+    def counted(recipes: Sequence[Recipe]) -> list[float]:
+        nonlocal spent
+        spent += len(recipes)
+        return toy(recipes)
+
+    found = shorten(LONG, score, counted, SPACE, loss=0.05, most=most)
+    assert found[-1] == LONG
+    lengths = [len(recipe) for recipe in found]
+    assert lengths == sorted(lengths)
+    assert min(toy(found)) >= score - 0.05
+    assert spent <= most + 2  # two ways to round
+    if most == 300:
+        assert lengths[0] == 2  # saturation is not worth what may be lost
+        assert {step.op for step in found[0].steps} == {"brightness", "contrast"}
+
+
+def test_steps_that_are_left_take_over_in_small_turns() -> None:
+    """Dials are turned by shares of the mode's way: of soft mode's, a hundredth is a hundredth."""
+    long = Recipe(tuple(factor("brightness", 1.02) for _ in range(2)))
+    space = transforms.space("soft", ranges={"brightness": (0.9, 1.1)})  # so two cannot be merged
+
+    def wanted(recipes: Sequence[Recipe]) -> list[float]:
+        totals = [math.prod(dict(s.params)["factor"] for s in r.steps) for r in recipes]
+        return [-abs(total - 1.04) for total in totals]
+
+    found = shorten(long, wanted([long])[0], wanted, space, loss=0.003, most=300)
+    assert len(found[0]) == 1
+    assert wanted(found[:1])[0] > -0.004
