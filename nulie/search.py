@@ -240,14 +240,17 @@ class Tree:
             self._seen.clear()
 
     def _first_probes(self, space: Space) -> list[tuple[Recipe, str]]:
-        """Each op alone, some way to either side of where it does nothing."""
+        """Each op alone, a little and somewhat more to either side of where it does nothing: large
+        shares of the way of a dial that does little, small ones where the ends are far out."""
         probes = {}
         for move in space:
-            for way in (-0.25, 0.25):
+            lead = move.dials[0]
+            ways = (0.1, 0.25) if lead.low > 0 and lead.high < 2 * lead.low else (0.04, 0.12)
+            for way in (sign * way for way in ways for sign in (-1, 1)):
                 values = {}
-                for i, dial in enumerate(move.dials):
+                for dial in move.dials:
                     at = dial.to_unit(min(dial.high, max(dial.low, dial.neutral)))
-                    values[dial.name] = dial.from_unit(_inside(at, way if i == 0 else 0.0))
+                    values[dial.name] = dial.from_unit(_inside(at, way if dial is lead else 0.0))
                 probes[Recipe((Step.of(move.op, **values),))] = move.op
         found = [(recipe, op) for recipe, op in probes.items() if self._works(recipe)]
         self._rng.shuffle(found)
