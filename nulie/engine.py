@@ -358,8 +358,8 @@ Finalist = tuple[Variant, Image.Image, torch.Tensor]
 
 
 def _readable(finalists: Sequence[Finalist], base: float) -> Finalist:
-    """The shortest that is about as good as the best. A step must be worth MIN_GAIN, or so little
-    that all of them together stay below MOST_LOSS of the gain."""
+    """The shortest that is about as good as the best: it may cost MIN_GAIN for each step fewer,
+    all in all at most MOST_LOSS of the gain, or what `_loss` allows where that is more."""
     best, *_ = max(finalists, key=lambda f: f[0].terms.total)
 
     def good_enough(variant: Variant) -> bool:
