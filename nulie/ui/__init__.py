@@ -3,8 +3,8 @@
 Runs on gradio 3.41, 4.40 and newer. Only this package imports gradio.
 """
 
-from .host import Host, Parts
+from .host import Host
 from .page import build
-from .serve import close, hear, serve
+from .serve import close, mount, serve
 
-__all__ = ["Host", "Parts", "build", "close", "hear", "serve"]
+__all__ = ["Host", "build", "close", "mount", "serve"]

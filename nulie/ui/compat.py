@@ -15,6 +15,8 @@ import gradio as gr
 OWN = "nulie-"
 """Start of the name of a folder for uploads that is ours alone."""
 MAJOR = int(gr.__version__.split(".")[0])
+HIDDEN: Any = "hidden" if MAJOR >= 6 else False
+"""Value of `visible` for what is not seen, but there: scripts press it."""
 
 
 def quiet(*, queue: bool = True, latest: bool = False, many: bool = False) -> dict[str, Any]:
@@ -95,6 +97,11 @@ def theme() -> Any:
     )
 
 
-def blocks(title: str) -> Any:
-    options = {"theme": theme()} if MAJOR < 6 else {}
+def blocks(title: str, look: Any = None) -> Any:
+    options = {"theme": look or theme()} if MAJOR < 6 else {}
     return gr.Blocks(analytics_enabled=False, title=title, **options)
+
+
+def script(code: str) -> dict[str, Any]:
+    """The option of an event that has the browser run a function before the server's."""
+    return {"js" if MAJOR >= 4 else "_js": code}

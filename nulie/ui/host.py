@@ -19,27 +19,6 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Parts:
-    """Components that a host may bind its own buttons and fields to."""
-
-    input_image: Any
-    """Hidden image: a picture put here becomes the photo."""
-    result_image: Any
-    """Hidden image: the result at full size, with its text in `info`; see `fill`."""
-    result_text: Any
-    """Hidden text: the photo's generation parameters, if it had any; see `fill`."""
-    fill: Callable[[Any], Any]
-    """Binds a button: a click puts the result into `result_image` and `result_text`, which are
-    empty before, for large pictures travel slowly. Returns the event."""
-    buttons: Any
-    """The row under the picture, for buttons."""
-    recipe: Any
-    """Text: the recipe as JSON."""
-    status: Any
-    """HTML: the line of the state."""
-
-
-@dataclass(frozen=True)
 class Host:
     """The defaults are those of the page on its own."""
 
@@ -70,8 +49,15 @@ class Host:
     """Shows a folder on the server's screen; None hides the button."""
     folders: bool = False
     """Whether a batch may name a folder of the server."""
-    connect: Callable[[Parts], None] | None = None
-    """Called while the page is built, so that the host can add buttons and bindings."""
+    targets: tuple[str, ...] = ()
+    """Where else results can be sent; each has a button. The page is in a frame then, and the one
+    around it has the functions of `javascript/nulie.js`."""
+    give: Callable[[Image.Image, str], str] = lambda image, text: ""
+    """Keeps a result, with the photo's generation parameters, for the page around; its ticket."""
+    take: Callable[[str], Image.Image | None] = lambda ticket: None
+    """The picture that the page around has a ticket for; None if it is gone."""
+    theme: Any = None
+    """gradio's; None: the page's own."""
 
     def results_folder(self) -> Path:
         return Path(self.results() if callable(self.results) else self.results)

@@ -9,7 +9,7 @@ import gradio as gr
 from ..drawing import CSS
 from . import words
 from .batch import Batch
-from .compat import blocks
+from .compat import blocks, quiet, script
 from .host import Host
 from .options import Options
 from .session import Sessions
@@ -19,9 +19,12 @@ from .single import Single
 def build(host: Host) -> Any:
     """The page as gradio Blocks, ready to be launched or to be rendered inside another page."""
     sessions = Sessions()
-    with blocks("nulie") as page:
+    with blocks("nulie", host.theme) as page:
         # A style element inside the page goes wherever the page goes.
-        gr.HTML(f"<style>{CSS}</style>" + (words.HEADING if host.heading else ""))
+        gr.HTML(
+            f"<style>{CSS}{words.FRAMED if host.targets else ''}</style>"
+            + (words.HEADING if host.heading else "")
+        )
         state = gr.State(None)
         options = Options(host)
         single = Single(host, state, sessions, options)
@@ -35,4 +38,6 @@ def build(host: Host) -> Any:
                 gr.HTML(words.HELP)
         single.connect()
         batch.connect()
+        if host.targets:
+            page.load(None, None, None, **script(words.READY), **quiet(queue=False))
     return page

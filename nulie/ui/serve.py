@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
+
 from .compat import MAJOR, theme
 from .host import Host
 from .page import build
@@ -14,9 +16,11 @@ from .single import LARGEST_UPLOAD
 from .words import LEAVING
 
 VISITORS = 16
-"""Handlers of one kind that run at once; the searches among them wait in their own line."""
+"""Handlers of one kind that run at once; the searches among them wait in their own line. And the
+visitors whose state a newer gradio keeps for an hour after they left, some megabytes each."""
 WAITING = 64
 """Events that gradio keeps waiting before it refuses more."""
+LARGEST = f"{LARGEST_UPLOAD}mb"
 HOUR = 3600
 
 
@@ -43,14 +47,12 @@ def serve(
         "quiet": True,
         "prevent_thread_lock": True,
     }
+    _queue(page)
     if MAJOR >= 4:
-        page.queue(default_concurrency_limit=VISITORS, max_size=WAITING)
-        # It keeps what each visitor's page shows, some megabytes, for an hour after they left.
         options["state_session_capacity"] = VISITORS
-        options["max_file_size"] = f"{LARGEST_UPLOAD}mb"
+        options["max_file_size"] = LARGEST
         page.delete_cache = (HOUR, 24 * HOUR)  # uploads of batches, which may be run again
     else:
-        page.queue(concurrency_count=VISITORS, max_size=WAITING)
         # This gradio serves the working folder, too.
         os.chdir(results)
     if MAJOR >= 6:
@@ -58,11 +60,40 @@ def serve(
     else:
         options["show_api"] = False
     app, *_ = page.launch(**options)
-    hear(app)
+    _hear(app)
     return page
 
 
-def hear(app: Any) -> None:
+def mount(app: Any, page: Any, *, address: str | None = None) -> Any:
+    """Puts the page at the root of a FastAPI `app` whose start-up events are still to be run;
+    gradio's own application in there.
+
+    `address` is where the server reaches `app` itself: the oldest gradio's queue works that way."""
+    _hear(app)
+    _queue(page)
+    options: dict[str, Any] = {}
+    if MAJOR >= 4:
+        page.state_session_capacity = VISITORS
+        options["max_file_size"] = LARGEST
+    elif address is not None:
+        options["gradio_api_url"] = address
+    if MAJOR >= 6:
+        options.update(theme=theme(), footer_links=[])
+    gr.mount_gradio_app(app, page, path="/", **options)
+    own: Any = app.routes[-1].app
+    # The oldest gradio lets the pages of any other server call it.
+    own.user_middleware = [m for m in own.user_middleware if m.cls.__name__ != "CORSMiddleware"]
+    return own
+
+
+def _queue(page: Any) -> None:
+    if MAJOR >= 4:
+        page.queue(default_concurrency_limit=VISITORS, max_size=WAITING)
+    else:
+        page.queue(concurrency_count=VISITORS, max_size=WAITING)
+
+
+def _hear(app: Any) -> None:
     """Lets browsers tell the server's FastAPI `app` of pages that are closed in the midst of a
     search, which ends then."""
 

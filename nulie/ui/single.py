@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,8 @@ from ..errors import ImageError, NulieError
 from ..recipe import Recipe
 from ..transforms import check, describe, render
 from . import saving, words
-from .compat import forget, link, quiet, unsaved, uploaded
-from .host import Host, Parts
+from .compat import HIDDEN, forget, link, quiet, script, unsaved, uploaded
+from .host import Host
 from .options import Options
 from .running import Outcome, Run
 from .session import Opened, Saved, Session, Sessions
@@ -50,7 +52,8 @@ class Single:
                 self._build_input()
             with gr.Column(scale=2, min_width=340):
                 self._build_view()
-        self._build_hidden()
+        if self._host.targets:
+            self._build_exchange()
 
     def _build_input(self) -> None:
         self.file = gr.File(
@@ -122,20 +125,15 @@ class Single:
             self.climb = gr.HTML("", elem_id="nulie_climb")
             self.tree = gr.HTML("", elem_id="nulie_tree")
 
-    def _build_hidden(self) -> None:
-        """What a host binds its own buttons to; the page on its own has none of it."""
-        self._parts: Parts | None = None
-        if self._host.connect is None:
-            return
-        with gr.Row(elem_id="nulie_host_buttons") as buttons:
-            pass
-        with gr.Row(visible=False):
-            into = gr.Image(type="pil", image_mode=None, elem_id="nulie_input_image")
-            out = gr.Image(
-                type="pil", image_mode=None, interactive=False, elem_id="nulie_result_image"
-            )
-            text = gr.Textbox("", elem_id="nulie_result_text", label="nulie result text")
-        self._parts = Parts(into, out, text, self._fill, buttons, self.recipe, self.status)
+    def _build_exchange(self) -> None:
+        """What the page around needs; the page on its own has none of it."""
+        with gr.Row(elem_id="nulie_host_buttons"):
+            self.send = {
+                target: gr.Button(f"Send to {target}", elem_id=f"nulie_send_to_{target}")
+                for target in self._host.targets
+            }
+        self.note = gr.Textbox("", elem_id="nulie_note", label="nulie note", visible=HIDDEN)
+        self.take = gr.Button("nulie take", elem_id="nulie_take", visible=HIDDEN)
 
     @property
     def _results(self) -> list[Any]:
@@ -194,14 +192,26 @@ class Single:
         )
         if host.open_folder:
             self.open.click(self._on_open, [state], [self.status], **quiet(many=True))
-        if self._parts and host.connect:
-            self._parts.input_image.change(
-                self._on_image,
-                [state, self._parts.input_image],
-                [state, self.file, self.saved, *self._results],
+        if host.targets:
+            self._connect_exchange()
+
+    def _connect_exchange(self) -> None:
+        state = self._state
+        self.take.click(
+            self._on_take,
+            [state, self.note],
+            [state, self.file, self.saved, *self._results],
+            **script(words.TICKET),
+            **quiet(many=True),
+        )
+        for target, button in self.send.items():
+            button.click(
+                partial(self._on_send, target),
+                [state],
+                [self.note, self.status],
                 **quiet(many=True),
             )
-            host.connect(self._parts)
+        self.note.change(None, [self.note], None, **script(words.SENT), **quiet(queue=False))
 
     @property
     def _shown(self) -> list[Any]:
@@ -227,12 +237,13 @@ class Single:
             forget(path)
         return {**updates, **self._open(session, opened)}
 
-    def _on_image(self, session: Session | None, image: Any) -> dict[Any, Any]:
-        """A picture that the host hands over."""
+    def _on_take(self, session: Session | None, ticket: str) -> dict[Any, Any]:
+        """A picture that comes from the page around."""
         session = self._sessions.touch(session)
-        if image is None:
-            return {self._state: session}
         try:
+            image = self._host.take(ticket)
+            if image is None:
+                raise ImageError("the picture did not arrive; send it again")
             opened = Opened.of(image_io.from_image(image), "picture.png")
         except NulieError as e:
             return {self._state: session, self.status: words.error(str(e))}
@@ -477,28 +488,22 @@ class Single:
             return {self.status: words.error(f"{folder}: cannot be opened ({e.strerror or e})")}
         return {self.status: words.status(f"The results are in {folder}.")}
 
-    def _fill(self, button: Any) -> Any:
-        parts = self._parts
-        assert parts is not None
-        return button.click(
-            self._on_fill,
-            [self._state],
-            [parts.result_image, parts.result_text, self.status],
-            **quiet(many=True),
-        )
-
-    def _on_fill(self, session: Session | None) -> dict[Any, Any]:
-        """The result, or the photo as it is, for the host's buttons."""
-        assert self._parts is not None
+    def _on_send(self, target: str, session: Session | None) -> dict[Any, Any]:
+        """The result, or the photo as it is, for the page around. The note says whether there is a
+        text with it."""
         if session is None or session.opened is None:
-            return {self.status: words.error("no photo yet; drop one first")}
+            return {self.note: "", self.status: words.error("no photo yet; drop one first")}
         opened, recipe = session.opened, session.recipe
-        image = render(recipe, opened.photo.pixels)
+        image = image_io.to_image(
+            opened.photo,
+            render(recipe, opened.photo.pixels),
+            text={"nulie": recipe.to_json()} if recipe.steps else {},
+        )
+        text = opened.photo.metadata.text.get("parameters", "")
+        ticket = self._host.give(image, text)
         return {
-            self._parts.result_image: image_io.to_image(
-                opened.photo, image, text={"nulie": recipe.to_json()} if recipe.steps else {}
-            ),
-            self._parts.result_text: opened.photo.metadata.text.get("parameters", ""),
+            self.note: json.dumps({"target": target, "ticket": ticket, "text": bool(text)}),
+            self.status: gr.update(),
         }
 
 

@@ -32,6 +32,16 @@ _SCRIPT = (
     "else if((k.key==='Enter'||k.key===' ')&&t.matches('[id^=nulie_] div.label-wrap'))"
     "{k.preventDefault();t.click()}},true)}"
 )
+FRAMED = (
+    "body,gradio-app{background:transparent!important}footer{display:none!important}"
+    ".gradio-container{min-height:0!important;max-width:none!important;padding:0!important;"
+    "background:transparent!important}"
+)
+"""Style of a page in a frame, which is as high as what it shows."""
+READY = "() => { if (window.parent.nulieReady) window.parent.nulieReady(); }"
+TICKET = "(session) => [session, window.nulieTicket]"
+SENT = "(note) => { if (note) window.parent.nulieSend(note); }"
+"""What comes from the page around, and what is sent there: see `javascript/nulie.js`."""
 EMPTY = f'<div class="nulie-empty"><style onload="{_SCRIPT}"></style>Drop a photo to begin.</div>'
 HEADING = (
     '<h1 style="margin:0">nulie</h1><p class="nulie-note">Makes a photo more pleasing by trying'

@@ -1,4 +1,4 @@
-"""The page of `nulie.ui` as a tab of the web UI."""
+"""The page of `nulie.ui` as the web UI shows it, in the frame of its tab."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from .. import shared as loaded
 from ..predictor import NAMES
 from ..settings import Settings
-from ..ui import Host, Parts, build
+from ..ui import Host, build
+from .exchange import Exchange
 from .host import WebUI
 
 if TYPE_CHECKING:
@@ -20,16 +21,22 @@ if TYPE_CHECKING:
     from ..predictor.base import Predictor
 
 
+TARGETS = ("img2img", "inpaint", "extras")
+"""Tabs of the web UI that results can be sent to."""
+
+
 def page(
     webui: WebUI,
+    exchange: Exchange,
     *,
-    connect: Callable[[Parts], None],
+    theme: Any = None,
     open_folder: Callable[[Path], None] | None,
-    saved: Callable[[Path], None],
+    saved: Callable[[Any, Path], None],
 ) -> Any:
-    """The page's Blocks. `open_folder` is None where the web UI hides the server's folders."""
+    """The page's Blocks. `open_folder` is None where the web UI hides the server's folders;
+    `saved` is told of the Blocks, too."""
     turn = _Turn(webui)
-    return build(
+    blocks: Any = build(
         Host(
             results=webui.results_folder,
             heading=False,
@@ -40,12 +47,16 @@ def page(
             interrupted=webui.stopped,
             progress=turn.progress,
             format=str(webui.option("format")),
-            saved=saved,
+            saved=lambda path: saved(blocks, path),
             open_folder=open_folder,
             folders=open_folder is not None,
-            connect=connect,
+            targets=TARGETS,
+            give=exchange.give,
+            take=exchange.take_image,
+            theme=theme,
         )
     )
+    return blocks
 
 
 class _Turn:

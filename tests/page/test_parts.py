@@ -21,7 +21,7 @@ with warnings.catch_warnings():
     # gradio and what it brings along warn of each other.
     warnings.simplefilter("ignore")
     gradio = pytest.importorskip("gradio", reason="no gradio here: pip install gradio")
-    from nulie.ui import Host, Parts, build, saving
+    from nulie.ui import Host, build, saving
     from nulie.ui.host import Host as _Host
     from nulie.ui.options import MODE_NAMES, Options
     from nulie.ui.session import MOST_SESSIONS, Opened, Session, Sessions
@@ -209,18 +209,17 @@ def test_photos_of_those_who_are_gone_make_room() -> None:
     assert isinstance(sessions.touch(None), Session)
 
 
-def test_a_host_can_add_its_own(tmp_path: Path) -> None:
-    """Inside another page, twice in a process, with the host's parts."""
-    found: list[Parts] = []
+def test_a_host_can_show_it_twice(tmp_path: Path) -> None:
+    """Inside another page, and again in the same process."""
     for _ in range(2):
-        with gradio.Blocks(), gradio.Tab("other"):
-            build(Host(tmp_path, heading=False, connect=found.append)).render()
-    assert len(found) == 2
-    assert found[0].input_image is not found[1].input_image
+        with gradio.Blocks() as around, gradio.Tab("other"):
+            build(Host(tmp_path, heading=False, targets=("extras",))).render()
+        ids = [c["props"].get("elem_id") for c in around.get_config_file()["components"]]
+        assert ids.count("nulie_send_to_extras") == 1
 
 
 def test_the_page_stays_light(tmp_path: Path) -> None:
-    """Each component and event makes the page of a web UI slower to load, tab open or not."""
-    config = build(Host(tmp_path, connect=lambda parts: None)).get_config_file()
+    """Each component and event makes it slower to load."""
+    config = build(Host(tmp_path, targets=("img2img", "extras"))).get_config_file()
     assert len(config["components"]) <= 115
     assert len(config["dependencies"]) <= 35

@@ -172,5 +172,10 @@ def test_settings_are_registered_and_obeyed(server: Server) -> None:
 def test_the_page_has_the_tab(server: Server) -> None:
     with urllib.request.urlopen(server.address + "/", timeout=60) as answer:
         page = answer.read().decode()
-    assert '"nulie_enhance"' in page
+    assert '"nulie_frame"' in page
     assert "extensions/nulie/javascript/nulie.js" in page
+    with urllib.request.urlopen(server.address + "/nulie/page/", timeout=60) as answer:
+        framed = answer.read().decode()
+    assert '"nulie_enhance"' in framed
+    # The web UI's own scripts are not for this page.
+    assert "nulie.js" not in framed

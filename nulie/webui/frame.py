@@ -1,0 +1,109 @@
+"""The page in the frame of our tab, as an application within the web UI's.
+
+Each component of a gradio page costs time when it is loaded, whether anybody looks at it or not: as
+a part of the web UI's own page, ours had it load a tenth slower. In a frame it costs nothing until
+the tab is first seen; nor is it made before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, MutableMapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.responses import PlainTextResponse
+
+PATH = "/nulie/page"
+
+_Scope = MutableMapping[str, Any]
+
+
+class Frame:
+    """An ASGI application: made by `make` when it is first called, and behind the log-in of
+    `outer`, the web UI's."""
+
+    def __init__(self, outer: Any, make: Callable[[], FastAPI]) -> None:
+        self._outer = outer
+        self._make = make
+        self._lock = asyncio.Lock()
+        self._app: FastAPI | None = None
+        self._running: AbstractAsyncContextManager[Any] | None = None
+
+    async def __call__(self, scope: _Scope, receive: Any, send: Any) -> None:
+        if await self._let_in(scope):
+            await (await self._made())(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await PlainTextResponse("Not authenticated", 401)(scope, receive, send)
+
+    async def _made(self) -> FastAPI:
+        async with self._lock:
+            if self._app is None:
+                # Not in a thread: gradio wants an event loop around it, and has one stack for all
+                # pages under construction.
+                app = self._make()
+                # What the server does for its own application, but not for those within.
+                self._running = app.router.lifespan_context(app)
+                await self._running.__aenter__()
+                self._app = app
+            return self._app
+
+    async def _let_in(self, scope: _Scope) -> bool:
+        """What the web UI's gradio says of the visitor."""
+        if getattr(self._outer, "auth", True) is None:
+            return True
+        status: list[int] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: _Scope) -> None:
+            if message["type"] == "http.response.start":
+                status.append(message["status"])
+
+        asked = {
+            "type": "http",
+            "asgi": scope["asgi"],
+            "http_version": "1.1",
+            "method": "GET",
+            "scheme": "http",
+            "path": "/login_check",
+            "raw_path": b"/login_check",
+            "root_path": "",
+            "query_string": b"",
+            "headers": scope["headers"],
+            "client": scope.get("client"),
+            "server": scope.get("server"),
+        }
+        await self._outer(asked, receive, send)
+        return status == [200]
+
+
+def application(page: Any, outer: Any) -> FastAPI:
+    """The page's Blocks as an application to be mounted at `PATH`; `outer` is the web UI's Blocks,
+    launched already."""
+    from ..ui import mount
+
+    page.ssl_verify = getattr(outer, "ssl_verify", True)
+    app = FastAPI()
+    for route in mount(app, page, address=f"{outer.local_url}{PATH[1:]}/").routes:
+        if getattr(route, "path", None) == "/":
+            _plain(route.dependant)
+    return app
+
+
+def _plain(dependant: Any) -> None:
+    """Has gradio show the page as it is: a web UI puts its own scripts and styles into every page
+    of its process."""
+    made = dependant.call
+
+    def page(**values: Any) -> Any:
+        answer = made(**values)
+        answer.body = answer.render(answer.template.render(answer.context))
+        answer.init_headers()
+        return answer
+
+    dependant.call = page
