@@ -32,7 +32,8 @@ from .conftest import FakePredictor, picture
 from .webui_standin import PostprocessedImage, Processing, Script, ScriptPostprocessing, Web
 
 RECIPE = '{"nulie": 1, "steps": [{"op": "brightness", "factor": 1.1}]}'
-QUICK = {"enabled": True, "seconds": 0.2}
+QUICK = {"enabled": True, "seconds": 0.5}
+"""Enough for a search to find something on a machine that has other work, too."""
 
 
 @pytest.fixture
@@ -123,7 +124,7 @@ def test_extras_enhances_and_keeps_alpha(web: Web, extras: Any) -> None:
 
 def test_variants_are_further_images(web: Web, extras: Any) -> None:
     pp = PostprocessedImage(picture())
-    extras.process(pp, **QUICK, mode="hard", variants=3)
+    extras.process(pp, enabled=True, seconds=2, mode="hard", variants=3)
     assert [e.nametags for e in pp.extra_images] == [[f"nulie{n}"] for n in (2, 3)]
     assert len({e.info["NUlIE recipe"] for e in (pp, *pp.extra_images)}) == 3
 
@@ -440,6 +441,57 @@ def test_forge_makes_room_by_itself(web: Web, cuda: list[int]) -> None:
     with there.room():
         pass
     assert asked == [(host_module.ROOM, torch.device("cuda"))]
+    assert not web.moves
+
+
+def failing(web: Web, name: str, times: int = 99) -> Any:
+    """As that function of the web UI's would be if it failed so many times first."""
+    left = [times]
+
+    def fail(*args: Any) -> None:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise RuntimeError(f"out of {name}")
+        web.moves.append(name)
+
+    return fail
+
+
+@pytest.mark.parametrize("times", [1, 99])
+@pytest.mark.parametrize(
+    "name", ["send_model_to_cpu", "send_model_to_device", "torch_gc", "free_memory"]
+)
+def test_moves_that_fail_do_not_cost_the_image(
+    web: Web, extras: Any, cuda: list[int], monkeypatch: Any, name: str, times: int
+) -> None:
+    module = "devices" if name == "torch_gc" else "sd_models"
+    fail = failing(web, name, times)
+    if name == "free_memory":
+        memory = SimpleNamespace(free_memory=fail)
+        webui.connect(webui.WebUI(**{**vars(webui.current()), "memory": memory}))
+    else:
+        monkeypatch.setattr(web.modules[f"modules.{module}"], name, fail)
+    image = picture()
+    pp = PostprocessedImage(image)
+    extras.process(pp, enabled=True, mode="recipe", recipe=RECIPE)
+    assert not web.moves  # a recipe needs no predictor
+    extras.process(pp, enabled=True, mode="hard", seconds=1)
+    assert "NUlIE recipe" in pp.info
+    assert "NUlIE error" not in pp.info
+    assert web.reports
+    # What has left, if in part alone, is asked back until it comes.
+    if name == "send_model_to_device":
+        assert web.moves.count(name) == (times == 1)
+    elif name == "send_model_to_cpu":
+        assert web.moves[-1] == "back"
+
+
+def test_a_card_that_cannot_tell_keeps_its_checkpoint(
+    web: Web, cuda: list[int], monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", failing(web, "driver"))
+    with webui.current().room():
+        pass
     assert not web.moves
 
 

@@ -165,32 +165,60 @@ class WebUI:
 
     @contextmanager
     def room(self) -> Iterator[None]:
-        """Has the checkpoint leave video memory where that is short and the user wants it."""
+        """Has the checkpoint leave video memory where that is short and the user wants it. What
+        goes wrong with that is reported and no more: it must not cost the image that was found."""
         device = torch.device(self.device)
         if device.type != "cuda" or not self.option("make_room"):
             yield
         elif self.memory is not None:
             # Forge brings the checkpoint back by itself when it samples.
-            self.memory.free_memory(ROOM, device)
+            self._tried("make room in video memory", lambda: self.memory.free_memory(ROOM, device))
             yield
         else:
             model = self.sd_models.model_data.sd_model
-            short = torch.cuda.mem_get_info(device)[0] < ROOM
-            if model is None or not short:
+            if model is None or not self._short(device):
                 yield
                 return
-            self.sd_models.send_model_to_cpu(model)
             try:
+                self._tried(
+                    "move the checkpoint out", lambda: self.sd_models.send_model_to_cpu(model)
+                )
                 yield
             finally:
-                self.devices.torch_gc()
-                self.sd_models.send_model_to_device(model)
+                # Also when it has left in part alone: the next image is sampled with it.
+                self._tried("free video memory", self.devices.torch_gc)
+                for _ in range(2):
+                    if self._tried(
+                        "bring the checkpoint back",
+                        lambda: self.sd_models.send_model_to_device(model),
+                    ):
+                        break
+                    self._tried("free video memory", self._emptied)
+
+    def _short(self, device: torch.device) -> bool:
+        """Whether there is too little memory for a predictor beside the checkpoint."""
+        try:
+            return torch.cuda.mem_get_info(device)[0] < ROOM
+        except RuntimeError:  # who cannot tell has no memory to move either
+            return False
+
+    def _tried(self, what: str, work: Callable[[], Any]) -> bool:
+        try:
+            work()
+        except Exception:
+            self.report(f"NUlIE could not {what}", exc_info=True)
+            return False
+        return True
+
+    def _emptied(self) -> None:
+        """Nothing of ours stays in the way of the checkpoint."""
+        loaded.PREDICTORS.clear()
+        self.devices.torch_gc()
 
     def done(self) -> None:
         """To be called after a run of images: forgets the predictor if the user wants that."""
         if not self.option("keep"):
-            loaded.PREDICTORS.clear()
-            self.devices.torch_gc()
+            self._emptied()
 
     def results_folder(self) -> Path:
         """Where the page's results go."""
