@@ -57,7 +57,14 @@ class Frame:
             return True
         status: list[int] = []
 
+        told = False
+
         async def receive() -> dict[str, Any]:
+            nonlocal told
+            if told:
+                # Middleware of old listens in a loop for the visitor to go, until it is stopped.
+                await asyncio.Event().wait()
+            told = True
             return {"type": "http.request", "body": b"", "more_body": False}
 
         async def send(message: _Scope) -> None:

@@ -21,7 +21,7 @@ from ..recipe import Recipe
 from ..search import Improved, Progress
 from ..settings import Settings
 from . import controls
-from .host import Show, WebUI, current
+from .host import Show, WebUI, current, give_back
 
 if TYPE_CHECKING:
     from ..predictor.base import Predictor
@@ -231,8 +231,10 @@ def _report(text: str, *, exc_info: bool = False) -> None:
 
 
 def _searched(webui: WebUI) -> None:
-    """Skip was meant for the search, which it has ended; what comes after it goes on."""
+    """Skip was meant for the search, which it has ended; what comes after it goes on, in memory
+    that is as free as before."""
     webui.shared.state.skipped = False
+    give_back()
 
 
 def _last(webui: WebUI) -> None:

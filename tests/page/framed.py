@@ -62,6 +62,12 @@ exchange = Exchange()
 made: list[Any] = []
 
 
+@app.middleware("http")
+async def between(request: Request, call_next: Any) -> Any:
+    """Web UIs have such, which hears of visitors in its own way."""
+    return await call_next(request)
+
+
 @app.get("/", response_class=HTMLResponse)
 def around() -> str:
     buttons = (
