@@ -2,7 +2,7 @@
 
     python -m benchmarks.longrun [--nodes 1000000]
 
-The first row is that of the nodes which a surrogate screens. The scores come from a smooth function
+The first row is that of the nodes which a surrogate guides. The scores come from a smooth function
 of the recipe, so that all time is the search's own.
 """
 
@@ -49,7 +49,7 @@ def main() -> None:
         return scores
 
     before = resident()
-    rows, marks = [], [Tree.SCREENS, *(options.nodes * k // 10 for k in range(1, 11))]
+    rows, marks = [], [Tree.GUIDED, *(options.nodes * k // 10 for k in range(1, 11))]
     start, counted, begun = time.perf_counter(), 0, 0.0
     steps = run(tree, evaluate, base_score=score(Recipe()), evaluations=options.nodes, batch=64)
     for event in steps:

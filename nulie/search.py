@@ -16,9 +16,9 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from .guide import Guide
 from .recipe import Recipe, Step
 from .space import Move, Space
-from .surrogate import Surrogate
 
 Scored = tuple[Recipe, float]
 Evaluate = Callable[[Sequence[Recipe]], Sequence[float]]
@@ -53,8 +53,8 @@ class Node:
 class Tree:
     """Grows from the best nodes, and from the best of each niche: a child adds a step to a good
     recipe, or changes one of its steps, or crosses it with another good one. Which kind of change
-    and which op are tried next follows what has paid so far; early on a surrogate picks the most
-    hopeful of several proposals.
+    and which op are tried next follows what has paid so far; early on most children are those of
+    which a surrogate hopes for most.
 
     Deterministic for a seed and a sequence of scores. At most `capacity` nodes are remembered; the
     worst are forgotten.
@@ -64,12 +64,12 @@ class Tree:
     """Longer recipes gain nothing and cannot be read."""
     STEP_COST = 0.003
     """Share of the gain so far that a step must be worth."""
-    SCREENED = 8
-    """Proposals for each one that is evaluated, while they are screened."""
     FREE = 0.25
-    """Share of the evaluated that is not screened even then."""
-    SCREENS = 1000
-    """So many evaluations are screened; after them, the tree's own neighbourhoods know better."""
+    """Share of the evaluated that the surrogate has no say in."""
+    GUIDED = 3000
+    """So many evaluations have its guidance; after them a node costs less, and gains as much."""
+    LEARNS = 1.25
+    """Growth of what is known after which the surrogate learns anew."""
     NICHED = 0.25
     """Share of the parents that are the best of a niche, not of all."""
     NICHES = 512
@@ -102,7 +102,7 @@ class Tree:
         self._base = 0.0
         self._top = 0.0
         self._probes = self._first_probes(space)
-        self._surrogate = Surrogate(space)
+        self._guide = Guide(space, self.MAX_STEPS)
         self._learnt = 0.0
         self._lesson: list[Scored] = []
         self._fitted = False
@@ -125,26 +125,18 @@ class Tree:
             self._take(found, 0, "extend", *self._probes.pop())
         if len(found) == n:
             return found
-        room = n - len(found)
-        free = room
-        if self._told < self.SCREENS:
-            free = sum(self._rng.random() < self.FREE for _ in range(room))
-        wanted = free + self.SCREENED * (room - free)
-        proposals: dict[Recipe, tuple[Node, str, str]] = {}
+        free = n - len(found)
+        if self._told < self.GUIDED:
+            free = sum(self._rng.random() < self.FREE for _ in range(free))
+        self._guided(found, n - len(found) - free)
         for _ in range(200 + 20 * n):  # a small discrete space may hold nothing new
-            if len(proposals) >= wanted:
+            if len(found) == n:
                 break
             node = self._parent()
             kind = self._kinds.choose(self._rng)
             recipe, op = getattr(self, f"_{kind}")(node.recipe)
-            if self._works(recipe) and self._key(recipe) not in self._seen:
-                proposals[recipe] = (node, kind, op)
-        chosen = list(proposals)
-        if len(chosen) > room:
-            chosen = chosen[:free] + self._screened(chosen[free:], room - free)
-        for recipe in chosen:
-            node, kind, op = proposals[recipe]
-            self._take(found, node.number, kind, recipe, op)
+            if self._new(recipe):
+                self._take(found, node.number, kind, recipe, op)
         return found
 
     def state(self) -> dict[str, Any]:
@@ -191,24 +183,26 @@ class Tree:
         self._asked[recipe] = (parent, kind, op)
         found.append(recipe)
 
-    def _screened(self, recipes: list[Recipe], n: int) -> list[Recipe]:
-        """The most hopeful of each `n`th part of the recipes, which keeps them diverse."""
-        if self._told >= self._learnt * 1.15:
-            self._learn([(node.recipe, node.score) for node in self._nodes])
+    def _guided(self, found: list[Recipe], n: int) -> None:
+        """Takes up to `n` recipes that the surrogate hopes for most."""
+        if n == 0:
+            return
+        if self._told >= self._learnt * self.LEARNS:
+            self._learn([(node.recipe, node.score) for node in self._nodes[: self._guide.most]])
             self._learnt = self._told
         if not self._fitted:
-            return recipes[:n]
-        hopes = self._surrogate.hopes(recipes)
-        chosen = []
-        for i in range(n):
-            bold = (self._told + i) % hopes.shape[1]  # in turn
-            best = max(range(i, len(recipes), n), key=hopes[:, bold].__getitem__)
-            chosen.append(recipes[best])
-        return chosen
+            return
+        parents = [self._parent() for _ in range(self._guide.POOL)]
+        recipes = [node.recipe for node in parents]
+        for choices in self._guide.proposals(recipes, n, self._rng.getrandbits(64)):
+            for parent, recipe in choices:
+                if self._new(recipe):
+                    self._take(found, parents[parent].number, "", recipe, "")
+                    break
 
     def _learn(self, lesson: list[Scored]) -> None:
-        self._lesson = lesson[: self._surrogate.most]
-        self._fitted = self._surrogate.fit(*map(list, zip(*self._lesson, strict=True)))
+        self._lesson = lesson
+        self._fitted = self._guide.learn(*map(list, zip(*lesson, strict=True)))
 
     def tell(self, results: Sequence[Scored]) -> None:
         for recipe, score in results:
@@ -262,6 +256,10 @@ class Tree:
         if self._rng.random() < self.NICHED:
             return self._ranked[int(len(self._ranked) * self._rng.random() ** 2)]
         return self._nodes[int(len(self._nodes) * self._rng.random() ** 4)]
+
+    def _new(self, recipe: Recipe) -> bool:
+        """Whether the recipe is worth a try."""
+        return self._works(recipe) and self._key(recipe) not in self._seen
 
     def _works(self, recipe: Recipe) -> bool:
         """Whether the recipe has steps and none of them does nothing."""

@@ -18,7 +18,8 @@ LAYERS = (
     {"errors"},
     {"recipe"},
     {"space"},
-    {"settings", "surrogate", "cielab"},
+    {"settings", "points", "surrogate", "cielab"},
+    {"guide"},
     {"transforms", "predictor", "search", "image_io"},
     {"objective", "shorten", "shared", "checkpoint"},
     {"engine", "fit"},
@@ -178,7 +179,8 @@ def test_heavy_libraries_are_loaded_when_needed(file: Path) -> None:
     used = {i.module.split(".")[0] for i in imports(file) if not i.for_types}
     if name.startswith(("nulie/cli/", "nulie/image_io/", "nulie/transforms/")):
         assert "torch" not in used or file.name == "preview.py"
-    if name in ("nulie/search.py", "nulie/surrogate.py", "nulie/recipe.py", "nulie/space.py"):
+    pure = ("search", "guide", "surrogate", "points", "recipe", "space")
+    if name in {f"nulie/{part}.py" for part in pure}:
         assert not used & {"torch", "PIL"}, "it knows no image"
 
 

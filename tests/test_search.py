@@ -15,7 +15,7 @@ from threadpoolctl import ThreadpoolController
 from nulie.recipe import Recipe, Step
 from nulie.search import Improved, Progress, Tree, run
 from nulie.space import Dial, Move
-from nulie.surrogate import _near
+from nulie.surrogate import _squares
 
 SPACE = (
     Move("a", (Dial("factor", 0.5, 2.0, 1.0),)),
@@ -274,11 +274,11 @@ def test_the_surrogate_keeps_numpy_to_one_thread(monkeypatch: pytest.MonkeyPatch
         pytest.skip("this numpy has no OpenBLAS")
     seen = []
 
-    def near(a, b, length):
+    def squares(a, b):
         seen.extend(pool["num_threads"] for pool in pools.info())
-        return _near(a, b, length)
+        return _squares(a, b)
 
-    monkeypatch.setattr("nulie.surrogate._near", near)
+    monkeypatch.setattr("nulie.surrogate._squares", squares)
     with pools.limit(limits=2):
         drive(Tree(SPACE), evaluations=100)
         assert {pool["num_threads"] for pool in pools.info()} == {2}

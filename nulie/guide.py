@@ -1,0 +1,83 @@
+"""What to try next while evaluations are few: many changes of good recipes, reckoned all at once as
+points, of which those are taken that a surrogate hopes for most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from .points import Array, Points
+from .recipe import Recipe
+from .space import Space
+from .surrogate import Surrogate
+
+Rows = npt.NDArray[np.int64]
+
+
+class Guide:
+    """Learns from scored recipes and proposes others. Keeps no state but what it learnt last."""
+
+    POOL = 96
+    """Parents at once."""
+    PROPOSALS = 16
+    """Points looked at for each recipe that is wanted. With three times as many, the search crowds
+    around one optimum."""
+    KINDS = (0.3, 0.2, 0.4, 0.1)
+    """Shares of the points that turn the dials in use, turn another one, go along the difference of
+    two others (as differential evolution does; Storn and Price, 1997), or give a dial up."""
+
+    def __init__(self, space: Space, most_steps: int) -> None:
+        self._points = Points(space)
+        self._surrogate = Surrogate()
+        self._most_steps = most_steps
+        self.most = self._surrogate.MOST
+        """So many recipes are learnt from."""
+
+    def learn(self, recipes: Sequence[Recipe], scores: Sequence[float]) -> bool:
+        """From the first `most` of them; False when they are too few to learn from."""
+        return self._surrogate.fit(self._points.of(recipes), np.array(scores, float))
+
+    def proposals(
+        self, parents: Sequence[Recipe], n: int, seed: int
+    ) -> list[Iterator[tuple[int, Recipe]]]:
+        """For each of `n` wanted recipes those to take, the most hopeful first, and the numbers of
+        their parents. The `n` choose from different points, in turn carefully and boldly."""
+        rng = np.random.default_rng(seed)
+        origins = self._points.of(parents)
+        rows = rng.integers(len(parents), size=n * self.PROPOSALS)
+        ways = self._ways(origins, rows, rng)
+        hopes = self._surrogate.hopes(origins[rows] + ways)
+        bold = int(rng.integers(hopes.shape[1]))
+        found = []
+        for i in range(n):
+            part = hopes[i::n, (bold + i) % hopes.shape[1]]
+            best = (-part).argsort(kind="stable")[:4] * n + i
+            found.append(self._recipes(parents, rows, ways, best.tolist()))
+        return found
+
+    def _recipes(
+        self, parents: Sequence[Recipe], rows: Rows, ways: Array, chosen: Sequence[int]
+    ) -> Iterator[tuple[int, Recipe]]:
+        for at in chosen:
+            parent = int(rows[at])
+            yield parent, self._points.moved(parents[parent], ways[at].tolist(), self._most_steps)
+
+    def _ways(self, origins: Array, rows: Rows, rng: np.random.Generator) -> Array:
+        """`[M, D]`: how each of the points lies from its origin, which is that of its row."""
+        points = origins[rows]
+        count, dials = points.shape
+        size = 0.5 * 0.02 ** rng.random((count, 1))  # of a dial's whole way: to a hundredth
+        turned = rng.standard_normal((count, dials)) * size
+        used = points != 0
+        some = rng.random((count, dials)) < rng.random((count, 1))
+        one = np.arange(dials) == rng.integers(dials, size=(count, 1))
+        others = rng.integers(len(origins), size=(2, count))
+        along = (origins[others[0]] - origins[others[1]]) * rng.uniform(0.3, 1.0, (count, 1))
+        kinds = rng.choice(4, size=(count, 1), p=self.KINDS)
+        kinds[~used.any(1)] = 1
+        ways = np.choose(kinds, [turned * (used & some), turned * one, along, -points * one])
+        low, high = np.minimum(self._points.low, points), np.maximum(self._points.high, points)
+        inside: Array = np.clip(points + ways, low, high) - points
+        return inside

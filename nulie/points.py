@@ -1,0 +1,139 @@
+"""Recipes as points: how far each dial is turned in all. In that space a search can reckon with
+thousands of recipes at once; the few that are worth it become steps again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from .recipe import Recipe, Step
+from .space import Dial, Move, Space
+
+Array = npt.NDArray[np.float64]
+
+REPEATS = 6
+"""Whole ways that the steps of one op may turn a dial in all."""
+LEAST = 1e-3
+"""Share of a dial's way that is no change at all."""
+
+
+class Points:
+    """A column for each dial of each move, in units of the dial's way, zero where it does nothing.
+
+    What several steps do to a dial is added up, so two half steps look like one whole and order
+    does not matter: wrong in detail, right enough to tell a promising recipe from a hopeless one.
+    """
+
+    def __init__(self, space: Space) -> None:
+        self._moves = {move.op: move for move in space}
+        self._columns: dict[str, range] = {}
+        neutral: list[float] = []
+        times: list[int] = []
+        for move in space:
+            self._columns[move.op] = range(len(neutral), len(neutral) + len(move.dials))
+            neutral += [_neutral(dial) for dial in move.dials]
+            times += [1 if move.once else REPEATS] * len(move.dials)
+        self._neutral = neutral
+        self.low = -np.array(neutral) * times
+        """`[D]`: how far all steps together may turn each dial down."""
+        self.high = (1 - np.array(neutral)) * times
+        """`[D]`: and up."""
+        self._known: dict[Step, list[tuple[int, float]]] = {}
+
+    def of(self, recipes: Sequence[Recipe]) -> Array:
+        """`[N, D]`, a point for each recipe."""
+        found = np.zeros((len(recipes), len(self._neutral)))
+        for row, recipe in zip(found, recipes, strict=True):
+            for step in recipe.steps:
+                turns = self._known.get(step)
+                if turns is None:
+                    turns = self._known[step] = self._turns(step)
+                for column, turned in turns:
+                    row[column] += turned
+        if len(self._known) > 20_000:
+            self._known.clear()
+        return found
+
+    def _turns(self, step: Step) -> list[tuple[int, float]]:
+        """How far a step turns each dial; a dial beside an amount does as much as that."""
+        values = dict(step.params)
+        amount = values.get("amount", 1.0)
+        found = []
+        for column, dial in zip(self._columns[step.op], self._moves[step.op].dials, strict=True):
+            turned = dial.to_unit(values[dial.name]) - self._neutral[column]
+            found.append((column, turned if dial.name == "amount" else turned * amount))
+        return found
+
+    def moved(self, recipe: Recipe, way: Sequence[float], most: int) -> Recipe:
+        """The recipe with its dials turned further by `way`, `[D]`.
+
+        The steps of an op share that out: those that go back to where they do nothing go first,
+        and out of the recipe when they are there. What no step has room for makes new steps at the
+        end, as long as there are fewer than `most` and the op may stand twice."""
+        steps = list(recipe.steps)
+        for op, columns in self._columns.items():
+            rest = way[columns.start : columns.stop]
+            if not any(rest):
+                continue
+            move = self._moves[op]
+            own = [at for at, step in enumerate(steps) if step.op == op]
+            free = most - len(steps)
+            if move.once:
+                free = min(free, 1 - len(own))
+            places = [self._places(steps[at]) for at in own]
+            neutral = self._neutral[columns.start : columns.stop]
+            rest = [_shared(places, i, part, neutral[i]) for i, part in enumerate(rest)]
+            steps += self._new_steps(move, rest, free)
+            for at, new in reversed(list(zip(own, places, strict=True))):
+                steps[at : at + 1] = self._step(move, new)
+        return Recipe(tuple(steps))
+
+    def _new_steps(self, move: Move, rest: Sequence[float], free: int) -> list[Step]:
+        """Up to `free` steps that together turn the move's dials by `rest`."""
+        columns, found = self._columns[move.op], []
+        neutral = self._neutral[columns.start : columns.stop]
+        while free > 0 and any(abs(part) >= LEAST for part in rest):
+            places = [min(1.0, max(0.0, a + part)) for a, part in zip(neutral, rest, strict=True)]
+            step = self._step(move, places)
+            if not step:
+                break
+            found += step
+            rest = [part - (b - a) for part, a, b in zip(rest, neutral, places, strict=True)]
+            free -= 1
+        return found
+
+    def _places(self, step: Step) -> list[float]:
+        values = dict(step.params)
+        return [dial.to_unit(values[dial.name]) for dial in self._moves[step.op].dials]
+
+    def _step(self, move: Move, places: Sequence[float]) -> list[Step]:
+        """The step with the move's dials at such places, none where that does nothing."""
+        columns = self._columns[move.op]
+        if all(
+            abs(at - self._neutral[column]) < LEAST
+            for column, at in zip(columns, places, strict=True)
+        ):
+            return []
+        values = {d.name: d.from_unit(at) for d, at in zip(move.dials, places, strict=True)}
+        return [] if values.get("amount") == 0 else [Step.of(move.op, **values)]
+
+
+def _shared(places: list[list[float]], dial: int, way: float, neutral: float) -> float:
+    """Turns one dial of some steps by `way` in all, as far as they have room for it; the rest."""
+    end = float(way > 0)
+    # First no further than to where the dial does nothing.
+    for limit in (min(end, neutral) if end else max(end, neutral), end):
+        for step in places:
+            room = limit - step[dial]
+            if abs(way) >= LEAST and room * way > 0:
+                part = min(room, way) if way > 0 else max(room, way)
+                step[dial] += part
+                way -= part
+    return way
+
+
+def _neutral(dial: Dial) -> float:
+    """Where on the dial, in 0..1, it does nothing, or least."""
+    return dial.to_unit(min(dial.high, max(dial.low, dial.neutral)))
