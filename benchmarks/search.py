@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from nulie import image_io, transforms
-from nulie.objective import Objective
+from nulie.objective import SEARCH_MARGIN, Objective
 from nulie.predictor import create
 from nulie.predictor.base import Judge, Prediction, Predictor
 from nulie.recipe import Recipe
@@ -106,7 +106,7 @@ def race(job: tuple[Path, bool, list[tuple[str, str, int]], int, bool]) -> list[
     predictor = Rough(predictor) if rough else predictor
     preview = shrink(image, predictor.input_size)
     render = Renderer(preview, sample(image), cache_bytes=512 << 20)
-    objective = Objective(predictor, preview, Settings())
+    objective = Objective(predictor, preview, Settings(), margin=SEARCH_MARGIN)
     base = objective.base.total
     runs = [Run(*key, base) for key in keys]
     while live := [run for run in runs if run.done < most]:
@@ -119,13 +119,14 @@ def race(job: tuple[Path, bool, list[tuple[str, str, int]], int, bool]) -> list[
             run.tell(batch, scores[: len(batch)])
             del scores[: len(batch)]
     results = []
+    judge = Objective(predictor, preview, Settings())
     for run in runs:
         final = run.recipes[max(run.recipes)]
         found: dict[str, Any] = {"photo": path.name, "rough": rough, "key": list(run.key)}
         found |= {"gains": run.gains, "steps": len(final), "most": most}
         if full_size:
             small = shrink(transforms.render(final, image), predictor.input_size)
-            found["full size"] = objective(small[None])[0].total - base
+            found["full size"] = judge(small[None])[0].total - base
         results.append(found)
     return results
 
