@@ -120,6 +120,8 @@ def clip_table(image: Image.Image, name: str, precision: str, seconds: float) ->
         if before > end:
             break
     events.close()
+    if not ours:
+        raise SystemExit(f"{done} nodes in {seconds:g} s are too few; give more --seconds")
     share = statistics.median(f / o for f, o in zip(floor, ours, strict=True))
     theirs = originals_way(image, 3)
     lines = [

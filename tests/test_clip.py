@@ -22,6 +22,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("open_clip")
 
 from nulie.predictor import tower  # noqa: E402  (it needs torch)
+from nulie.transforms.preview import CACHE_BYTES  # noqa: E402
 
 TINY = tower.Arch(patch=32, width=128, layers=3, dim=48)
 
@@ -599,6 +600,17 @@ print(float(rough - exact), int(line.split()[1]) * 1024)
     difference, peak = map(float, run.stdout.split())
     assert abs(difference) < 1
     assert peak < 3e9
+
+
+def test_on_a_pretended_cuda_device_memory_is_bounded() -> None:
+    """No GPU is needed to add up what would be alive on it: the weights once, in half precision,
+    and no batch, nor the exact form, may take it beyond 2 GB, remembered previews included."""
+    from benchmarks.memory import peaks
+
+    found = peaks("clip-sac")
+    assert found["weights"] == pytest.approx(2 * 304e6, rel=0.03)
+    assert found["weights"] < min(v for k, v in found.items() if k != "weights")
+    assert max(found.values()) + CACHE_BYTES < 2e9
 
 
 @pytest.mark.gpu

@@ -21,6 +21,9 @@ from .sample import Sample
 MAX_ASPECT = 8
 """Longer images are squeezed to this ratio, which keeps a preview's size bounded."""
 
+CACHE_BYTES = 128 << 20
+"""For previews that are remembered, on the device."""
+
 
 def shrink(image: Image.Image, short_side: int) -> torch.Tensor:
     """RGB image of any size -> `[3, H, W]` uint8 preview, min(H, W) = `short_side`.
@@ -44,7 +47,7 @@ class Renderer:
     of a known recipe costs its own step alone. May be called from several threads."""
 
     def __init__(
-        self, preview: torch.Tensor, sample: Sample | None = None, *, cache_bytes: int = 128 << 20
+        self, preview: torch.Tensor, sample: Sample | None = None, *, cache_bytes: int = CACHE_BYTES
     ) -> None:
         """`preview` is `[3, H, W]` uint8; results lie on its device, and so does the memory that
         `cache_bytes` bounds. With a `sample` of the photo, histograms are the photo's; without,
