@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.floating[Any]]
+"""In either precision."""
 
 
 class Surrogate:
@@ -90,19 +92,19 @@ def _one_thread() -> AbstractContextManager[Any]:
     return nullcontext() if controller is None else controller.limit(limits=1)
 
 
-def _squares(a: Array, b: Array) -> Array:
+def _squares(a: Floats, b: Floats) -> Floats:
     """Squared distances of `[A, D]` and `[B, D]`: `[A, B]`."""
-    squares: Array = (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * a @ b.T
+    squares: Floats = (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * a @ b.T
     return np.maximum(squares, 0, out=squares)
 
 
-def _near(squares: Array, length: float) -> Array:
+def _near(squares: Floats, length: float) -> Floats:
     """The squared exponential of squared distances."""
-    near: Array = np.exp(squares * (-0.5 / length**2))
+    near: Floats = np.exp(squares * (-0.5 / length**2))
     return near
 
 
-def _likelihood(kernel: Array, scores: Array) -> float:
+def _likelihood(kernel: Floats, scores: Array) -> float:
     """Logarithm of how likely the scores are, but for a constant."""
     factor = np.linalg.cholesky(kernel)
     half = np.linalg.solve(factor, scores)
