@@ -19,6 +19,8 @@ Rows = npt.NDArray[np.int64]
 class Guide:
     """Learns from scored recipes and proposes others. Keeps no state but what it learnt last."""
 
+    MOST = 128
+    """So many recipes are learnt from: more are no better, and dearer."""
     POOL = 96
     """Parents at once."""
     PROPOSALS = 16
@@ -32,18 +34,19 @@ class Guide:
         self._points = Points(space)
         self._surrogate = Surrogate()
         self._most_steps = most_steps
-        self.most = self._surrogate.MOST
-        """So many recipes are learnt from."""
 
     def learn(self, recipes: Sequence[Recipe], scores: Sequence[float]) -> bool:
-        """From the first `most` of them; False when they are too few to learn from."""
-        return self._surrogate.fit(self._points.of(recipes), np.array(scores, float))
+        """From the first `MOST` recipes and the score of each, higher is better; False when they
+        are too few to learn from."""
+        points = self._points.of(recipes[: self.MOST])
+        return self._surrogate.fit(points, np.array(scores[: self.MOST], float))
 
     def proposals(
         self, parents: Sequence[Recipe], n: int, seed: int
     ) -> list[Iterator[tuple[int, Recipe]]]:
         """For each of `n` wanted recipes those to take, the most hopeful first, and the numbers of
-        their parents. The `n` choose from different points, in turn carefully and boldly."""
+        their parents. The `n` choose from different points, in turn carefully and boldly. The same
+        for the same `seed`, 0 or more. Only once `learn` has returned True."""
         rng = np.random.default_rng(seed)
         origins = self._points.of(parents)
         rows = rng.integers(len(parents), size=n * self.PROPOSALS)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .recipe import Recipe, Step
-from .space import Dial, Move, Space
+from .space import Move, Space
 
 Array = npt.NDArray[np.float64]
 
@@ -33,7 +33,7 @@ class Points:
         times: list[int] = []
         for move in space:
             self._columns[move.op] = range(len(neutral), len(neutral) + len(move.dials))
-            neutral += [_neutral(dial) for dial in move.dials]
+            neutral += [dial.middle for dial in move.dials]
             times += [1 if move.once else REPEATS] * len(move.dials)
         self._neutral = neutral
         self.low = -np.array(neutral) * times
@@ -43,7 +43,7 @@ class Points:
         self._known: dict[Step, list[tuple[int, float]]] = {}
 
     def of(self, recipes: Sequence[Recipe]) -> Array:
-        """`[N, D]`, a point for each recipe."""
+        """`[N, D]`, a point for each recipe, whose steps are those of the space."""
         found = np.zeros((len(recipes), len(self._neutral)))
         for row, recipe in zip(found, recipes, strict=True):
             for step in recipe.steps:
@@ -67,7 +67,7 @@ class Points:
         return found
 
     def moved(self, recipe: Recipe, way: Sequence[float], most: int) -> Recipe:
-        """The recipe with its dials turned further by `way`, `[D]`.
+        """The recipe with its dials turned further by `way`, `[D]`, in the units of a point.
 
         The steps of an op share that out: those that go back to where they do nothing go first,
         and out of the recipe when they are there. What no step has room for makes new steps at the
@@ -132,8 +132,3 @@ def _shared(places: list[list[float]], dial: int, way: float, neutral: float) ->
                 step[dial] += part
                 way -= part
     return way
-
-
-def _neutral(dial: Dial) -> float:
-    """Where on the dial, in 0..1, it does nothing, or least."""
-    return dial.to_unit(min(dial.high, max(dial.low, dial.neutral)))

@@ -188,7 +188,7 @@ class Tree:
         if n == 0:
             return
         if self._told >= self._learnt * self.LEARNS:
-            self._learn([(node.recipe, node.score) for node in self._nodes[: self._guide.most]])
+            self._learn([(node.recipe, node.score) for node in self._nodes[: self._guide.MOST]])
             self._learnt = self._told
         if not self._fitted:
             return
@@ -243,8 +243,8 @@ class Tree:
             for way in (sign * way for way in ways for sign in (-1, 1)):
                 values = {}
                 for dial in move.dials:
-                    at = dial.to_unit(min(dial.high, max(dial.low, dial.neutral)))
-                    values[dial.name] = dial.from_unit(_inside(at, way if dial is lead else 0.0))
+                    turn = way if dial is lead else 0.0
+                    values[dial.name] = dial.from_unit(_inside(dial.middle, turn))
                 probes[Recipe((Step.of(move.op, **values),))] = move.op
         found = [(recipe, op) for recipe, op in probes.items() if self._works(recipe)]
         self._rng.shuffle(found)
@@ -345,8 +345,7 @@ class Tree:
         near, size = self._rng.random() < self.NEAR, 0.5 * 0.04 ** self._rng.random()
         values = {}
         for dial in move.dials:
-            neutral = dial.to_unit(min(dial.high, max(dial.low, dial.neutral)))
-            at = _inside(neutral, self._rng.gauss(0, size)) if near else self._rng.random()
+            at = _inside(dial.middle, self._rng.gauss(0, size)) if near else self._rng.random()
             values[dial.name] = dial.from_unit(at)
         return Step.of(move.op, **values)
 

@@ -22,6 +22,9 @@ class Dial:
     neutral: float
     unit: str = "factor"
     step: float = 0.001
+    middle: float = field(init=False, repr=False, compare=False)
+    """Where the op does nothing, as a position in [0, 1] (see `to_unit`): that of `neutral`, or of
+    the bound next to it."""
     _start: float = field(init=False, repr=False, compare=False)
     _way: float = field(init=False, repr=False, compare=False)
     _digits: int = field(init=False, repr=False, compare=False)
@@ -33,6 +36,8 @@ class Dial:
         object.__setattr__(self, "_start", self._scale(self.low))
         object.__setattr__(self, "_way", self._scale(self.high) - self._start)
         object.__setattr__(self, "_digits", max(0, round(-math.log10(self.step))))
+        nearest = min(self.high, max(self.low, self.neutral))
+        object.__setattr__(self, "middle", self.to_unit(nearest))
 
     def within(self, low: float, high: float) -> Dial:
         """The same dial with other bounds, which must lie inside this one's.

@@ -25,29 +25,28 @@ class Surrogate:
     BOLDNESS = (0.5, 2.0)
     """Standard deviations that not knowing is worth, to the careful and to the bold."""
     FEWEST = 8
-    MOST = 128
-    """So many points are learnt from, the first ones: more are no better, and dearer."""
     FEW = 64
-    """And so many decide on the length."""
+    """So many points, the first ones, decide on the length."""
 
     def fit(self, points: Array, scores: Array) -> bool:
-        """False when there are too few finite scores."""
-        finite = np.isfinite(scores).nonzero()[0][: self.MOST]
-        if len(finite) < self.FEWEST:
+        """Learns from `[N, D]` points and their `[N]` scores, higher is better, those that are
+        infinite left out; False when there are too few."""
+        finite = np.isfinite(scores)
+        if finite.sum() < self.FEWEST:
             return False
-        self._known, values = points[finite], scores[finite]
+        known, values = points[finite], scores[finite]
         # Zero is a poor score, so that what is far from all that is known promises little; and
         # far below it all scores are alike: what matters is to rank the good ones.
         scaled = (values - np.quantile(values, 0.1)) / (values.std() or 1.0)
         scaled = np.maximum(scaled, -2.0)
         with _one_thread():
-            self._solve(scaled)
+            self._solve(known, scaled)
         return True
 
-    def _solve(self, scaled: Array) -> None:
-        squares = _squares(self._known, self._known)
+    def _solve(self, known: Array, scaled: Array) -> None:
+        squares = _squares(known, known)
         noise = self.NOISE * np.eye(len(scaled))
-        linear = self._known @ self._known.T + noise
+        linear = known @ known.T + noise
         few = slice(self.FEW)
         self._length = max(
             self.LENGTHS,
@@ -57,14 +56,14 @@ class Surrogate:
         )
         near = _near(squares, self._length)
         self._weights = np.linalg.solve(near + linear, scaled)
-        self._slope = self._known.T @ self._weights
+        self._slope = known.T @ self._weights
         self._inverse32 = np.linalg.inv(np.linalg.cholesky(near + noise)).astype(np.float32)
-        self._known32 = self._known.astype(np.float32)
+        self._known32 = known.astype(np.float32)
 
     def hopes(self, points: Array) -> Array:
-        """`[N, 2]` upper confidence bounds for each boldness, in standard deviations of the scores
-        learnt from. What is unknown is so by distance alone: were the linear part doubted as well,
-        the bold would be sent to the ends of all dials."""
+        """`[N, 2]`: for points `[N, D]` the upper confidence bounds by each boldness, in standard
+        deviations of the scores learnt from. What is unknown is so by distance alone: were the
+        linear part doubted as well, the bold would be sent to the ends of all dials."""
         with _one_thread():
             mean = points @ self._slope
             # Half the digits, half the time, and there are many of these.

@@ -17,7 +17,7 @@ from .single import Single
 
 
 def build(host: Host) -> Any:
-    """The page as gradio Blocks, ready to be launched or to be rendered inside another page."""
+    """The page as gradio Blocks, ready for `serve` or `mount`."""
     sessions = Sessions()
     with blocks("nulie", host.theme) as page:
         # A style element inside the page goes wherever the page goes.

@@ -1,4 +1,4 @@
-"""The page on its own, launched in the way each gradio version wants it."""
+"""The page as a server of its own or within another one, in the way each gradio version wants."""
 
 from __future__ import annotations
 

@@ -56,7 +56,6 @@ class Frame:
         if getattr(self._outer, "auth", True) is None:
             return True
         status: list[int] = []
-
         told = False
 
         async def receive() -> dict[str, Any]:

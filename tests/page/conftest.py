@@ -88,14 +88,18 @@ def stop(server: Server) -> None:
         server.process.wait()
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def running(program: str, folder: Path) -> Iterator[Server]:
+    """A program of this folder as a server, for as long as a fixture lives."""
     if sys.executable == PYTHON and importlib.util.find_spec("gradio") is None:
         pytest.skip("no gradio here: pip install gradio")
-    served = Path(__file__).with_name("served.py")
-    server = start(tmp_path_factory.mktemp("page"), program=served)
+    server = start(folder, program=Path(__file__).with_name(program))
     yield server
     stop(server)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    yield from running("served.py", tmp_path_factory.mktemp("page"))
 
 
 @pytest.fixture(scope="session")

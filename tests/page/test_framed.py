@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .conftest import PYTHON, Server, start, stop
+from .conftest import Server, running
 
 
 @pytest.fixture(scope="module")
 def around(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    if sys.executable == PYTHON and importlib.util.find_spec("gradio") is None:
-        pytest.skip("no gradio here: pip install gradio")
-    program = Path(__file__).with_name("framed.py")
-    server = start(tmp_path_factory.mktemp("framed"), program=program)
-    yield server
-    stop(server)
+    yield from running("framed.py", tmp_path_factory.mktemp("framed"))
 
 
 @pytest.fixture
