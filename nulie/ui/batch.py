@@ -28,12 +28,12 @@ from ..settings import Settings
 from ..transforms import check, describe, render
 from ..transforms.preview import shrink
 from . import saving, words
-from .compat import link, quiet, unsaved, uploaded
+from .compat import link, quiet, uploaded
 from .host import Host
 from .options import Options
 from .running import Outcome, Run
 from .session import Opened, Session, Sessions
-from .single import INTERVAL, Single, check_upload
+from .single import INTERVAL, check_upload
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif"))
 SEARCH, APPLY = "search for each photo", "one recipe for all"
@@ -76,14 +76,11 @@ class _Row:
 class Batch:
     """The tab of several photos."""
 
-    def __init__(
-        self, host: Host, state: Any, sessions: Sessions, options: Options, single: Single
-    ) -> None:
+    def __init__(self, host: Host, state: Any, sessions: Sessions, options: Options) -> None:
         self._host = host
         self._state = state
         self._sessions = sessions
         self._options = options
-        self._single = single
 
     def build(self) -> None:
         with gr.Row():
@@ -118,8 +115,6 @@ class Batch:
                         value=0, precision=0, minimum=0, maximum=100, min_width=140,
                         label="Quality (0: as the photo)", elem_id="nulie_batch_quality",
                     )  # fmt: skip
-                for component in (self.format, self.quality):
-                    unsaved(component)
                 with gr.Row():
                     self.run = gr.Button(
                         "Enhance all", variant="primary", elem_id="nulie_batch_run"

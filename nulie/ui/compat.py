@@ -85,11 +85,6 @@ def link(path: Path, text: str, *, style: str = "") -> str:
     )
 
 
-def unsaved(component: Any) -> None:
-    """A webui writes a control's range to a file, and keeps it there for ever; not this one's."""
-    component.do_not_save_to_config = True
-
-
 def theme() -> Any:
     """The default one, without its fonts, which would come from another server."""
     return gr.themes.Default(

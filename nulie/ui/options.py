@@ -12,7 +12,7 @@ from ..errors import SettingsError
 from ..settings import Settings
 from ..transforms import MODES, Param, ops, space
 from ..transforms.base import Bounds
-from .compat import quiet, unsaved
+from .compat import quiet
 from .host import Host
 
 MODE_NAMES = {
@@ -82,9 +82,6 @@ class Options:
             )
         with gr.Accordion("Operations and their ranges", open=False, elem_id="nulie_ops"):
             self._build_ops()
-        for component in (self.seconds, self.min_light, self.keep_content, *self._of_ops()):
-            # A webui would write them to a file, which then hides its own setting and later ranges.
-            unsaved(component)
         self._connect()
 
     def _build_ops(self) -> None:
@@ -174,9 +171,6 @@ class Options:
             top=int(top),
         )
         return settings, str(predictor)
-
-    def _of_ops(self) -> list[Any]:
-        return [self.used, self.dial, self.low, self.high, self.ranges]
 
     def _on_range(
         self, name: str, low: float | None, high: float | None, text: str, mode_name: str

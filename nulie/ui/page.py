@@ -28,7 +28,7 @@ def build(host: Host) -> Any:
         state = gr.State(None)
         options = Options(host)
         single = Single(host, state, sessions, options)
-        batch = Batch(host, state, sessions, options, single)
+        batch = Batch(host, state, sessions, options)
         with gr.Tabs(elem_id="nulie_tabs"):
             with gr.Tab("Photo", elem_id="nulie_tab_photo"):
                 single.build()

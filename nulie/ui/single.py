@@ -20,7 +20,7 @@ from ..errors import ImageError, NulieError
 from ..recipe import Recipe
 from ..transforms import check, describe, render
 from . import saving, words
-from .compat import HIDDEN, forget, link, quiet, script, unsaved, uploaded
+from .compat import HIDDEN, forget, link, quiet, script, uploaded
 from .host import Host
 from .options import Options
 from .running import Outcome, Run
@@ -113,8 +113,6 @@ class Single:
                     0, 100, value=0, step=1, elem_id="nulie_quality",
                     label="Quality of JPEG, WebP, AVIF (0: as the photo, at least 90)",
                 )  # fmt: skip
-            for component in (self.format, self.quality):
-                unsaved(component)
             if self._host.open_folder:
                 self.open = gr.Button("Open the results folder", elem_id="nulie_open_folder")
             self.history = gr.HTML("", elem_id="nulie_history")

@@ -14,7 +14,7 @@ import gradio as gr
 from ..recipe import Recipe, Step
 from ..space import Dial
 from ..transforms import Param, get, ops, resolve
-from .compat import quiet, unsaved
+from .compat import quiet
 from .session import Session
 
 MOST_STEPS = 40
@@ -63,8 +63,6 @@ class Steps:
             )
             self.add = gr.Button("Add step", elem_id="nulie_step_add", scale=1)
             self.reset = gr.Button("Reset to what was found", elem_id="nulie_step_reset", scale=1)
-        for component in (self.chosen, self.op, *self.dials, self.new):
-            unsaved(component)
 
     @property
     def outputs(self) -> list[Any]:
