@@ -3,11 +3,13 @@
 from modules import script_callbacks, shared
 
 from nulie import webui
-from nulie.webui import api
 
 
 def add_routes(_page, app):
     if shared.cmd_opts.api or getattr(shared.cmd_opts, "nowebui", False):
+        # Most web UIs start without their API, and need not wait for it.
+        from nulie.webui import api
+
         api.add(app, webui.current, shared.cmd_opts.api_auth)
 
 
