@@ -7,12 +7,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageFilter
 
 from nulie import transforms
 from nulie.errors import RecipeError, SettingsError
 from nulie.recipe import Recipe, Step
 from nulie.transforms.base import Op, apply_pil
+from nulie.transforms.detail import gaussian
 from nulie.transforms.preview import Renderer, shrink, to_image
 from nulie.transforms.sample import sample
 
@@ -123,6 +124,15 @@ def test_an_op_does_something_at_its_hard_ends(op: Op) -> None:
         values = {p.dial.name: (p.hard or (0, 0))[at] for p in op.params}
         ends.append(transforms.render(Recipe((Step.of(op.id, **values),)), image))
     assert any(ImageChops.difference(image, e).getbbox() for e in ends)
+
+
+@settings(max_examples=60, deadline=None)
+@given(images(), st.lists(st.floats(0, 4) | st.sampled_from([0.5, 1.0, 2.0]), min_size=1))
+def test_blur_rounds_as_pillow_does(image: Image.Image, radii: list[float]) -> None:
+    """Pixel by pixel, where a whole or half radius puts many levels half-way between two."""
+    batch = as_preview(image).expand(len(radii), -1, -1, -1)
+    for row, radius in zip(gaussian(batch, radii), radii, strict=True):
+        assert to_image(row) == image.filter(ImageFilter.GaussianBlur(radius))
 
 
 @pytest.mark.parametrize("op_id", ["sharpness", "blur"])

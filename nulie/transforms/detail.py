@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PIL import Image, ImageFilter
 
 from ..space import Dial
@@ -31,31 +32,40 @@ def sharpness_pil(image: Image.Image, factor: float) -> Image.Image:
     return Image.blend(blur_pil(image, SHARPNESS_RADIUS), image, factor)
 
 
-def box_radius(radius: float) -> float:
+def box_radius(radius: float) -> np.float32:
     """Radius of the box that, applied `PASSES` times, has a Gaussian's variance.
 
     Gwosdek et al., "Theoretical foundations of Gaussian convolution by extended box filtering"
-    (2011), as Pillow applies it."""
-    variance = radius * radius / PASSES
-    whole = math.floor((math.sqrt(12.0 * variance + 1.0) - 1.0) / 2.0)
-    part = (2 * whole + 1) * (whole * (whole + 1) - 3.0 * variance)
-    return whole + part / (6.0 * (variance - (whole + 1) * (whole + 1)))
+    (2011), in single precision as Pillow reckons it."""
+    exact = np.float32(radius)
+    variance = exact * exact / np.float32(PASSES)
+    length = np.float32(math.sqrt(12.0 * float(variance) + 1.0))
+    whole = np.float32(math.floor((float(length) - 1.0) / 2.0))
+    part = (2 * whole + 1) * (whole * (whole + 1) - 3 * variance)
+    return whole + part / (6 * (variance - (whole + 1) * (whole + 1)))
 
 
-def box_weights(box: torch.Tensor) -> torch.Tensor:
-    """`[B]` box radii -> `[B, N]`, the weight of the taps 0, 1, ... N - 1 away from the middle.
+def box_weights(radii: list[float]) -> torch.Tensor:
+    """`B` radii in pixels -> `[B, N]` int32, the weight of the taps 0, 1, ... N - 1 away from the
+    middle, in 2^-24 as Pillow has them. The outermost taps carry the fraction of the radius."""
+    import torch
 
-    The outermost taps carry the fraction of the radius; weights are Pillow's 24-bit ones."""
-    whole = box.floor()
-    inner = (2.0**24 / (2 * box + 1)).floor()
-    outer = ((2.0**24 - (2 * whole + 1) * inner) / 2).floor()
-    taps = box.new_tensor(range(int(whole.max()) + 2))
-    reach = whole[:, None]
-    return ((taps <= reach) * inner[:, None] + (taps == reach + 1) * outer[:, None]) / 2.0**24
+    rows = []
+    for box in map(box_radius, radii):
+        whole = int(box)
+        inner = int(np.float32(2**24) / (2 * box + 1))
+        outer = (2**24 - (2 * whole + 1) * inner) // 2
+        rows.append([inner] * (whole + 1) + [outer])
+    longest = max(map(len, rows))
+    return torch.tensor([r + [0] * (longest - len(r)) for r in rows], dtype=torch.int32)
 
 
 def box_blur(image: torch.Tensor, weights: torch.Tensor, axis: int) -> torch.Tensor:
-    """One pass along an axis of `[B, 3, H, W]` float32 levels, the ends repeated, rounded."""
+    """One pass along an axis of `[B, 3, H, W]` int32 levels, the ends repeated, rounded.
+
+    Whole numbers, because levels that lie half-way between two are common (a radius of 1 weighs
+    by sixths) and must round as Pillow rounds them. Sums stay below 2^32: past 2^31 they wrap to
+    negative numbers, of which the highest byte is the right one all the same."""
     size, reach = image.shape[axis], weights.shape[1] - 1
     padded = image.new_empty([n + 2 * reach * (d == axis) for d, n in enumerate(image.shape)])
     padded.narrow(axis, reach, size).copy_(image)
@@ -66,18 +76,17 @@ def box_blur(image: torch.Tensor, weights: torch.Tensor, axis: int) -> torch.Ten
     for tap in range(1, reach + 1):
         pair = padded.narrow(axis, reach - tap, size) + padded.narrow(axis, reach + tap, size)
         out += pair.mul_(columns[:, tap])
-    return out.add_(0.5).floor_()
+    return out.add_(2**23).bitwise_right_shift_(24).bitwise_and_(255)
 
 
 def gaussian(batch: torch.Tensor, radii: list[float]) -> torch.Tensor:
-    """Pillow's Gaussian blur of `[B, 3, H, W]` uint8 by radii in pixels, rounded after each pass
-    as Pillow does, so that no level is off by more than one."""
-    image = batch.float()
-    weights = box_weights(image.new_tensor([box_radius(r) for r in radii]))
+    """Pillow's Gaussian blur of `[B, 3, H, W]` uint8 by radii in pixels, to the bit."""
+    image = batch.int()
+    weights = box_weights(radii).to(image.device)
     for axis in (3, 2):
         for _ in range(PASSES):
             image = box_blur(image, weights, axis)
-    return image.clamp_(0, 255).byte()
+    return image.byte()
 
 
 def blur_tensor(batch: torch.Tensor, values: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -128,7 +137,6 @@ register(
         blur_pil,
         tensor=blur_tensor,
         grain=blur_grain,
-        tolerance=1,
         merge=lambda first, second: {"radius": math.hypot(first["radius"], second["radius"])},
     )
 )
