@@ -6,7 +6,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import numpy as np
 from PIL import Image, ImageFilter
 
 from ..space import Dial
@@ -32,15 +31,14 @@ def sharpness_pil(image: Image.Image, factor: float) -> Image.Image:
     return Image.blend(blur_pil(image, SHARPNESS_RADIUS), image, factor)
 
 
-def box_radius(radius: float) -> np.float32:
-    """Radius of the box that, applied `PASSES` times, has a Gaussian's variance.
+def box_radius(radii: torch.Tensor) -> torch.Tensor:
+    """`[B]` float32 radii -> of the boxes that, applied `PASSES` times, have a Gaussian's variance.
 
     Gwosdek et al., "Theoretical foundations of Gaussian convolution by extended box filtering"
-    (2011), in single precision as Pillow reckons it."""
-    exact = np.float32(radius)
-    variance = exact * exact / np.float32(PASSES)
-    length = np.float32(math.sqrt(12.0 * float(variance) + 1.0))
-    whole = np.float32(math.floor((float(length) - 1.0) / 2.0))
+    (2011), in single and double precision where Pillow has them."""
+    variance = radii * radii / PASSES
+    length = (12 * variance.double() + 1).sqrt().float()
+    whole = ((length.double() - 1) / 2).floor().float()
     part = (2 * whole + 1) * (whole * (whole + 1) - 3 * variance)
     return whole + part / (6 * (variance - (whole + 1) * (whole + 1)))
 
@@ -50,14 +48,12 @@ def box_weights(radii: list[float]) -> torch.Tensor:
     middle, in 2^-24 as Pillow has them. The outermost taps carry the fraction of the radius."""
     import torch
 
-    rows = []
-    for box in map(box_radius, radii):
-        whole = int(box)
-        inner = int(np.float32(2**24) / (2 * box + 1))
-        outer = (2**24 - (2 * whole + 1) * inner) // 2
-        rows.append([inner] * (whole + 1) + [outer])
-    longest = max(map(len, rows))
-    return torch.tensor([r + [0] * (longest - len(r)) for r in rows], dtype=torch.int32)
+    box = box_radius(torch.tensor(radii, dtype=torch.float32))[:, None]
+    whole = box.long()
+    inner = (2**24 / (2 * box + 1)).long()
+    outer = (2**24 - (2 * whole + 1) * inner) // 2
+    taps = torch.arange(int(whole.max()) + 2)
+    return ((taps <= whole) * inner + (taps == whole + 1) * outer).int()
 
 
 def box_blur(image: torch.Tensor, weights: torch.Tensor, axis: int) -> torch.Tensor:
