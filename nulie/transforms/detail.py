@@ -43,16 +43,14 @@ def box_radius(radii: torch.Tensor) -> torch.Tensor:
     return whole + part / (6 * (variance - (whole + 1) * (whole + 1)))
 
 
-def box_weights(radii: list[float]) -> torch.Tensor:
-    """`B` radii in pixels -> `[B, N]` int32, the weight of the taps 0, 1, ... N - 1 away from the
-    middle, in 2^-24 as Pillow has them. The outermost taps carry the fraction of the radius."""
-    import torch
-
-    box = box_radius(torch.tensor(radii, dtype=torch.float32))[:, None]
+def box_weights(radii: torch.Tensor) -> torch.Tensor:
+    """`[B]` float32 radii in pixels -> `[B, N]` int32, the weight of the taps 0, 1, ... N - 1 away
+    from the middle, in 2^-24 as Pillow has them. The outermost carry the fraction of the radius."""
+    box = box_radius(radii)[:, None]
     whole = box.long()
     inner = (2**24 / (2 * box + 1)).long()
     outer = (2**24 - (2 * whole + 1) * inner) // 2
-    taps = torch.arange(int(whole.max()) + 2)
+    taps = whole.new_tensor(range(int(whole.max()) + 2))
     return ((taps <= whole) * inner + (taps == whole + 1) * outer).int()
 
 
@@ -78,7 +76,8 @@ def box_blur(image: torch.Tensor, weights: torch.Tensor, axis: int) -> torch.Ten
 def gaussian(batch: torch.Tensor, radii: list[float]) -> torch.Tensor:
     """Pillow's Gaussian blur of `[B, 3, H, W]` uint8 by radii in pixels, to the bit."""
     image = batch.int()
-    weights = box_weights(radii).to(image.device)
+    exact = image.new_empty(0).float().new_tensor(radii, device="cpu")
+    weights = box_weights(exact).to(image.device)
     for axis in (3, 2):
         for _ in range(PASSES):
             image = box_blur(image, weights, axis)
