@@ -55,8 +55,8 @@ class Op:
     bytes of `pil` exactly. Statistics are what `needs` names, of the images it is applied to."""
     needs: Literal["nothing", "grey mean", "histogram"] = "nothing"
     """`grey mean`: `[B]` mean of Pillow's mode L; `histogram`: `[B, 3, 256]` counts."""
-    tensor: Callable[[torch.Tensor, dict[str, torch.Tensor]], torch.Tensor] | None = None
-    """For every other op: (`[B, 3, H, W]` uint8, values each `[B]` float32) -> the same shape."""
+    tensor: Callable[[torch.Tensor, Values], torch.Tensor] | None = None
+    """For every other op: (`[B, 3, H, W]` uint8, values each `[B]`) -> the same shape."""
     grain: Callable[..., torch.Tensor] | None = None
     """For an op that looks at a pixel's neighbours, what it does to a pixel of which no more is
     known than its value in the blurred photo: (pixels `[B, 3, 1, N]` uint8, the same of the photo

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageEnhance
 
 from ..space import Dial
-from .base import Op, Param, register
+from .base import Op, Param, Values, register
 from .tone import FACTOR, HARD, SOFT, multiply
 
 if TYPE_CHECKING:
@@ -25,10 +27,10 @@ def grey(batch: torch.Tensor) -> torch.Tensor:
     return (mixed + 0x8000) >> 16
 
 
-def blend(start: torch.Tensor, end: torch.Tensor, amount: torch.Tensor) -> torch.Tensor:
+def blend(start: torch.Tensor, end: torch.Tensor, amount: npt.NDArray[np.float64]) -> torch.Tensor:
     """Pillow's `Image.blend`, of uint8 or int32 images by a `[B]` amount; uint8."""
     start32 = start.float()
-    mixed = start32 + amount.float().view(-1, 1, 1, 1) * (end.float() - start32)
+    mixed = start32 + start32.new_tensor(amount).view(-1, 1, 1, 1) * (end.float() - start32)
     return mixed.clamp(0, 255).byte()
 
 
@@ -36,7 +38,7 @@ def saturation_pil(image: Image.Image, factor: float) -> Image.Image:
     return ImageEnhance.Color(image).enhance(factor)
 
 
-def saturation_tensor(batch: torch.Tensor, values: dict[str, torch.Tensor]) -> torch.Tensor:
+def saturation_tensor(batch: torch.Tensor, values: Values) -> torch.Tensor:
     return blend(grey(batch), batch, values["factor"])
 
 
@@ -62,11 +64,10 @@ def hue_pil(image: Image.Image, shift: float) -> Image.Image:
     return image.convert("RGB", (*m[0:3], 0, *m[3:6], 0, *m[6:9], 0))
 
 
-def hue_tensor(batch: torch.Tensor, values: dict[str, torch.Tensor]) -> torch.Tensor:
-    shifts = values["shift"]
-    # [B, 3, 3] in the precision of Pillow's C code; the sums run in its order, too.
-    m = shifts.new_tensor([hue_matrix(v) for v in shifts.tolist()]).view(-1, 3, 3, 1, 1)
+def hue_tensor(batch: torch.Tensor, values: Values) -> torch.Tensor:
     wide = batch.float()
+    # [B, 3, 3] in the precision of Pillow's C code; the sums run in its order, too.
+    m = wide.new_tensor([hue_matrix(v) for v in values["shift"]]).view(-1, 3, 3, 1, 1)
     mixed = m[:, :, 0] * wide[:, 0:1] + m[:, :, 1] * wide[:, 1:2] + m[:, :, 2] * wide[:, 2:3]
     return (mixed + 0.5).clamp(0, 255).byte()
 

@@ -6,15 +6,19 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageFilter
 
 from ..space import Dial
-from .base import Op, Param, register
+from .base import Op, Param, Values, register
 from .color import blend
 from .tone import FACTOR, HARD, SOFT, multiply
 
 if TYPE_CHECKING:
     import torch
+
+Floats = npt.NDArray[np.float32]
 
 SHARPNESS_RADIUS = 0.003
 """Radius of the blur that sharpness works against, in short sides: as wide as the 3 x 3 kernel of
@@ -31,27 +35,31 @@ def sharpness_pil(image: Image.Image, factor: float) -> Image.Image:
     return Image.blend(blur_pil(image, SHARPNESS_RADIUS), image, factor)
 
 
-def box_radius(radii: torch.Tensor) -> torch.Tensor:
+def box_radius(radii: Floats) -> Floats:
     """`[B]` float32 radii -> of the boxes that, applied `PASSES` times, have a Gaussian's variance.
 
     Gwosdek et al., "Theoretical foundations of Gaussian convolution by extended box filtering"
     (2011), in single and double precision where Pillow has them."""
     variance = radii * radii / PASSES
-    length = (12 * variance.double() + 1).sqrt().float()
-    whole = ((length.double() - 1) / 2).floor().float()
+    length = np.sqrt(12 * variance.astype(np.float64) + 1).astype(np.float32)
+    whole = np.floor((length.astype(np.float64) - 1) / 2).astype(np.float32)
     part = (2 * whole + 1) * (whole * (whole + 1) - 3 * variance)
-    return whole + part / (6 * (variance - (whole + 1) * (whole + 1)))
+    radius: Floats = whole + part / (6 * (variance - (whole + 1) * (whole + 1)))
+    return radius
 
 
-def box_weights(radii: torch.Tensor) -> torch.Tensor:
-    """`[B]` float32 radii in pixels -> `[B, N]` int32, the weight of the taps 0, 1, ... N - 1 away
-    from the middle, in 2^-24 as Pillow has them. The outermost carry the fraction of the radius."""
+def box_weights(radii: Floats) -> npt.NDArray[np.int32]:
+    """`[B]` float32 radii in pixels -> `[B, N]`, the weight of the taps 0, 1, ... N - 1 away from
+    the middle, in 2^-24 as Pillow has them. The outermost carry the fraction of the radius."""
     box = box_radius(radii)[:, None]
-    whole = box.long()
-    inner = (2**24 / (2 * box + 1)).long()
+    whole = box.astype(np.int64)
+    # NumPy 1 would make doubles of 2**24 as a plain number, which are not rounded as Pillow's.
+    inner = (np.float32(2**24) / (2 * box + 1)).astype(np.int64)
     outer = (2**24 - (2 * whole + 1) * inner) // 2
-    taps = whole.new_tensor(range(int(whole.max()) + 2))
-    return ((taps <= whole) * inner + (taps == whole + 1) * outer).int()
+    taps = np.arange(whole.max() + 2)
+    weights: npt.NDArray[np.int32]
+    weights = ((taps <= whole) * inner + (taps == whole + 1) * outer).astype(np.int32)
+    return weights
 
 
 def box_blur(image: torch.Tensor, weights: torch.Tensor, axis: int) -> torch.Tensor:
@@ -73,37 +81,31 @@ def box_blur(image: torch.Tensor, weights: torch.Tensor, axis: int) -> torch.Ten
     return out.add_(2**23).bitwise_right_shift_(24).bitwise_and_(255)
 
 
-def gaussian(batch: torch.Tensor, radii: list[float]) -> torch.Tensor:
-    """Pillow's Gaussian blur of `[B, 3, H, W]` uint8 by radii in pixels, to the bit."""
+def gaussian(batch: torch.Tensor, radii: npt.NDArray[np.float64]) -> torch.Tensor:
+    """Pillow's Gaussian blur of `[B, 3, H, W]` uint8 by `[B]` radii in pixels, to the bit."""
     image = batch.int()
-    exact = image.new_empty(0).float().new_tensor(radii, device="cpu")
-    weights = box_weights(exact).to(image.device)
+    weights = image.new_tensor(box_weights(radii.astype(np.float32)))
     for axis in (3, 2):
         for _ in range(PASSES):
             image = box_blur(image, weights, axis)
     return image.byte()
 
 
-def blur_tensor(batch: torch.Tensor, values: dict[str, torch.Tensor]) -> torch.Tensor:
-    short = min(batch.shape[-2:])
-    return gaussian(batch, [r * short for r in values["radius"].tolist()])
+def blur_tensor(batch: torch.Tensor, values: Values) -> torch.Tensor:
+    return gaussian(batch, values["radius"] * min(batch.shape[-2:]))
 
 
-def blur_grain(
-    pixels: torch.Tensor, blurred: torch.Tensor, values: dict[str, torch.Tensor]
-) -> torch.Tensor:
-    return blend(pixels, blurred, (values["radius"] / SHARPNESS_RADIUS).clamp(max=1))
+def blur_grain(pixels: torch.Tensor, blurred: torch.Tensor, values: Values) -> torch.Tensor:
+    return blend(pixels, blurred, np.minimum(values["radius"] / SHARPNESS_RADIUS, 1))
 
 
-def sharpness_grain(
-    pixels: torch.Tensor, blurred: torch.Tensor, values: dict[str, torch.Tensor]
-) -> torch.Tensor:
+def sharpness_grain(pixels: torch.Tensor, blurred: torch.Tensor, values: Values) -> torch.Tensor:
     return blend(blurred, pixels, values["factor"])
 
 
-def sharpness_tensor(batch: torch.Tensor, values: dict[str, torch.Tensor]) -> torch.Tensor:
+def sharpness_tensor(batch: torch.Tensor, values: Values) -> torch.Tensor:
     radius = SHARPNESS_RADIUS * min(batch.shape[-2:])
-    return blend(gaussian(batch, [radius] * len(batch)), batch, values["factor"])
+    return blend(gaussian(batch, np.full(len(batch), radius)), batch, values["factor"])
 
 
 register(

@@ -137,17 +137,13 @@ class Renderer:
     def _changed(self, op: Op, part: torch.Tensor, values: Values) -> torch.Tensor:
         """`[B, 3, pixels]` with an op of the tensor form applied."""
         assert op.tensor is not None  # an op has a table or this
-        on_device = {
-            name: torch.as_tensor(value, dtype=torch.float32, device=part.device)
-            for name, value in values.items()
-        }
         if op.grain is None:
-            return op.tensor(part[:, :, None], on_device)[:, :, 0]
-        after = [op.tensor(self._previews(part), on_device).flatten(2)]
+            return op.tensor(part[:, :, None], values)[:, :, 0]
+        after = [op.tensor(self._previews(part), values).flatten(2)]
         if self._sampled:
             sampled = part[:, :, None, -2 * self._sampled :]
             own, blurred = sampled[..., : self._sampled], sampled[..., self._sampled :]
-            after += [op.grain(own, blurred, on_device)[:, :, 0], blurred[:, :, 0]]
+            after += [op.grain(own, blurred, values)[:, :, 0], blurred[:, :, 0]]
         return torch.cat(after, -1)
 
     def _measure(self, op: Op, batch: torch.Tensor, rows: list[int]) -> npt.NDArray[Any]:

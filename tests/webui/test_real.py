@@ -124,6 +124,19 @@ def encoded(image: Image.Image) -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
+def test_the_ops_are_its_pillows() -> None:
+    assert FOLDER is not None
+    done = subprocess.run(
+        [str(Path(FOLDER) / "venv" / "bin" / "python"), str(Path(__file__).with_name("ops.py"))],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
 def test_it_starts_without_complaint(server: Server) -> None:
     log = server.log.read_text(errors="replace")
     assert "Error loading script" not in log
