@@ -193,3 +193,5 @@ def test_a_recipe_in_words() -> None:
     words = transforms.describe(recipe)
     assert words == "brightness 1.20, autocontrast 40% (cutoff 0.5%), posterize 4 bits"
     assert transforms.describe(Recipe()) == "unchanged"
+    slight = Recipe((Step.of("saturation", factor=0.997), Step.of("gamma", gamma=1.001, gain=1.0)))
+    assert transforms.describe(slight) == "saturation 0.997, gamma 1.001 (gain 1.00)"

@@ -207,7 +207,10 @@ def describe(recipe: Recipe) -> str:
         op, values = resolve(step)
         dials: list[str] = []
         for dial in op.dials:
-            digits = max(0, round(-math.log10(dial.step)) - (dial.unit == "factor"))
+            digits = max(0, round(-math.log10(dial.step)))
+            # All digits of a factor only where it would read as doing nothing, but does something.
+            slight = values[dial.name] != dial.neutral == round(values[dial.name], 2)
+            digits -= dial.unit == "factor" and not slight
             unit = {"factor": "", "share": "%", "per cent": "%"}.get(dial.unit, f" {dial.unit}")
             value = values[dial.name] * (100 if dial.unit == "share" else 1)
             text = f"{value:.{0 if dial.unit == 'share' else digits}f}{unit}"
