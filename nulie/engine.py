@@ -20,6 +20,7 @@ from . import transforms
 from .checkpoint import Checkpoint, digest
 from .cielab import distance, lab
 from .errors import CheckpointError
+from .heap import give_back_of
 from .objective import SEARCH_MARGIN, Objective, Terms
 from .predictor.base import Predictor, exact_form
 from .recipe import Recipe
@@ -179,7 +180,8 @@ class Enhancement:
             yield from self._search(base, start)
         finally:
             if self._workers is not None:
-                self._workers.shutdown(cancel_futures=True)
+                give_back_of(self._workers, self._shares)
+                self._workers.shutdown()
                 self._workers = None
 
     def _search(self, base: Terms, start: float) -> Generator[Event, None, None]:

@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 from ..drawing import Shown, shown, tree
 from ..engine import Enhancement, Finished, Started, Variant
 from ..errors import NulieError
+from ..heap import give_back
 from ..objective import Terms
 from ..recipe import Recipe
 from ..search import Improved, Progress
@@ -132,6 +133,7 @@ class Run:
         finally:
             self._state = State("over")
             self._over.set()
+            give_back()
 
     def _queue(self) -> None:
         """Loads the predictor, waits for its device, searches."""

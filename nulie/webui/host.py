@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import random
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -224,13 +223,6 @@ class WebUI:
     def results_folder(self) -> Path:
         """Where the page's results go."""
         return Path(str(self.option("folder")).strip() or self.results())
-
-
-def give_back() -> None:
-    """Hands what was freed back to the system, where the C library can be told to (glibc): each
-    search works in threads of its own, and their memory would stay with the process in pieces."""
-    with suppress(OSError, AttributeError, TypeError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 @contextmanager

@@ -16,12 +16,13 @@ from PIL import Image
 from .. import transforms
 from ..engine import Enhancement, Finished, Result, Started
 from ..errors import NulieError
+from ..heap import give_back
 from ..image_io import Photo, from_image, to_image
 from ..recipe import Recipe
 from ..search import Improved, Progress
 from ..settings import Settings
 from . import controls
-from .host import Show, WebUI, current, give_back
+from .host import Show, WebUI, current
 
 if TYPE_CHECKING:
     from ..predictor.base import Predictor
@@ -63,6 +64,13 @@ def search(
     """Under the web UI's lock. Interrupt and Skip end it with the best so far.
 
     Raises: NulieError."""
+    try:
+        return _search(webui, photo, settings, predictor, show or webui.show)
+    finally:
+        give_back()
+
+
+def _search(webui: WebUI, photo: Photo, settings: Settings, predictor: str, show: Show) -> Search:
     cancel = threading.Event()
     # "Stop after this image" from before the search leaves it its time.
     told_before = webui.stopping()
@@ -73,7 +81,7 @@ def search(
             _log.warning("%s", note)
         run = Enhancement(photo.pixels, judge, settings, cancel=cancel)
         with closing(run.events()) as events:
-            live = _Live(show or webui.show, photo, settings)
+            live = _Live(show, photo, settings)
             for event in events:
                 if webui.stopped() or (webui.stopping() and not told_before):
                     cancel.set()
@@ -231,10 +239,8 @@ def _report(text: str, *, exc_info: bool = False) -> None:
 
 
 def _searched(webui: WebUI) -> None:
-    """Skip was meant for the search, which it has ended; what comes after it goes on, in memory
-    that is as free as before."""
+    """Skip was meant for the search, which it has ended; what comes after it goes on."""
     webui.shared.state.skipped = False
-    give_back()
 
 
 def _last(webui: WebUI) -> None:

@@ -1,0 +1,89 @@
+"""Memory that goes back to the system, measured in a process of its own."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+import sys
+
+import pytest
+
+from .conftest import ROOT
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(ctypes.CDLL(None) if os.name == "posix" else None, "malloc_trim"),
+    reason="the C library is no glibc",
+)
+
+HELPERS = """
+import resource, threading
+from pathlib import Path
+
+def resident():
+    "MB of memory that the process holds."
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() >> 20
+
+def apart(work, *given):
+    thread = threading.Thread(target=work, args=given)
+    thread.start()
+    thread.join()
+"""
+BLOCKS = """
+import numpy as np
+from nulie.heap import give_back
+
+def work(tidy):
+    blocks = [np.ones(1 << 20, np.uint8) for _ in range(40)]
+    del blocks
+    tidy()
+
+np.ones(30 << 20, np.uint8)  # from now on the C library keeps blocks of that size
+before = resident()
+apart(work, lambda: None)
+kept = resident() - before
+apart(work, give_back)
+print(kept, resident() - before)
+"""
+SEARCHES = """
+from nulie.engine import Enhancement
+from nulie.heap import give_back
+from nulie.predictor import create
+from nulie.settings import Settings
+from tests.conftest import picture
+
+predictor, _ = create("statistics")
+photo = picture(600, 400)
+
+def search(seed):
+    for _ in Enhancement(photo, predictor, Settings(evaluations=400, seed=seed)).events():
+        pass
+
+def work(seed):
+    search(seed)
+    give_back()
+
+sizes = []
+for seed in range(10):
+    apart(work, seed)
+    sizes.append(resident())
+print(max(sizes[3:]) - sizes[2])
+"""
+
+
+def run(code: str) -> list[str]:
+    """The words that the code prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", HELPERS + code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    return done.stdout.split()
+
+
+def test_what_a_thread_has_freed_goes_back() -> None:
+    without, with_it = map(int, run(BLOCKS))
+    assert without >= 30
+    assert with_it < 10
+
+
+def test_searches_in_threads_of_their_own_leave_nothing_behind() -> None:
+    assert int(run(SEARCHES)[0]) < 8
