@@ -42,14 +42,17 @@ class Guide:
         return self._surrogate.fit(points, np.array(scores[: self.MOST], float))
 
     def proposals(
-        self, parents: Sequence[Recipe], n: int, seed: int
+        self, parents: Sequence[Recipe], n: int, seed: int, *, apart: int, among: int
     ) -> list[Iterator[tuple[int, Recipe]]]:
         """For each of `n` wanted recipes those to take, the most hopeful first, and the numbers of
-        their parents. The `n` choose from different points, in turn carefully and boldly. The same
-        for the same `seed`, 0 or more. Only once `learn` has returned True."""
+        their parents. The `n` choose from different points, in turn carefully and boldly; the last
+        `among` of them from children of the last `apart` parents, the others from those of the
+        rest. The same for the same `seed`, 0 or more. Only once `learn` has returned True."""
         rng = np.random.default_rng(seed)
         origins = self._points.of(parents)
-        rows = rng.integers(len(parents), size=n * self.PROPOSALS)
+        rest = len(parents) - apart
+        last = np.arange(n * self.PROPOSALS) % n >= n - among
+        rows = rng.integers(np.where(last, rest, 0), np.where(last, len(parents), rest))
         ways = self._ways(origins, rows, rng)
         hopes = self._surrogate.hopes(origins[rows] + ways)
         bold = int(rng.integers(hopes.shape[1]))

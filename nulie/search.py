@@ -72,6 +72,9 @@ class Tree:
     """Growth of what is known after which the surrogate learns anew."""
     NICHED = 0.25
     """Share of the parents that are the best of a niche, not of all."""
+    ASIDE = 0.4
+    """Share of the guided that choose among children of the niches alone: what the surrogate hopes
+    for most lies near the best nodes, and another basin may be deeper."""
     NICHES = 512
     """So many niches at least are remembered, the worst forgotten."""
     NEAR = 0.9
@@ -192,9 +195,14 @@ class Tree:
             self._learnt = self._told
         if not self._fitted:
             return
-        parents = [self._parent() for _ in range(self._guide.POOL)]
+        # Those of the niches alone come last.
+        among = sum(self._rng.random() < self.ASIDE for _ in range(n))
+        apart = round(self.ASIDE * self._guide.POOL)
+        parents = [self._parent() for _ in range(self._guide.POOL - apart)]
+        parents += [self._parent(niched=1.0) for _ in range(apart)]
         recipes = [node.recipe for node in parents]
-        for choices in self._guide.proposals(recipes, n, self._rng.getrandbits(64)):
+        seed = self._rng.getrandbits(64)
+        for choices in self._guide.proposals(recipes, n, seed, apart=apart, among=among):
             for parent, recipe in choices:
                 if self._new(recipe):
                     self._take(found, parents[parent].number, "", recipe, "")
@@ -250,10 +258,10 @@ class Tree:
         self._rng.shuffle(found)
         return found
 
-    def _parent(self) -> Node:
-        """A node by its rank: the best ones mostly, any one at times. Or the best of a niche, which
-        keeps alive what is not yet as good as it may get."""
-        if self._rng.random() < self.NICHED:
+    def _parent(self, niched: float = NICHED) -> Node:
+        """A node by its rank: the best ones mostly, any one at times. Or, a share of `niched`, the
+        best of a niche, which keeps alive what is not yet as good as it may get."""
+        if self._rng.random() < niched:
             return self._ranked[int(len(self._ranked) * self._rng.random() ** 2)]
         return self._nodes[int(len(self._nodes) * self._rng.random() ** 4)]
 

@@ -110,10 +110,15 @@ def test_a_guide_learns_where_the_good_ones_are() -> None:
     guide = Guide(SPACE, 10)
     assert not guide.learn(known[:3], [0.0] * 3)
     assert guide.learn(known, [-distance(recipe) for recipe in known])
-    proposed = [next(choices) for choices in guide.proposals(known[:50], 40, seed=1)]
-    assert all(0 <= parent < 50 for parent, _ in proposed)
+
+    def proposals() -> list[tuple[int, Recipe]]:
+        asked = guide.proposals(known[:50], 40, seed=1, apart=20, among=10)
+        return [next(choices) for choices in asked]
+
+    proposed = proposals()
+    assert all(0 <= parent < 30 for parent, _ in proposed[:30])
+    assert all(30 <= parent < 50 for parent, _ in proposed[30:])
     better = sum(distance(recipe) < distance(known[5]) for _, recipe in proposed)
     assert better >= 10
     assert len({recipe for _, recipe in proposed}) > 20, "they do not crowd"
-    again = [next(choices) for choices in guide.proposals(known[:50], 40, seed=1)]
-    assert again == proposed
+    assert proposals() == proposed
