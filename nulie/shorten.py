@@ -50,7 +50,7 @@ def shorten(
         best = max(range(len(shorter)), key=scores.__getitem__)
         recipe = shorter[best]
         found.insert(0, recipe)
-    rounded = [r for r in _rounded(recipe, space) if r != recipe]
+    rounded = [r for r in _rounded(recipe, space) if r != recipe and r.steps]
     if rounded:
         for candidate, value in zip(rounded, evaluate(rounded), strict=True):
             if value >= floor:
@@ -94,10 +94,17 @@ def _merged(recipe: Recipe, space: Space) -> Iterator[Recipe]:
 
 
 def _rounded(recipe: Recipe, space: Space) -> Iterator[Recipe]:
-    """The recipe rounded to one digit, then to two."""
+    """The recipe rounded to one digit, then to two, without the steps that then do nothing."""
     moves = {move.op: move for move in space}
     for digits in (1, 2):
-        yield Recipe(tuple(_rounded_step(step, moves[step.op], digits) for step in recipe.steps))
+        steps = (_rounded_step(step, moves[step.op], digits) for step in recipe.steps)
+        yield Recipe(tuple(step for step in steps if _changes(step)))
+
+
+def _changes(step: Step) -> bool:
+    values = dict(step.params)
+    turned = any(values[dial.name] != dial.neutral for dial in get(step.op).dials)
+    return turned and values.get("amount") != 0
 
 
 def _rounded_step(step: Step, move: Move, digits: int) -> Step:
@@ -105,7 +112,7 @@ def _rounded_step(step: Step, move: Move, digits: int) -> Step:
     values = dict(step.params)
     for bound, whole in zip(move.dials, get(step.op).dials, strict=True):
         way = 1.0 if bound.unit == "factor" else (bound.high - bound.low) or 1.0
-        value = round(values[bound.name], digits - math.floor(math.log10(way)))
+        value = round(values[bound.name], digits - math.floor(math.log10(way))) + 0.0  # no -0.0
         dial = bound if move.once else whole  # merged steps may have left the mode's range
         values[bound.name] = min(dial.high, max(dial.low, value))
     return Step.of(step.op, **values)

@@ -51,7 +51,7 @@ class Dial:
 
     def snap(self, value: float) -> float:
         """The nearest value on the grid, inside the bounds."""
-        return min(self.high, max(self.low, round(value, self._digits)))
+        return min(self.high, max(self.low, round(value, self._digits) + 0.0))  # no -0.0
 
     def to_unit(self, value: float) -> float:
         """Position of `value` in [0, 1] on the dial's scale."""

@@ -71,3 +71,23 @@ def test_steps_that_are_left_take_over_in_small_turns() -> None:
     found = shorten(long, wanted([long])[0], wanted, space, loss=0.003, most=300)
     assert len(found[0]) == 1
     assert wanted(found[:1])[0] > -0.004
+
+
+def test_steps_that_rounding_leaves_without_effect_go() -> None:
+    space, slight = transforms.space("hard"), Step.of("hue", shift=-0.004)
+
+    def indifferent(recipes: Sequence[Recipe]) -> list[float]:
+        return [1.0] * len(recipes)
+
+    recipe = Recipe((slight, factor("contrast", 1.31)))
+    rounded, *_ = shorten(recipe, 1.0, indifferent, space, loss=0, most=0)
+    assert rounded == Recipe((factor("contrast", 1.3),))
+    # But one step at least stays.
+    assert shorten(Recipe((slight,)), 1.0, indifferent, space, loss=0, most=0) == [
+        Recipe((slight,))
+    ]
+
+
+def test_no_dial_stands_at_minus_zero() -> None:
+    dials = [dial for move in transforms.space("hard") for dial in move.dials]
+    assert all("-" not in str(dial.snap(-1e-9)) for dial in dials if dial.low <= 0)
