@@ -12,6 +12,7 @@ import io
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -46,6 +47,7 @@ pytestmark = pytest.mark.skipif(
 class Server:
     address: str
     log: Path
+    pid: int
 
     def call(self, path: str, body: Any = None, *, auth: str | None = "anna:secret") -> Any:
         """(status, answer) of a request."""
@@ -107,7 +109,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             assert process.poll() is None, log.read_text(errors="replace")[-3000:]
             assert time.monotonic() < end, "the web UI does not start"
             time.sleep(0.5)
-        yield Server(f"http://127.0.0.1:{port}", log)
+        yield Server(f"http://127.0.0.1:{port}", log, process.pid)
     finally:
         process.send_signal(signal.SIGTERM)
         try:
@@ -165,6 +167,20 @@ def test_the_routes(server: Server) -> None:
     assert found["report"]["evaluations"] == 50
     assert server.call("/nulie/enhance", {"image": "?"})[0] == 422
     assert server.call("/nulie/score", {"image": image, "predictor": "statistics"})[0] == 200
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="tells no process's memory")
+def test_the_twentieth_image_takes_no_more_memory_than_the_third(server: Server) -> None:
+    body = {"image": encoded(picture(600, 400)), "seconds": None, "evaluations": 500}
+    sizes = []
+    for seed in range(20):
+        assert (
+            server.call("/nulie/enhance", {**body, "predictor": "statistics", "seed": seed})[0]
+            == 200
+        )
+        pages = Path(f"/proc/{server.pid}/statm").read_text().split()[1]
+        sizes.append(int(pages) * resource.getpagesize())
+    assert sizes[-1] <= 1.02 * sizes[2], [size >> 20 for size in sizes]
 
 
 def test_extras_without_nulie_is_as_ever(server: Server) -> None:
