@@ -138,8 +138,7 @@ class Tree:
             node = self._parent()
             kind = self._kinds.choose(self._rng)
             recipe, op = getattr(self, f"_{kind}")(node.recipe)
-            if self._new(recipe):
-                self._take(found, node.number, kind, recipe, op)
+            self._take(found, node.number, kind, recipe, op)
         return found
 
     def state(self) -> dict[str, Any]:
@@ -181,10 +180,15 @@ class Tree:
         if lesson:
             self._learn([(_recipe(recipe), score) for recipe, score in lesson])
 
-    def _take(self, found: list[Recipe], parent: int, kind: str, recipe: Recipe, op: str) -> None:
-        self._seen.add(self._key(recipe))
+    def _take(self, found: list[Recipe], parent: int, kind: str, recipe: Recipe, op: str) -> bool:
+        """Adds the recipe to those that were found, if it is worth a try; whether it is."""
+        key = self._key(recipe)
+        if key in self._seen or not self._works(recipe):
+            return False
+        self._seen.add(key)
         self._asked[recipe] = (parent, kind, op)
         found.append(recipe)
+        return True
 
     def _guided(self, found: list[Recipe], n: int) -> None:
         """Takes up to `n` recipes that the surrogate hopes for most."""
@@ -204,8 +208,7 @@ class Tree:
         seed = self._rng.getrandbits(64)
         for choices in self._guide.proposals(recipes, n, seed, apart=apart, among=among):
             for parent, recipe in choices:
-                if self._new(recipe):
-                    self._take(found, parents[parent].number, "", recipe, "")
+                if self._take(found, parents[parent].number, "", recipe, ""):
                     break
 
     def _learn(self, lesson: list[Scored]) -> None:
@@ -264,10 +267,6 @@ class Tree:
         if self._rng.random() < niched:
             return self._ranked[int(len(self._ranked) * self._rng.random() ** 2)]
         return self._nodes[int(len(self._nodes) * self._rng.random() ** 4)]
-
-    def _new(self, recipe: Recipe) -> bool:
-        """Whether the recipe is worth a try."""
-        return self._works(recipe) and self._key(recipe) not in self._seen
 
     def _works(self, recipe: Recipe) -> bool:
         """Whether the recipe has steps and none of them does nothing."""
