@@ -15,7 +15,7 @@ from .conftest import ROOT
 
 PACKAGE = ROOT / "nulie"
 LAYERS = (
-    {"errors"},
+    {"errors", "heap"},
     {"recipe"},
     {"space"},
     {"settings", "points", "surrogate", "cielab"},
