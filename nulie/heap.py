@@ -45,4 +45,5 @@ def give_back_of(workers: ThreadPoolExecutor, count: int) -> None:
             together.wait(1)
         give_back()
 
-    list(workers.map(one, range(count)))
+    with suppress(RuntimeError):  # the interpreter ends, and has no use for threads any more
+        list(workers.map(one, range(count)))

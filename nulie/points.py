@@ -110,10 +110,11 @@ class Points:
 
     def _step(self, move: Move, places: Sequence[float]) -> list[Step]:
         """The step with the move's dials at such places, none where that does nothing."""
-        for column, at in zip(self._columns[move.op], places, strict=True):
-            if abs(at - self._neutral[column]) >= LEAST:
-                break
-        else:
+        columns = self._columns[move.op]
+        if all(
+            abs(at - self._neutral[column]) < LEAST
+            for column, at in zip(columns, places, strict=True)
+        ):
             return []
         values = {d.name: d.from_unit(at) for d, at in zip(move.dials, places, strict=True)}
         return [] if values.get("amount") == 0 else [Step.of(move.op, **values)]

@@ -69,13 +69,23 @@ for seed in range(10):
     sizes.append(resident())
 print(max(sizes[3:]) - sizes[2])
 """
+ABANDONED = """
+from nulie.engine import Enhancement
+from nulie.predictor import create
+from tests.conftest import picture
+
+events = Enhancement(picture(600, 400), create("statistics")[0]).events()
+for _ in range(40):
+    next(events)
+"""
 
 
 def run(code: str) -> list[str]:
-    """The words that the code prints."""
+    """The words that the code prints. Complaints at its end do not change its exit status."""
     done = subprocess.run(
         [sys.executable, "-c", HELPERS + code], capture_output=True, text=True, check=True, cwd=ROOT
     )
+    assert done.stderr == ""
     return done.stdout.split()
 
 
@@ -83,6 +93,10 @@ def test_what_a_thread_has_freed_goes_back() -> None:
     without, with_it = map(int, run(BLOCKS))
     assert without >= 30
     assert with_it < 10
+
+
+def test_a_search_that_is_left_unfinished_ends_without_complaint() -> None:
+    run(ABANDONED)
 
 
 def test_searches_in_threads_of_their_own_leave_nothing_behind() -> None:
