@@ -29,10 +29,12 @@ class Points:
     def __init__(self, space: Space) -> None:
         self._moves = {move.op: move for move in space}
         self._columns: dict[str, range] = {}
+        self._owners: list[str] = []  # the op of each column
         neutral: list[float] = []
         times: list[int] = []
         for move in space:
             self._columns[move.op] = range(len(neutral), len(neutral) + len(move.dials))
+            self._owners += [move.op] * len(move.dials)
             neutral += [dial.middle for dial in move.dials]
             times += [1 if move.once else REPEATS] * len(move.dials)
         self._neutral = neutral
@@ -73,11 +75,10 @@ class Points:
         and out of the recipe when they are there. What no step has room for makes new steps at the
         end, as long as there are fewer than `most` and the op may stand twice."""
         steps = list(recipe.steps)
-        for op, columns in self._columns.items():
+        turned = (op for op, part in zip(self._owners, way, strict=True) if part)
+        for op in dict.fromkeys(turned):
+            columns, move = self._columns[op], self._moves[op]
             rest = way[columns.start : columns.stop]
-            if not any(rest):
-                continue
-            move = self._moves[op]
             own = [at for at, step in enumerate(steps) if step.op == op]
             free = most - len(steps)
             if move.once:
