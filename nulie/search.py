@@ -83,10 +83,6 @@ class Tree:
     def __init__(self, space: Space, seed: int = 0, *, capacity: int = 4096) -> None:
         self._moves = {move.op: move for move in space}
         self._index = {move.op: i for i, move in enumerate(space)}
-        self._idle = {
-            move.op: Step.of(move.op, **{d.name: d.neutral for d in move.dials}).params
-            for move in space
-        }
         # Where among a step's values the one of the op's first dial stands.
         self._lead = {
             move.op: sorted(d.name for d in move.dials).index(move.dials[0].name) for move in space
@@ -270,14 +266,12 @@ class Tree:
 
     def _works(self, recipe: Recipe) -> bool:
         """Whether the recipe has steps and none of them does nothing."""
-        return bool(recipe.steps) and not any(
-            step.params == self._idle[step.op] or ("amount", 0.0) in step.params
-            for step in recipe.steps
-        )
+        moves = self._moves
+        return bool(recipe.steps) and all(moves[step.op].changes(step) for step in recipe.steps)
 
     def _niche(self, recipe: Recipe) -> frozenset[tuple[str, bool]]:
         return frozenset(
-            (s.op, s.params[lead][1] > self._idle[s.op][lead][1])
+            (s.op, s.params[lead][1] > self._moves[s.op].idle[lead][1])
             for s in recipe.steps
             for lead in (self._lead[s.op],)
         )

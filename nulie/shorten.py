@@ -98,13 +98,7 @@ def _rounded(recipe: Recipe, space: Space) -> Iterator[Recipe]:
     moves = {move.op: move for move in space}
     for digits in (1, 2):
         steps = (_rounded_step(step, moves[step.op], digits) for step in recipe.steps)
-        yield Recipe(tuple(step for step in steps if _changes(step)))
-
-
-def _changes(step: Step) -> bool:
-    values = dict(step.params)
-    turned = any(values[dial.name] != dial.neutral for dial in get(step.op).dials)
-    return turned and values.get("amount") != 0
+        yield Recipe(tuple(step for step in steps if moves[step.op].changes(step)))
 
 
 def _rounded_step(step: Step, move: Move, digits: int) -> Step:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field, replace
 
 from .errors import SettingsError
+from .recipe import Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,16 @@ class Move:
     op: str
     dials: tuple[Dial, ...]
     once: bool = False
+    idle: tuple[tuple[str, float], ...] = field(init=False, repr=False, compare=False)
+    """Parameters of the step that does nothing."""
+
+    def __post_init__(self) -> None:
+        neutral = Step.of(self.op, **{dial.name: dial.neutral for dial in self.dials})
+        object.__setattr__(self, "idle", neutral.params)
+
+    def changes(self, step: Step) -> bool:
+        """Whether a step of this op does anything."""
+        return step.params != self.idle and ("amount", 0.0) not in step.params
 
 
 Space = tuple[Move, ...]
