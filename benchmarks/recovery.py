@@ -2,7 +2,8 @@
 
 Each photograph is spoiled by two random ops and enhanced; printed are mean CIE76 distances to the
 photograph as it was, beside those of Pillow's autocontrast with a cut-off of one per cent. Clean
-photographs are enhanced too: from them the distance is how far they were moved.
+photographs are enhanced too: from them the distance is how far they were moved, and printed as well
+is how much of their chroma and contrast they keep, for none should be dulled.
 
     python benchmarks/recovery.py [--photos DIR] [--evaluations 2000] [--seed 0] [--draws 1]
 """
@@ -34,6 +35,8 @@ from nulie.settings import Settings  # noqa: E402
 
 SHORT_SIDE = 192
 """Photographs are reduced to this before all else; what is measured hardly depends on it."""
+GREY = 5.0
+"""Photographs of less mean chroma than this have none to keep."""
 WITHOUT = {"min_light": 0.0, "protect_skin": False}
 """Settings that switch the guards against darkening off, which forbid the recovery of a photograph
 that was made too light."""
@@ -70,13 +73,20 @@ def enhance(image: Image.Image, predictor: Statistics, settings: Settings) -> Im
     raise AssertionError("a run ends with Finished")
 
 
+def colours(image: Image.Image) -> torch.Tensor:
+    """CIELAB, `[1, 3, H, W]`."""
+    return lab(torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()[None])
+
+
 def between(a: Image.Image, b: Image.Image) -> float:
     """Mean CIE76 distance."""
-    one, other = (
-        lab(torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()[None])
-        for image in (a, b)
-    )
-    return distance(one, other).item()
+    return distance(colours(a), colours(b)).item()
+
+
+def liveliness(image: Image.Image) -> np.ndarray:
+    """Mean chroma, and the standard deviation of lightness."""
+    seen = colours(image)[0]
+    return np.array([seen[1:].norm(dim=0).mean().item(), seen[0].std().item()])
 
 
 def photographs(folder: Path) -> list[tuple[str, Image.Image]]:
@@ -127,9 +137,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print("|---" * (len(columns) + 2) + "|")
     rng = random.Random(options.seed)
     rows, searches, start = [], 0, time.monotonic()
+    kept: dict[str, list[np.ndarray]] = {c: [] for c in columns if c.startswith("clean ")}
     for name, photo in photos:
-        clean = [between(enhance(photo, predictor, ways[c.removeprefix("clean ")]), photo)
-                 for c in columns if c.startswith("clean ")]  # fmt: skip
+        clean = []
+        for column, shares in kept.items():
+            result = enhance(photo, predictor, ways[column.removeprefix("clean ")])
+            clean.append(between(result, photo))
+            was = liveliness(photo)
+            if was[0] > GREY:
+                shares.append(liveliness(result) / was)
         for _ in range(options.draws):
             spoiled, words = spoil(photo, rng)
             row = [between(spoiled, photo)]
@@ -144,6 +160,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"| {'mean':28} | {' | '.join(f'{v:5.2f}' for v in means)} | |")
     shares = " | ".join(f"{v / means[0]:5.3f}" for v in means[: 2 + len(ways)])
     print(f"| {'share of the spoiled':28} | {shares} |" + " |" * (len(clean) + 1))
+    print("\nkept of the chroma and the contrast of clean photographs in colour:")
+    for column, shares in kept.items():
+        mean, least = np.mean(shares, 0), np.min(shares, 0)
+        print(f"{column}: {mean[0]:.2f} and {mean[1]:.2f}, at least {least[0]:.2f} and "
+              f"{least[1]:.2f}")  # fmt: skip
     seconds = time.monotonic() - start
     print(f"\n{len(rows)} spoiled, {searches} searches of {options.evaluations} evaluations, "
           f"{seconds:.0f} s")  # fmt: skip

@@ -55,13 +55,11 @@ class Guide:
         rows = rng.integers(np.where(last, rest, 0), np.where(last, len(parents), rest))
         ways = self._ways(origins, rows, rng)
         hopes = self._surrogate.hopes(origins[rows] + ways)
-        bold = int(rng.integers(hopes.shape[1]))
-        found = []
-        for i in range(n):
-            part = hopes[i::n, (bold + i) % hopes.shape[1]]
-            best = (-part).argsort(kind="stable")[:4] * n + i
-            found.append(self._recipes(parents, rows, ways, best.tolist()))
-        return found
+        turns = (rng.integers(hopes.shape[1]) + np.arange(n)) % hopes.shape[1]
+        # A column for each that is wanted.
+        chosen = hopes.reshape(self.PROPOSALS, n, -1)[:, np.arange(n), turns]
+        best = (-chosen).argsort(0, kind="stable")[:4] * n + np.arange(n)
+        return [self._recipes(parents, rows, ways, column.tolist()) for column in best.T]
 
     def _recipes(
         self, parents: Sequence[Recipe], rows: Rows, ways: Array, chosen: Sequence[int]
@@ -74,16 +72,21 @@ class Guide:
         """`[M, D]`: how each of the points lies from its origin, which is that of its row."""
         points = origins[rows]
         count, dials = points.shape
-        size = 0.5 * 0.02 ** rng.random((count, 1))  # of a dial's whole way: to a hundredth
-        turned = rng.standard_normal((count, dials)) * size
         used = points != 0
-        some = rng.random((count, dials)) < rng.random((count, 1))
-        one = np.arange(dials) == rng.integers(dials, size=(count, 1))
-        others = rng.integers(len(origins), size=(2, count))
-        along = (origins[others[0]] - origins[others[1]]) * rng.uniform(0.3, 1.0, (count, 1))
-        kinds = rng.choice(4, size=(count, 1), p=self.KINDS)
+        kinds = rng.choice(4, size=(count,), p=self.KINDS)
         kinds[~used.any(1)] = 1
-        ways = np.choose(kinds, [turned * (used & some), turned * one, along, -points * one])
+        turning, another, along, giving = (np.flatnonzero(kinds == kind) for kind in range(4))
+        size = 0.5 * 0.02 ** rng.random((count, 1))  # of a dial's whole way: to a hundredth
+        one = rng.integers(dials, size=(count,))
+        ways = np.zeros_like(points)
+        some = rng.random((len(turning), dials)) < rng.random((len(turning), 1))
+        turned = rng.standard_normal((len(turning), dials)) * size[turning]
+        ways[turning] = turned * (used[turning] & some)
+        ways[another, one[another]] = rng.standard_normal(len(another)) * size[another, 0]
+        ahead, behind = rng.integers(len(origins), size=(2, len(along)))
+        way = origins[ahead] - origins[behind]
+        ways[along] = way * rng.uniform(0.3, 1.0, (len(along), 1))
+        ways[giving, one[giving]] = -points[giving, one[giving]]
         low, high = np.minimum(self._points.low, points), np.maximum(self._points.high, points)
         inside: Array = np.clip(points + ways, low, high) - points
         return inside

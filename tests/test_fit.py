@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,21 @@ def test_fitting_learns() -> None:
     untouched = fitting._initial(examples.seen, 1, generator)
     fitted = fitting.train(examples, generator, steps=60, members=1)
     assert loss(fitted) < 0.8 * loss(untouched)
+
+
+def test_dulling_a_good_photograph_costs_more_than_enlivening_it() -> None:
+    pixels = torch.randint(60, 196, (1, 3, 128), dtype=torch.uint8)
+    examples = fitting.Examples(torch.zeros(1, 1), pixels, pixels, torch.zeros(1))
+
+    def loss(saturation: float, contrast: float) -> float:
+        described = torch.zeros(1, 1, statistics.OUTPUTS)
+        described[..., 0] = saturation
+        described[..., 2] = -contrast  # what 0.5 of it takes off black, steeper slopes add
+        described[..., 3 : 3 + statistics.KNOTS] = math.log(1 + contrast)
+        return fitting._loss(described, examples, torch.zeros(1, 1, dtype=torch.long)).item()
+
+    assert loss(-0.1, 0) > 1.5 * loss(0.1, 0)
+    assert loss(0, -0.1) > 1.5 * loss(0, 0.1)
 
 
 def test_examples_are_of_one_shape_and_as_many_as_asked() -> None:

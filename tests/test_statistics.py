@@ -9,9 +9,18 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from nulie.cielab import lab
 from nulie.errors import PredictorError, WeightsError
 from nulie.predictor import statistics
-from nulie.predictor.statistics import OUTPUTS, Statistics, features, read, render, write
+from nulie.predictor.statistics import (
+    OUTPUTS,
+    Statistics,
+    features,
+    forward,
+    read,
+    render,
+    write,
+)
 from tests.conftest import picture
 
 
@@ -127,6 +136,20 @@ def test_dull_photographs_are_mostly_worth_less_than_lively_ones(
         gains.append(after - before)
     assert np.mean(gains) > 0.3
     assert np.mean(np.array(gains) > 0) > 0.7
+
+
+def test_good_photographs_are_not_dulled(embedded: Statistics, data: Path) -> None:
+    for path in sorted((data / "photos").glob("*.*g")):
+        with Image.open(path) as image:
+            small = image.convert("RGB").resize((96, 64), Image.Resampling.BICUBIC)
+        photo = torch.from_numpy(np.array(small)).permute(2, 0, 1).contiguous()[None]
+        described = forward(embedded._weights, features(photo)[None])[:, 0]
+        pixels = photo.flatten(2).float() / 255
+        wanted = render(described, pixels.expand(len(described), -1, -1)).clamp(0, 1)
+        was, wished = lab(photo.flatten(2))[0], lab((255 * wanted).round().to(torch.uint8)).mean(0)
+        chroma = was[1:].norm(dim=0).mean()
+        assert chroma < 5 or wished[1:].norm(dim=0).mean() > 0.82 * chroma, path.name
+        assert wished[0].std() > 0.86 * was[0].std(), path.name
 
 
 def test_parameters_survive_the_file(tmp_path: Path) -> None:
