@@ -9,6 +9,7 @@ of the recipe, so that all time is the search's own.
 from __future__ import annotations
 
 import argparse
+import gc
 import math
 import resource
 import time
@@ -38,6 +39,7 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, default=1_000_000)
     parser.add_argument("--mode", default="hard")
     options = parser.parse_args()
+    gc.freeze()  # as the command line does once all is imported
     tree = Tree(transforms.space(options.mode), 0)
     scoring = 0.0
 

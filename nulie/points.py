@@ -42,31 +42,33 @@ class Points:
         """`[D]`: how far all steps together may turn each dial down."""
         self.high = (1 - np.array(neutral)) * times
         """`[D]`: and up."""
-        self._known: dict[Step, list[tuple[int, float]]] = {}
+        self._known: dict[Step, tuple[list[tuple[int, float]], list[float]]] = {}
 
     def of(self, recipes: Sequence[Recipe]) -> Array:
         """`[N, D]`, a point for each recipe, whose steps are those of the space."""
         found = np.zeros((len(recipes), len(self._neutral)))
         for row, recipe in zip(found, recipes, strict=True):
             for step in recipe.steps:
-                turns = self._known.get(step)
-                if turns is None:
-                    turns = self._known[step] = self._turns(step)
-                for column, turned in turns:
+                for column, turned in self._read(step)[0]:
                     row[column] += turned
         if len(self._known) > 20_000:
             self._known.clear()
         return found
 
-    def _turns(self, step: Step) -> list[tuple[int, float]]:
-        """How far a step turns each dial; a dial beside an amount does as much as that."""
-        values = dict(step.params)
-        amount = values.get("amount", 1.0)
-        found = []
-        for column, dial in zip(self._columns[step.op], self._moves[step.op].dials, strict=True):
-            turned = dial.to_unit(values[dial.name]) - self._neutral[column]
-            found.append((column, turned if dial.name == "amount" else turned * amount))
-        return found
+    def _read(self, step: Step) -> tuple[list[tuple[int, float]], list[float]]:
+        """How far a step turns each dial (a dial beside an amount does as much as that), with its
+        column; and where the dials stand."""
+        known = self._known.get(step)
+        if known is None:
+            values, dials = dict(step.params), self._moves[step.op].dials
+            amount = values.get("amount", 1.0)
+            places = [dial.to_unit(values[dial.name]) for dial in dials]
+            turns = []
+            for column, dial, at in zip(self._columns[step.op], dials, places, strict=True):
+                turned = at - self._neutral[column]
+                turns.append((column, turned if dial.name == "amount" else turned * amount))
+            known = self._known[step] = turns, places
+        return known
 
     def moved(self, recipe: Recipe, way: Sequence[float], most: int) -> Recipe:
         """The recipe with its dials turned further by `way`, `[D]`, in the units of a point.
@@ -83,12 +85,13 @@ class Points:
             free = most - len(steps)
             if move.once:
                 free = min(free, 1 - len(own))
-            places = [self._places(steps[at]) for at in own]
+            places = [list(self._read(steps[at])[1]) for at in own]
             neutral = self._neutral[columns.start : columns.stop]
             rest = [_shared(places, i, part, neutral[i]) for i, part in enumerate(rest)]
             steps += self._new_steps(move, rest, free)
             for at, new in reversed(list(zip(own, places, strict=True))):
-                steps[at : at + 1] = self._step(move, new)
+                if new != self._read(steps[at])[1]:
+                    steps[at : at + 1] = self._step(move, new)
         return Recipe(tuple(steps))
 
     def _new_steps(self, move: Move, rest: Sequence[float], free: int) -> list[Step]:
@@ -105,17 +108,9 @@ class Points:
             free -= 1
         return found
 
-    def _places(self, step: Step) -> list[float]:
-        values = dict(step.params)
-        return [dial.to_unit(values[dial.name]) for dial in self._moves[step.op].dials]
-
     def _step(self, move: Move, places: Sequence[float]) -> list[Step]:
         """The step with the move's dials at such places, none where that does nothing."""
-        columns = self._columns[move.op]
-        if all(
-            abs(at - self._neutral[column]) < LEAST
-            for column, at in zip(columns, places, strict=True)
-        ):
+        if all(abs(at - dial.middle) < LEAST for dial, at in zip(move.dials, places, strict=True)):
             return []
         values = {d.name: d.from_unit(at) for d, at in zip(move.dials, places, strict=True)}
         return [] if values.get("amount") == 0 else [Step.of(move.op, **values)]

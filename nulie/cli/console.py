@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -73,6 +74,9 @@ def importing() -> Iterator[None]:
     with on_interrupt(leave):
         try:
             yield
+            # Libraries stay as they are: a look through all of them, a tenth of a second each time,
+            # would find the garbage collector nothing.
+            gc.freeze()
         except (ImportError, OSError) as e:
             reason = " ".join(str(e).split()) or type(e).__name__
             raise NulieError(f"{reason}; install what nulie needs once more") from e
