@@ -42,18 +42,29 @@ class Points:
         """`[D]`: how far all steps together may turn each dial down."""
         self.high = (1 - np.array(neutral)) * times
         """`[D]`: and up."""
+        self._rows: dict[int, tuple[Recipe, Array]] = {}
         self._known: dict[Step, tuple[list[tuple[int, float]], list[float]]] = {}
 
     def of(self, recipes: Sequence[Recipe]) -> Array:
         """`[N, D]`, a point for each recipe, whose steps are those of the space."""
-        found = np.zeros((len(recipes), len(self._neutral)))
-        for row, recipe in zip(found, recipes, strict=True):
-            for step in recipe.steps:
-                for column, turned in self._read(step)[0]:
-                    row[column] += turned
+        if len(self._rows) > 10_000:
+            self._rows.clear()
         if len(self._known) > 20_000:
             self._known.clear()
-        return found
+        rows = [self._row(recipe) for recipe in recipes]
+        return np.array(rows).reshape(len(rows), len(self._neutral))
+
+    def _row(self, recipe: Recipe) -> Array:
+        # By identity: parents come again and again, and a hash costs as much as to read them.
+        kept, row = self._rows.get(id(recipe), (None, None))
+        if kept is not recipe or row is None:
+            turned = [0.0] * len(self._neutral)
+            for step in recipe.steps:
+                for column, turn in self._read(step)[0]:
+                    turned[column] += turn
+            row = np.array(turned)
+            self._rows[id(recipe)] = recipe, row
+        return row
 
     def _read(self, step: Step) -> tuple[list[tuple[int, float]], list[float]]:
         """How far a step turns each dial (a dial beside an amount does as much as that), with its
