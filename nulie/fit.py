@@ -34,7 +34,7 @@ PARTS, VARIANTS = 8, 8
 HARM = 1.0
 """What a unit costs by which a rendering is paler or flatter than both the photograph and what was
 made of it. Vivid photographs are rare, and look like spoiled ones: without this, the least error is
-made by dulling them all. Recovery loses a thirtieth by it."""
+made by dulling them all. Recovery loses a fiftieth by it."""
 HIDDEN = 48
 """Units of a hidden layer."""
 BATCH = 256
