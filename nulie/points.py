@@ -55,16 +55,16 @@ class Points:
         return np.array(rows).reshape(len(rows), len(self._neutral))
 
     def _row(self, recipe: Recipe) -> Array:
-        # By identity: parents come again and again, and a hash costs as much as to read them.
-        kept, row = self._rows.get(id(recipe), (None, None))
-        if kept is not recipe or row is None:
+        # By identity: parents come again and again, and a hash costs as much as to read them. Kept
+        # with its row, the recipe lets no other one have its id.
+        known = self._rows.get(id(recipe))
+        if known is None:
             turned = [0.0] * len(self._neutral)
             for step in recipe.steps:
                 for column, turn in self._read(step)[0]:
                     turned[column] += turn
-            row = np.array(turned)
-            self._rows[id(recipe)] = recipe, row
-        return row
+            known = self._rows[id(recipe)] = recipe, np.array(turned)
+        return known[1]
 
     def _read(self, step: Step) -> tuple[list[tuple[int, float]], list[float]]:
         """How far a step turns each dial (a dial beside an amount does as much as that), with its
@@ -96,12 +96,13 @@ class Points:
             free = most - len(steps)
             if move.once:
                 free = min(free, 1 - len(own))
-            places = [list(self._read(steps[at])[1]) for at in own]
+            before = [self._read(steps[at])[1] for at in own]
+            places = [list(stand) for stand in before]
             neutral = self._neutral[columns.start : columns.stop]
             rest = [_shared(places, i, part, neutral[i]) for i, part in enumerate(rest)]
             steps += self._new_steps(move, rest, free)
-            for at, new in reversed(list(zip(own, places, strict=True))):
-                if new != self._read(steps[at])[1]:
+            for at, old, new in reversed(list(zip(own, before, places, strict=True))):
+                if new != old:
                     steps[at : at + 1] = self._step(move, new)
         return Recipe(tuple(steps))
 
