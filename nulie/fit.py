@@ -32,8 +32,8 @@ PIXELS = 128
 PARTS, VARIANTS = 8, 8
 """Parts of photographs in a chunk of examples, and how many times each is spoiled."""
 HARM = 1.0
-"""What a unit costs by which a rendering is paler or flatter than both the photograph and what was
-made of it. Vivid photographs are rare, and look like spoiled ones: without this, the least error is
+"""What a CIELAB unit costs by which a rendering is paler or flatter than both the photograph and what
+was made of it; a unit of distance costs one. Vivid photographs are rare, and look like spoiled ones: without this, the least error is
 made by dulling them all. Recovery loses a fiftieth by it."""
 HIDDEN = 48
 """Units of a hidden layer."""
@@ -311,7 +311,7 @@ def _loss(described: torch.Tensor, examples: Examples, rows: torch.Tensor) -> to
 
 
 def _chroma(colours: torch.Tensor) -> torch.Tensor:
-    """CIELAB `[B, 3, N]` -> `[B, N]`."""
+    """Of CIELAB pixels `[B, 3, N]`: `[B, N]`, CIELAB units."""
     return (colours[:, 1:].pow(2).sum(1) + 1e-3).sqrt()
 
 
