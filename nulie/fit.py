@@ -32,9 +32,9 @@ PIXELS = 128
 PARTS, VARIANTS = 8, 8
 """Parts of photographs in a chunk of examples, and how many times each is spoiled."""
 HARM = 1.0
-"""What a CIELAB unit costs by which a rendering is paler or flatter than both the photograph and what
-was made of it; a unit of distance costs one. Vivid photographs are rare, and look like spoiled ones: without this, the least error is
-made by dulling them all. Recovery loses a fiftieth by it."""
+"""What a CIELAB unit costs by which a rendering is paler or flatter than both the photograph and
+what was made of it; a unit of distance costs one. Vivid photographs are rare, and look like spoiled
+ones: without this, the least error is made by dulling them all. Recovery loses a fiftieth by it."""
 HIDDEN = 48
 """Units of a hidden layer."""
 BATCH = 256
