@@ -7,17 +7,48 @@ var nulieTicket = ''; // of a picture for the frame
 var nulieNote = null; // of a picture for another tab
 
 onUiLoaded(function() {
-    const place = gradioApp().querySelector('#nulie_frame .nulie-frame');
-    if (!place) return;
+    const place = nuliePlace();
+    if (!place) return; // tabs can be hidden
+    nulieButtons();
     const watcher = new IntersectionObserver(function(entries) {
         if (!entries.some((e) => e.isIntersecting)) return;
         watcher.disconnect();
-        nulieMake(place);
+        nulieMake();
     });
     watcher.observe(place);
 });
 
-function nulieMake(place) {
+// Copies of the buttons that send a picture to Extras, behind them. Components of gradio's would
+// make the page slower to load.
+function nulieButtons() {
+    const told = 'Send image and generation parameters to the NUlIE tab.';
+    ['txt2img', 'img2img', 'extras', 'pnginfo'].forEach(function(tab) {
+        // PNG Info has a button with a text, whose id others have as well.
+        const wordy = tab === 'pnginfo';
+        const like = gradioApp().querySelector(
+            wordy ? '#tab_pnginfo #extras_tab' : `#${tab}_send_to_extras`);
+        if (!like) return;
+        const button = like.cloneNode(true);
+        button.id = `nulie_from_${tab}`;
+        button.textContent = wordy ? 'Send to NUlIE' : '🪄';
+        button.title = wordy ? '' : told;
+        button.onclick = () => nulieBring(nulieChosen(tab));
+        like.after(button);
+    });
+}
+
+// The picture that is chosen in a gallery, or its first one, or that of PNG Info.
+function nulieChosen(tab) {
+    const place = gradioApp().querySelector(tab === 'pnginfo' ? '#pnginfo_image' : `#${tab}_gallery`);
+    return place.querySelector('.thumbnail-item.selected img') || place.querySelector('img');
+}
+
+function nuliePlace() {
+    return gradioApp().querySelector('#nulie_frame .nulie-frame');
+}
+
+function nulieMake() {
+    if (nulieFrame) return;
     const theme = document.body.classList.contains('dark') ? 'dark' : 'light';
     nulieFrame = document.createElement('iframe');
     nulieFrame.id = 'nulie_page';
@@ -25,7 +56,7 @@ function nulieMake(place) {
     nulieFrame.src = `nulie/page/?__theme=${theme}`;
     nulieFrame.style = 'width:100%;height:80vh;border:0;display:block';
     nulieFrame.allow = 'clipboard-write; fullscreen';
-    place.replaceChildren(nulieFrame);
+    nuliePlace().replaceChildren(nulieFrame);
 }
 
 // Called by the page in the frame.
@@ -55,28 +86,43 @@ function nulieHandOver() {
     nulieFrame.contentDocument.getElementById('nulie_take').click();
 }
 
-// From a gallery to the frame.
-function nulieBring(ticket) {
-    nulieTicket = ticket;
+// From a gallery or PNG Info to the frame.
+async function nulieBring(image) {
     switch_to_nulie();
+    nulieMake(); // the page may be scrolled to where it is not seen
+    if (!image) return;
+    try {
+        const file = await (await fetch(image.src)).blob();
+        const answer = await fetch('nulie/page/picture', {method: 'POST', body: file});
+        nulieTicket = await answer.json();
+    } catch (e) {
+        // The page in the frame says so.
+        nulieTicket = 'lost';
+    }
     nulieHandOver();
-    return [];
 }
 
 // From the frame to another tab. Called by the page in the frame.
 function nulieSend(note) {
     nulieNote = JSON.parse(note);
-    gradioApp().getElementById('nulie_fetch').click();
+    gradioApp().getElementById(`nulie_fetch_${nulieNote.target}`).click();
 }
 
 function nulieFetch() {
     return [nulieNote.ticket];
 }
 
+// The web UI has the picture, and the text is where the prompt was.
 function nuliePaste() {
-    // Extras has no use for a text.
-    const text = nulieNote.text && nulieNote.target !== 'extras' ? '_text' : '';
-    gradioApp().getElementById(`nulie_sent_to_${nulieNote.target}${text}`).click();
+    const show = window[`switch_to_${nulieNote.target}`];
+    if (nulieNote.text) {
+        // This button shows img2img as well, in its own time.
+        const img2img = gradioApp().querySelector('#mode_img2img button');
+        img2img.addEventListener('click', () => setTimeout(show), {once: true});
+        gradioApp().querySelector('#img2img_tools #paste').click();
+    } else {
+        show();
+    }
     return [];
 }
 

@@ -137,8 +137,6 @@ class Web:
         self.lock = threading.Lock()  # not re-entrant, as the real one
         self.reports: list[str] = []
         self.callbacks: dict[str, list[Any]] = {}
-        self.bindings: list[Any] = []
-        self.paste: dict[str, Any] = {}
         self.moves: list[str] = []
         self.model: Any = None
         self.device = "cpu"
@@ -170,19 +168,14 @@ class Web:
             "errors": {"report": lambda text, exc_info=False: self.reports.append(text)},
             "paths": {"models_path": str(self.folder / "models"), "data_path": str(self.folder)},
             "script_callbacks": {
-                name: on(name)
-                for name in ("on_ui_settings", "on_ui_tabs", "on_app_started", "on_after_component")
+                name: on(name) for name in ("on_ui_settings", "on_ui_tabs", "on_app_started")
             },
             "scripts": {"Script": Script, "AlwaysVisible": object()},
             "scripts_postprocessing": {"ScriptPostprocessing": ScriptPostprocessing},
             "ui_components": {"InputAccordion": InputAccordion},
             "ui_tempdir": {"register_tmp_file": lambda demo, path: self.moves.append(path)},
             "util": {"open_folder": lambda path: self.moves.append(path)},
-            "infotext_utils": {
-                "register_paste_params_button": self.bindings.append,
-                "ParamBinding": SimpleNamespace,
-                "add_paste_fields": lambda tab, image, fields: self.paste.update({tab: image}),
-            },
+            "infotext_utils": {"paste_fields": {}},
         }
         found = {"modules": ModuleType("modules")}
         for name, members in parts.items():

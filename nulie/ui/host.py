@@ -54,8 +54,8 @@ class Host:
     around it has the functions of `javascript/nulie.js`."""
     give: Callable[[Image.Image, str], str] = lambda image, text: ""
     """Keeps a result, with the photo's generation parameters, for the page around; its ticket."""
-    take: Callable[[str], Image.Image | None] = lambda ticket: None
-    """The picture that the page around has a ticket for; None if it is gone."""
+    take: Callable[[str], bytes | None] = lambda ticket: None
+    """The picture's file that the page around has a ticket for; None if it is gone."""
     theme: Any = None
     """gradio's; None: the page's own."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -239,10 +240,11 @@ class Single:
         """A picture that comes from the page around."""
         session = self._sessions.touch(session)
         try:
-            image = self._host.take(ticket)
-            if image is None:
+            data = self._host.take(ticket)
+            if data is None:
                 raise ImageError("the picture did not arrive; send it again")
-            opened = Opened.of(image_io.from_image(image), "picture.png")
+            photo = image_io.load(io.BytesIO(data), name="the picture")
+            opened = Opened.of(photo, "picture.png")
         except NulieError as e:
             return {self._state: session, self.status: words.error(str(e))}
         return {self._state: session, **self._open(session, opened)}
@@ -497,7 +499,8 @@ class Single:
             render(recipe, opened.photo.pixels),
             text={"nulie": recipe.to_json()} if recipe.steps else {},
         )
-        text = opened.photo.metadata.text.get("parameters", "")
+        # Extras has no controls that a text could set.
+        text = "" if target == "extras" else opened.photo.metadata.text.get("parameters", "")
         ticket = self._host.give(image, text)
         return {
             self.note: json.dumps({"target": target, "ticket": ticket, "text": bool(text)}),

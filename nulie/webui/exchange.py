@@ -1,4 +1,4 @@
-"""Pictures on their way between the web UI's page and that in the frame of our tab.
+"""What is on its way between the web UI's page and that in the frame of our tab.
 
 Each of the two pages is served by a gradio of its own, so what one has the other must be told by
 the browser, which carries no more than a ticket.
@@ -9,33 +9,33 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import OrderedDict
+from typing import Generic, TypeVar
 
-from PIL import Image  # not for types alone: gradio reads the hints of what an event calls
-
+TARGETS = ("img2img", "inpaint", "extras")
+"""Tabs of the web UI that results can be sent to."""
 MOST = 8
-"""Pictures that wait; those that nobody asked for go first."""
+"""Things that wait; those that nobody asked for go first."""
+
+Thing = TypeVar("Thing")
 
 
-class Exchange:
-    """Each picture is taken once."""
+class Exchange(Generic[Thing]):
+    """Each thing is taken once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiting: OrderedDict[str, tuple[Image.Image, str]] = OrderedDict()
+        self._waiting: OrderedDict[str, Thing] = OrderedDict()
 
-    def give(self, image: Image.Image, text: str = "") -> str:
-        """The ticket of a picture, and of a text with it."""
+    def give(self, thing: Thing) -> str:
+        """Its ticket."""
         ticket = secrets.token_urlsafe(16)
         with self._lock:
-            self._waiting[ticket] = (image, text)
+            self._waiting[ticket] = thing
             while len(self._waiting) > MOST:
                 self._waiting.popitem(last=False)
         return ticket
 
-    def take(self, ticket: str) -> tuple[Image.Image | None, str]:
-        """Picture and text; None and an empty text when they are gone."""
+    def take(self, ticket: str) -> Thing | None:
+        """None when it is gone."""
         with self._lock:
-            return self._waiting.pop(ticket, (None, ""))
-
-    def take_image(self, ticket: str) -> Image.Image | None:
-        return self.take(ticket)[0]
+            return self._waiting.pop(ticket, None)

@@ -13,7 +13,10 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.responses import PlainTextResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from .exchange import Exchange
 
 PATH = "/nulie/page"
 
@@ -88,13 +91,24 @@ class Frame:
         return status == [200]
 
 
-def application(page: Any, outer: Any) -> FastAPI:
+def application(page: Any, outer: Any, came: Exchange[bytes]) -> FastAPI:
     """The page's Blocks as an application to be mounted at `PATH`; `outer` is the web UI's Blocks,
-    launched already."""
-    from ..ui import mount
+    launched already. What the page around posts to `picture`, a picture's file, goes to `came`, and
+    the answer is its ticket."""
+    from ..ui import LARGEST_UPLOAD, mount
+
+    async def picture(request: Request) -> Response:
+        data = bytearray()
+        async for part in request.stream():
+            data += part
+            if len(data) > LARGEST_UPLOAD * 1_000_000:
+                return PlainTextResponse(f"larger than {LARGEST_UPLOAD} MB", 413)
+        return JSONResponse(came.give(bytes(data)))
 
     page.ssl_verify = getattr(outer, "ssl_verify", True)
     app = FastAPI()
+    # Before the page, which takes every path.
+    app.add_route("/picture", picture, methods=["POST"])
     for route in mount(app, page, address=f"{outer.local_url}{PATH[1:]}/").routes:
         if getattr(route, "path", None) == "/":
             _plain(route.dependant)

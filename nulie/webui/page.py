@@ -12,7 +12,7 @@ from .. import shared as loaded
 from ..predictor import NAMES
 from ..settings import Settings
 from ..ui import Host, build
-from .exchange import Exchange
+from .exchange import TARGETS, Exchange
 from .host import WebUI
 
 if TYPE_CHECKING:
@@ -21,20 +21,18 @@ if TYPE_CHECKING:
     from ..predictor.base import Predictor
 
 
-TARGETS = ("img2img", "inpaint", "extras")
-"""Tabs of the web UI that results can be sent to."""
-
-
 def page(
     webui: WebUI,
-    exchange: Exchange,
+    came: Exchange[bytes],
+    sent: Exchange[tuple[Image.Image, str]],
     *,
     theme: Any = None,
     open_folder: Callable[[Path], None] | None,
     saved: Callable[[Any, Path], None],
 ) -> Any:
-    """The page's Blocks. `open_folder` is None where the web UI hides the server's folders;
-    `saved` is told of the Blocks, too."""
+    """The page's Blocks. Files of pictures come by `came`; results, each with the generation
+    parameters of its photo, go by `sent`. `open_folder` is None where the web UI hides the server's
+    folders; `saved` is told of the Blocks, too."""
     turn = _Turn(webui)
     blocks: Any = build(
         Host(
@@ -51,8 +49,8 @@ def page(
             open_folder=open_folder,
             folders=open_folder is not None,
             targets=TARGETS,
-            give=exchange.give,
-            take=exchange.take_image,
+            give=lambda image, text: sent.give((image, text)),
+            take=came.take,
             theme=theme,
         )
     )

@@ -102,16 +102,21 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     yield from running("served.py", tmp_path_factory.mktemp("page"))
 
 
+def launched(playwright: Any) -> Any:
+    """A Chromium of the system's, or else playwright's own. Raises: playwright's Error."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
+    return playwright.chromium.launch(executable_path=found, args=FLAGS)
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     try:
         from playwright.sync_api import Error, sync_playwright
     except ImportError:
         pytest.skip("no playwright here: pip install playwright")
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
     with sync_playwright() as playwright:
         try:
-            browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+            browser = launched(playwright)
         except Error as e:
             pytest.skip(f"no browser here: {str(e).splitlines()[0]}")
         yield browser

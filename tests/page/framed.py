@@ -6,6 +6,7 @@ python tests/page/framed.py ui --port 7870
 
 from __future__ import annotations
 
+import io
 import sys
 import tempfile
 from pathlib import Path
@@ -17,12 +18,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import gradio as gr
 import uvicorn
 from fastapi import FastAPI, HTTPException, Request
-from fastapi.responses import HTMLResponse
-from PIL import Image
+from fastapi.responses import HTMLResponse, Response
+from PIL import Image, PngImagePlugin
 
 from nulie.ui import Host, build
 from nulie.webui import frame
-from nulie.webui.exchange import Exchange
+from nulie.webui.exchange import TARGETS, Exchange
 
 ROOT = Path(__file__).resolve().parents[2]
 PORT = int(sys.argv[sys.argv.index("--port") + 1])
@@ -39,11 +40,20 @@ function processNode(node) {
         if (known) n.textContent = known;
     }
 }
-var pasted = [];
-async function fetchSent(button) {
+var shown = [], pasted = [], sent = null;
+for (const target of ['img2img', 'inpaint', 'extras'])
+    window['switch_to_' + target] = () => {
+        if (target === 'img2img') document.querySelector('#mode_img2img button').click();
+        shown.push(target);
+    };
+async function fetchSent() {
     const answer = await fetch('/sent?ticket=' + nulieFetch()[0]);
-    window.sent = await answer.json();
+    sent = await answer.json();
     nuliePaste();
+}
+function paste() {
+    pasted.push(sent.text);
+    setTimeout(switch_to_img2img, 50);
 }
 </script>
 <script>%s</script>
@@ -52,13 +62,23 @@ async function fetchSent(button) {
 <button onclick="document.getElementById('tab_nulie').style.display='block'">NUlIE</button>
 </div><div id="tab_txt2img"></div>
 <div id="tab_nulie" style="display:none"><div id="nulie_frame">
-<div class="nulie-frame" style="min-height:80vh">Loading</div></div></div></div>
-<button id="nulie_fetch" onclick="fetchSent()"></button>
-%s</body>"""
-BUTTONS = ("img2img", "img2img_text", "inpaint", "inpaint_text", "extras")
+<div class="nulie-frame" style="min-height:80vh">Loading</div></div>
+<button id="nulie_fetch_img2img" onclick="fetchSent()"></button>
+<button id="nulie_fetch_inpaint" onclick="fetchSent()"></button>
+<button id="nulie_fetch_extras" onclick="fetchSent()"></button></div></div>
+<div id="mode_img2img"><button></button></div>
+<div id="img2img_tools"><button id="paste" onclick="paste()"></button></div>
+<div id="txt2img_gallery">
+<button class="thumbnail-item"><img src="/picture?width=200"></button>
+<button class="thumbnail-item"><img src="/picture?width=120"></button></div>
+<button id="txt2img_send_to_extras" class="tool">E</button>
+<div id="extras_gallery"></div><button id="extras_send_to_extras">E</button>
+<div id="tab_pnginfo"><div id="pnginfo_image"><img src="/broken"></div>
+<button id="extras_tab">Send to extras</button></div></body>"""
 
 app = FastAPI()
-exchange = Exchange()
+came: Exchange[bytes] = Exchange()
+gone: Exchange[tuple[Image.Image, str]] = Exchange()
 made: list[Any] = []
 
 
@@ -70,11 +90,7 @@ async def between(request: Request, call_next: Any) -> Any:
 
 @app.get("/", response_class=HTMLResponse)
 def around() -> str:
-    buttons = (
-        f'<button id="nulie_sent_to_{b}" onclick="pasted.push(\'{b}\')"></button>' for b in BUTTONS
-    )
-    script = (ROOT / "javascript" / "nulie.js").read_text(encoding="utf-8")
-    return AROUND % (script, "".join(buttons))
+    return AROUND % (ROOT / "javascript" / "nulie.js").read_text(encoding="utf-8")
 
 
 @app.get("/login_check")
@@ -84,16 +100,24 @@ def login_check(request: Request) -> None:
         raise HTTPException(401)
 
 
-@app.get("/ticket")
-def ticket() -> str:
-    image = Image.linear_gradient("L").resize((120, 80)).convert("RGB")
-    image.info["parameters"] = "a cat\nSteps: 20"
-    return exchange.give(image)
+@app.get("/picture")
+def picture(width: int) -> Response:
+    image = Image.linear_gradient("L").resize((width, 80)).convert("RGB")
+    text = PngImagePlugin.PngInfo()
+    text.add_text("parameters", "a cat\nSteps: 20")
+    file = io.BytesIO()
+    image.save(file, "PNG", pnginfo=text)
+    return Response(file.getvalue(), media_type="image/png")
+
+
+@app.get("/broken")
+def broken() -> Response:
+    return Response(b"GIF89a of a kind", media_type="image/gif")
 
 
 @app.get("/sent")
 def sent(ticket: str) -> dict[str, Any]:
-    image, text = exchange.take(ticket)
+    image, text = gone.take(ticket) or (None, "")
     return {"size": image.size if image else None, "text": text}
 
 
@@ -104,17 +128,17 @@ def count() -> int:
 
 def make() -> FastAPI:
     folder = tempfile.mkdtemp()
-    targets = ("img2img", "inpaint", "extras")
     host = Host(
         Path(folder),
         heading=False,
         predictors=("statistics",),
-        targets=targets,
-        give=exchange.give,
-        take=exchange.take_image,
+        targets=TARGETS,
+        give=lambda image, text: gone.give((image, text)),
+        take=came.take,
     )
     made.append(build(host))
-    return frame.application(made[-1], SimpleNamespace(local_url=f"http://127.0.0.1:{PORT}/"))
+    outer = SimpleNamespace(local_url=f"http://127.0.0.1:{PORT}/")
+    return frame.application(made[-1], outer, came)
 
 
 def meddle() -> None:

@@ -39,8 +39,8 @@ def framed(page: Any) -> Any:
 
 
 def bring(page: Any) -> Any:
-    ticket = page.evaluate("async () => (await fetch('/ticket')).json()")
-    page.evaluate("(ticket) => nulieBring(ticket)", ticket)
+    page.evaluate("document.querySelectorAll('.thumbnail-item')[1].classList.add('selected')")
+    page.click("#nulie_from_txt2img")
     inside = framed(page)
     inside.wait_for_function(
         "document.querySelector('#nulie_status').textContent.includes('120 x 80')"
@@ -81,14 +81,54 @@ def test_the_page_is_plain_and_fits(page: Any) -> None:
 
 def test_pictures_come_and_go(page: Any) -> None:
     inside = bring(page)
-    for number, target in enumerate(("img2img", "inpaint", "extras"), 1):
+    text = "a cat\nSteps: 20"
+    for target, asked, shown in (
+        ("img2img", text, ["img2img", "img2img"]),
+        ("inpaint", text, ["img2img", "inpaint"]),
+        # Extras has no use for a text.
+        ("extras", "", ["extras"]),
+    ):
+        page.evaluate("sent = null, shown = [], pasted = []")
         inside.click(f"#nulie_send_to_{target}")
-        page.wait_for_function("(number) => pasted.length === number", arg=number)
-        assert page.evaluate("sent") == {"size": [120, 80], "text": "a cat\nSteps: 20"}
-    # Extras has no use for a text.
-    assert page.evaluate("pasted") == ["img2img_text", "inpaint_text", "extras"]
+        page.wait_for_function("(number) => shown.length === number", arg=len(shown))
+        assert page.evaluate("sent") == {"size": [120, 80], "text": asked}
+        assert page.evaluate("pasted") == ([asked] if asked else [])
+        assert page.evaluate("shown") == shown
     # A second one, while the page is there already.
     bring(page)
+
+
+def test_buttons_look_like_those_beside_them(page: Any) -> None:
+    page.wait_for_selector("#nulie_from_pnginfo")
+    assert page.evaluate("document.querySelector('#nulie_from_txt2img').className") == "tool"
+    assert page.inner_text("#nulie_from_pnginfo") == "Send to NUlIE"
+    assert page.query_selector("#nulie_from_img2img") is None  # it has none to stand behind
+
+
+def test_without_a_chosen_picture_the_first_comes(page: Any) -> None:
+    page.click("#nulie_from_txt2img")
+    framed(page).wait_for_function(
+        "document.querySelector('#nulie_status').textContent.includes('200 x 80')"
+    )
+
+
+def test_an_empty_gallery_only_shows_the_tab(page: Any) -> None:
+    page.click("#nulie_from_extras")
+    inside = framed(page)
+    assert inside.query_selector("#nulie_status [role=alert]") is None
+
+
+def test_what_is_no_picture_is_told_of(page: Any) -> None:
+    page.click("#nulie_from_pnginfo")
+    inside = framed(page)
+    assert "the picture: " in inside.wait_for_selector("#nulie_status [role=alert]").inner_text()
+
+
+def test_a_picture_that_is_lost_is_told_of(page: Any) -> None:
+    page.route("**/nulie/page/picture", lambda route: route.abort())
+    page.click("#nulie_from_txt2img")
+    alert = framed(page).wait_for_selector("#nulie_status [role=alert]")
+    assert "send it again" in alert.inner_text()
 
 
 def test_a_search_runs_and_its_result_is_sent(page: Any) -> None:
@@ -100,7 +140,7 @@ def test_a_search_runs_and_its_result_is_sent(page: Any) -> None:
         "document.querySelector('#nulie_status').textContent.includes('judged by')"
     )
     inside.click("#nulie_send_to_inpaint")
-    page.wait_for_function("pasted.length === 1")
+    page.wait_for_function("shown.includes('inpaint')")
     assert page.evaluate("sent.size") == [120, 80]
 
 
@@ -109,7 +149,7 @@ def test_nothing_is_sent_without_a_photo(page: Any) -> None:
     inside = framed(page)
     inside.click("#nulie_send_to_extras")
     inside.wait_for_selector("#nulie_status [role=alert]")
-    assert page.evaluate("pasted") == []
+    assert page.evaluate("shown") == []
 
 
 def test_strangers_are_kept_out(around: Server) -> None:

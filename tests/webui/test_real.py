@@ -1,124 +1,24 @@
-"""nulie inside a real web UI, which SD_WEBUI_DIR names: a checkout of AUTOMATIC1111 or Forge that
-starts by itself, with its virtual environment in `venv`. No checkpoint is needed.
-
-The web UI gets a data folder of its own, so nothing in the checkout is changed; the extension's
-folder there is read-only.
-"""
+"""nulie inside a real web UI, by its server, which SD_WEBUI_DIR names."""
 
 from __future__ import annotations
 
 import base64
 import io
-import json
 import os
 import re
 import resource
-import shutil
-import signal
-import socket
 import subprocess
-import time
-import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
 
 from ..conftest import ROOT, picture
+from .conftest import FOLDER, needs_webui
+from .running import Server
 
-FOLDER = os.environ.get("SD_WEBUI_DIR")
-START_SECONDS = 300
-FLAGS = [
-    *("--skip-python-version-check", "--skip-torch-cuda-test", "--skip-version-check"),
-    *("--no-download-sd-model", "--do-not-download-clip", "--api", "--api-auth", "anna:secret"),
-    *("--server-name", "127.0.0.1", "--disable-console-progressbars"),
-]
-
-pytestmark = pytest.mark.skipif(
-    not FOLDER, reason="SD_WEBUI_DIR names no checkout of a web UI to test in"
-)
-
-
-@dataclass(frozen=True)
-class Server:
-    address: str
-    log: Path
-    pid: int
-
-    def call(self, path: str, body: Any = None, *, auth: str | None = "anna:secret") -> Any:
-        """(status, answer) of a request."""
-        headers = {"Content-Type": "application/json"}
-        if auth:
-            headers["Authorization"] = "Basic " + base64.b64encode(auth.encode()).decode()
-        data = None if body is None else json.dumps(body).encode()
-        try:
-            with urllib.request.urlopen(
-                urllib.request.Request(self.address + path, data, headers), timeout=120
-            ) as answer:
-                return 200, json.load(answer)
-        except urllib.error.HTTPError as e:
-            with e:
-                return e.code, e.read().decode()
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    assert FOLDER is not None
-    checkout, home = Path(FOLDER), tmp_path_factory.mktemp("webui")
-    extension = home / "extensions" / "nulie"
-    for part in ("install.py", "scripts", "javascript", "nulie"):
-        source = ROOT / part
-        target = extension / part
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copyfile(source, target)
-    for path in (*extension.rglob("*"), extension):
-        path.chmod(path.stat().st_mode & ~0o222)
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    forge = (checkout / "modules_forge").is_dir()
-    own = ["--always-cpu"] if forge else ["--use-cpu", "all", "--no-half"]
-    command = [str(checkout / "venv" / "bin" / "python"), "launch.py", *FLAGS, *own]
-    command += ["--port", str(port), "--data-dir", str(home)]
-    command += ["--gradio-allowed-path", str(checkout)]
-    environment = {
-        **os.environ,
-        "HF_HUB_OFFLINE": "1",
-        "TRANSFORMERS_OFFLINE": "1",
-        "GRADIO_ANALYTICS_ENABLED": "False",
-        "OMP_WAIT_POLICY": "PASSIVE",
-        "PYTHONUNBUFFERED": "1",
-        "COMMANDLINE_ARGS": "",
-    }
-    log = home / "log.txt"
-    with log.open("w") as file:
-        process = subprocess.Popen(
-            command, cwd=checkout, env=environment, stdout=file, stderr=file, text=True
-        )
-    try:
-        end = time.monotonic() + START_SECONDS
-        # Asked too early, an old starlette refuses the routes that are still to come.
-        while "Startup time" not in log.read_text(errors="replace"):
-            assert process.poll() is None, log.read_text(errors="replace")[-3000:]
-            assert time.monotonic() < end, "the web UI does not start"
-            time.sleep(0.5)
-        yield Server(f"http://127.0.0.1:{port}", log, process.pid)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        for path in (extension, *extension.rglob("*")):
-            if path.is_dir():
-                path.chmod(0o755)
+pytestmark = needs_webui
 
 
 def encoded(image: Image.Image) -> str:

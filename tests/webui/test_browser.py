@@ -1,0 +1,172 @@
+"""nulie inside a real web UI, by a real browser, which SD_WEBUI_DIR names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image, PngImagePlugin
+
+from ..conftest import picture
+from .conftest import needs_webui
+from .running import Server
+
+pytestmark = needs_webui
+
+INFOTEXT = (
+    "a cat\nNegative prompt: a dog\nSteps: 7, Sampler: Euler a, CFG scale: 2.5, Seed: 5, "
+    "NUlIE mode: hard, NUlIE seconds: 3, NUlIE seed: 7, NUlIE protect skin: False"
+)
+
+
+@pytest.fixture
+def page(browser: Any, server: Server) -> Iterator[Any]:
+    context = browser.new_context(viewport={"width": 1500, "height": 1300})
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    errors: list[str] = []
+    page.on("pageerror", lambda e: errors.append(str(e)))
+    page.goto(server.address)
+    page.wait_for_selector("#nulie_from_pnginfo", state="attached")
+    yield page
+    context.close()
+    assert [e for e in errors if "nulie" in e.lower()] == []
+
+
+@pytest.fixture
+def generated(tmp_path: Path) -> str:
+    """An image with an infotext."""
+    text = PngImagePlugin.PngInfo()
+    text.add_text("parameters", INFOTEXT)
+    picture(384, 256).save(tmp_path / "generated.png", pnginfo=text)
+    return str(tmp_path / "generated.png")
+
+
+def show(page: Any, tab: str) -> None:
+    page.click(f"#tabs > .tab-nav > button:text-matches('^\\\\s*{tab}\\\\s*$', 'i')")
+
+
+def framed(page: Any) -> Any:
+    page.wait_for_function("nulieHere")
+    return page.query_selector("#nulie_page").content_frame()
+
+
+def bring(page: Any, generated: str) -> Any:
+    show(page, "PNG Info")
+    page.set_input_files("#pnginfo_image input[type=file]", generated)
+    page.wait_for_selector("#pnginfo_image img")
+    page.click("#nulie_from_pnginfo")
+    inside = framed(page)
+    inside.wait_for_function(
+        "document.querySelector('#nulie_status').textContent.includes('384 x 256')"
+    )
+    return inside
+
+
+def value(page: Any, place: str) -> str:
+    found: str = page.input_value(place)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("target", "tab"),
+    [
+        ("img2img", "#img2img_img2img_tab"),
+        ("inpaint", "#img2img_inpaint_tab"),
+        ("extras", "#tab_extras"),
+    ],
+)
+def test_from_png_info_by_the_tab_to_others(
+    page: Any, generated: str, target: str, tab: str
+) -> None:
+    inside = bring(page, generated)
+    page.evaluate(
+        "() => { const prompt = document.querySelector('#img2img_prompt textarea');"
+        "prompt.value = 'mine'; updateInput(prompt); }"
+    )
+    inside.click(f"#nulie_send_to_{target}")
+    page.wait_for_selector(tab)
+    # Behind the canvas that masks are painted on.
+    page.wait_for_selector(f"{tab} img[src^=data], {tab} img[src*=file]", state="attached")
+    if target == "extras":
+        assert value(page, "#img2img_prompt textarea") == "mine"
+        return
+    page.wait_for_function("document.querySelector('#img2img_steps input').value === '7'")
+    assert value(page, "#img2img_prompt textarea") == "a cat"
+    assert value(page, "#img2img_neg_prompt textarea") == "a dog"
+
+
+def test_from_a_gallery_to_the_tab(page: Any, generated: str) -> None:
+    show(page, "Extras")
+    page.set_input_files("#extras_image input[type=file]", generated)
+    page.wait_for_selector("#extras_image img")
+    page.click("#extras_generate")
+    page.wait_for_selector("#extras_gallery img")
+    page.click("#nulie_from_extras")
+    inside = framed(page)
+    # What it was generated with comes along.
+    inside.wait_for_function(
+        "document.querySelector('#nulie_status').textContent.includes('with texts')"
+    )
+
+
+def test_the_tab_enhances(page: Any, generated: str) -> None:
+    inside = bring(page, generated)
+    inside.fill("#nulie_seconds input", "2")
+    inside.press("#nulie_seconds input", "Tab")
+    inside.click("#nulie_enhance")
+    inside.wait_for_function(
+        "document.querySelector('#nulie_status').textContent.includes('judged by')"
+    )
+
+
+def test_extras_enhances(page: Any, server: Server, generated: str) -> None:
+    show(page, "Extras")
+    page.set_input_files("#extras_image input[type=file]", generated)
+    page.wait_for_selector("#extras_image img")
+    page.click("#tab_extras .input-accordion:has-text('NUlIE') .label-wrap")
+    page.fill("#nulie_extras_seconds input[type=number]", "2")
+    page.press("#nulie_extras_seconds input[type=number]", "Tab")
+    page.click("#extras_generate")
+    page.wait_for_selector("#extras_gallery img")
+    page.wait_for_function(
+        "document.querySelector('#tab_extras').textContent.includes('NUlIE recipe')"
+    )
+    saved = max(server.home.rglob("outputs/**/*.png"), key=lambda p: p.stat().st_mtime)
+    with Image.open(saved) as image:
+        image.load()
+        assert "NUlIE recipe" in image.info["postprocessing"]
+        assert image.info["parameters"] == INFOTEXT
+
+
+def test_an_infotext_restores_the_controls(page: Any, generated: str) -> None:
+    show(page, "PNG Info")
+    page.set_input_files("#pnginfo_image input[type=file]", generated)
+    page.wait_for_function("document.querySelector('#tab_pnginfo').textContent.includes('a dog')")
+    page.click("#tab_pnginfo #txt2img_tab")
+    page.wait_for_function(
+        "document.querySelector('#nulie_txt2img_seconds input[type=number]').value === '3'"
+    )
+    assert value(page, "#nulie_txt2img_seed input") == "7"
+    assert page.is_checked("#nulie_txt2img_mode input[value=hard]")
+    assert not page.is_checked("#nulie_txt2img_protect_skin input")
+    assert page.is_checked("#nulie_txt2img-checkbox input")
+
+
+def test_few_components_are_ours(page: Any) -> None:
+    """Each makes the web UI's page slower to load, seen or not."""
+    ours = page.evaluate(
+        "() => gradio_config.components.filter("
+        "(c) => /^(setting_)?nulie_/.test(c.props.elem_id || '')).length"
+    )
+    assert 0 < ours <= 40
+
+
+def test_the_settings_are_shown(page: Any) -> None:
+    show(page, "Settings")
+    page.click("#settings button:text-matches('^\\\\s*NUlIE\\\\s*$')")
+    label = page.wait_for_selector("#setting_nulie_seconds").inner_text()
+    assert re.match("Seconds to search by default", label)
