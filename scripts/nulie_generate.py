@@ -28,15 +28,8 @@ class NulieGenerated(scripts.Script):
     def process(self, p, *values):
         job.announced(p, named(values))
 
-    def process_batch(self, p, *values, batch_number=0, **_):
-        if batch_number > 0:
-            job.over(named(values))
-
     def postprocess_image_after_composite(self, p, pp, *values):
         job.generated(p, pp, named(values))
-
-    def postprocess(self, p, processed, *values):
-        job.over(named(values))
 
 
 if not hasattr(scripts.Script, "postprocess_image_after_composite"):

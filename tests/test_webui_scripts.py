@@ -399,6 +399,22 @@ def test_forgotten_after_a_run_if_wanted(web: Web, extras: Any, monkeypatch: Any
     assert cleared == [2]
 
 
+@pytest.mark.parametrize("stopped", [False, True])
+def test_forgotten_after_a_batch_if_wanted(
+    web: Web, generated: Any, monkeypatch: Any, stopped: bool
+) -> None:
+    """A further one is sampled then, which needs the memory."""
+    p, cleared = Processing(batch_size=2), []
+    monkeypatch.setattr(shared.PREDICTORS, "clear", lambda: cleared.append(p.batch_index))
+    web.state.interrupted = stopped
+    for keep in (True, False):
+        web.opts.data["nulie_keep"] = keep
+        for p.batch_index in range(2):
+            pp, given = SimpleNamespace(image=picture()), values(generated, **QUICK)
+            generated.postprocess_image_after_composite(p, pp, *given)
+    assert cleared == [1]
+
+
 @pytest.fixture
 def cuda(web: Web, monkeypatch: Any) -> list[int]:
     """A card with so many bytes free, as far as anybody looks."""

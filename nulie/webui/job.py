@@ -202,20 +202,18 @@ def generated(p: Any, pp: Any, values: Mapping[str, Any]) -> None:
         told = p.extra_generation_params
         for key in controls.RESULTS:
             told.pop(key, None)  # of the image before this one
-        if webui.stopped():
-            return
-        with webui.bar(getattr(p, "batch_index", 0), p.batch_size) as show:
-            enhanced = enhance(webui, pp.image, controls.wish(values), show)
+        number = getattr(p, "batch_index", 0)
+        try:
+            if webui.stopped():
+                return
+            with webui.bar(number, p.batch_size) as show:
+                enhanced = enhance(webui, pp.image, controls.wish(values), show)
+        finally:
+            if number >= p.batch_size - 1:
+                webui.done()  # a further batch is sampled, or another job begins
         _searched(webui)
         pp.image = enhanced.image
         told.update(enhanced.info)
-
-
-def over(values: Mapping[str, Any]) -> None:
-    """Before a further batch is sampled, and after the job: the memory is for others."""
-    if values.get("enabled"):
-        with _kept(lambda text: None):
-            current().done()
 
 
 @contextmanager

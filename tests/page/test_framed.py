@@ -158,6 +158,10 @@ def test_strangers_are_kept_out(around: Server) -> None:
             urllib.request.urlopen(f"{around.url}nulie/page/{path}", timeout=20)
         with refused.value as answer:
             assert answer.code == 401
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"{around.url}nulie/page/picture", b"picture", timeout=20)
+    with refused.value as answer:
+        assert answer.code == 401
 
 
 def test_pages_of_other_servers_are_kept_out(around: Server) -> None:

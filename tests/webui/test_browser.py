@@ -113,6 +113,26 @@ def test_from_a_gallery_to_the_tab(page: Any, generated: str) -> None:
     )
 
 
+def test_the_chosen_one_of_a_gallery_comes(page: Any, tmp_path: Path) -> None:
+    files = []
+    for number in range(3):
+        files.append(tmp_path / f"{number}.png")
+        picture(200 + 50 * number, 100).save(files[-1])
+    show(page, "Extras")
+    page.click("#mode_extras button:text-matches('^\\\\s*Batch Process\\\\s*$')")
+    page.set_input_files("#extras_image_batch input[type=file]", files)
+    page.wait_for_function(
+        "/2\\s*\\.png/.test(document.querySelector('#extras_image_batch').textContent)"
+    )
+    page.click("#extras_generate")
+    page.wait_for_selector("#extras_gallery .thumbnail-item >> nth=2")
+    page.click("#extras_gallery .thumbnail-item >> nth=2")
+    page.click("#nulie_from_extras")
+    framed(page).wait_for_function(
+        "document.querySelector('#nulie_status').textContent.includes('300 x 100')"
+    )
+
+
 def test_the_tab_enhances(page: Any, generated: str) -> None:
     inside = bring(page, generated)
     inside.fill("#nulie_seconds input", "2")
