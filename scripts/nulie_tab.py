@@ -37,16 +37,15 @@ def send(target, place):
     there = infotext_utils.paste_fields[target]
     # Extras has none.
     fields = {name: component for component, name in there["fields"] or () if name in FILLED}
-    sized = target == "img2img"
 
     def fetch(ticket):
         image, text = sent.take(ticket) or (None, "")
         if image is None:
             raise gr.Error("The picture is gone; send it again.")
         if not fields:
-            return image
+            return image  # gradio takes a list for one component as its value
         found = {"Prompt": text} if text else {}
-        if sized and shared.opts.send_size:
+        if target == "img2img" and shared.opts.send_size:
             found["Size-1"], found["Size-2"] = image.size
         return [image, *(found.get(name, gr.update()) for name in fields)]
 

@@ -241,3 +241,16 @@ def dull(width: int, height: int, seed: int = 1) -> bytes:
     stream = BytesIO()
     Image.Image.save(image, stream, "PNG", pnginfo=texts, icc_profile=profile)
     return stream.getvalue()
+
+
+def framed(page: Any) -> Any:
+    """The page in the frame of another one, once it listens."""
+    page.wait_for_function("nulieHere")
+    return page.query_selector("#nulie_page").content_frame()
+
+
+def told(page: Any, text: str) -> None:
+    """Waits until the page's status has a text in it."""
+    page.wait_for_function(
+        "(text) => document.querySelector('#nulie_status').textContent.includes(text)", arg=text
+    )

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Server, running
+from .conftest import Server, framed, running, told
 
 
 @pytest.fixture(scope="module")
@@ -32,19 +32,11 @@ def page(browser: Any, around: Server) -> Iterator[Any]:
     context.close()
 
 
-def framed(page: Any) -> Any:
-    """The page in the frame, once it listens."""
-    page.wait_for_function("nulieHere")
-    return page.query_selector("#nulie_page").content_frame()
-
-
 def bring(page: Any) -> Any:
     page.evaluate("document.querySelectorAll('.thumbnail-item')[1].classList.add('selected')")
     page.click("#nulie_from_txt2img")
     inside = framed(page)
-    inside.wait_for_function(
-        "document.querySelector('#nulie_status').textContent.includes('120 x 80')"
-    )
+    told(inside, "120 x 80")
     return inside
 
 
@@ -107,9 +99,7 @@ def test_buttons_look_like_those_beside_them(page: Any) -> None:
 
 def test_without_a_chosen_picture_the_first_comes(page: Any) -> None:
     page.click("#nulie_from_txt2img")
-    framed(page).wait_for_function(
-        "document.querySelector('#nulie_status').textContent.includes('200 x 80')"
-    )
+    told(framed(page), "200 x 80")
 
 
 def test_an_empty_gallery_only_shows_the_tab(page: Any) -> None:
@@ -136,9 +126,7 @@ def test_a_search_runs_and_its_result_is_sent(page: Any) -> None:
     inside.fill("#nulie_seconds input", "1")
     inside.press("#nulie_seconds input", "Tab")
     inside.click("#nulie_enhance")
-    inside.wait_for_function(
-        "document.querySelector('#nulie_status').textContent.includes('judged by')"
-    )
+    told(inside, "judged by")
     inside.click("#nulie_send_to_inpaint")
     page.wait_for_function("shown.includes('inpaint')")
     assert page.evaluate("sent.size") == [120, 80]

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from ..conftest import picture
+from ..page.conftest import framed, told
 from .conftest import needs_webui
 from .running import Server
 
@@ -49,20 +50,13 @@ def show(page: Any, tab: str) -> None:
     page.click(f"#tabs > .tab-nav > button:text-matches('^\\\\s*{tab}\\\\s*$', 'i')")
 
 
-def framed(page: Any) -> Any:
-    page.wait_for_function("nulieHere")
-    return page.query_selector("#nulie_page").content_frame()
-
-
 def bring(page: Any, generated: str) -> Any:
     show(page, "PNG Info")
     page.set_input_files("#pnginfo_image input[type=file]", generated)
     page.wait_for_selector("#pnginfo_image img")
     page.click("#nulie_from_pnginfo")
     inside = framed(page)
-    inside.wait_for_function(
-        "document.querySelector('#nulie_status').textContent.includes('384 x 256')"
-    )
+    told(inside, "384 x 256")
     return inside
 
 
@@ -108,9 +102,7 @@ def test_from_a_gallery_to_the_tab(page: Any, generated: str) -> None:
     page.click("#nulie_from_extras")
     inside = framed(page)
     # What it was generated with comes along.
-    inside.wait_for_function(
-        "document.querySelector('#nulie_status').textContent.includes('with texts')"
-    )
+    told(inside, "with texts")
 
 
 def test_the_chosen_one_of_a_gallery_comes(page: Any, tmp_path: Path) -> None:
@@ -128,9 +120,7 @@ def test_the_chosen_one_of_a_gallery_comes(page: Any, tmp_path: Path) -> None:
     page.wait_for_selector("#extras_gallery .thumbnail-item >> nth=2")
     page.click("#extras_gallery .thumbnail-item >> nth=2")
     page.click("#nulie_from_extras")
-    framed(page).wait_for_function(
-        "document.querySelector('#nulie_status').textContent.includes('300 x 100')"
-    )
+    told(framed(page), "300 x 100")
 
 
 def test_the_tab_enhances(page: Any, generated: str) -> None:
@@ -138,9 +128,7 @@ def test_the_tab_enhances(page: Any, generated: str) -> None:
     inside.fill("#nulie_seconds input", "2")
     inside.press("#nulie_seconds input", "Tab")
     inside.click("#nulie_enhance")
-    inside.wait_for_function(
-        "document.querySelector('#nulie_status').textContent.includes('judged by')"
-    )
+    told(inside, "judged by")
 
 
 def test_extras_enhances(page: Any, server: Server, generated: str) -> None:
