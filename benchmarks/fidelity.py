@@ -16,11 +16,11 @@ from PIL import Image
 
 from nulie import image_io, transforms
 from nulie.engine import Enhancement, Finished
-from nulie.objective import Objective, Terms
+from nulie.engine.objective import Objective, Terms
 from nulie.predictor import create
 from nulie.predictor.base import Predictor, exact_form
 from nulie.recipe import Recipe
-from nulie.settings import Settings
+from nulie.recipe.settings import Settings
 from nulie.transforms.preview import Renderer, shrink
 from nulie.transforms.sample import sample
 

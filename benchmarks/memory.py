@@ -20,7 +20,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from nulie.predictor import CLIP_NAMES, device, tower
+from nulie.models import device
+from nulie.predictor import CLIP_NAMES, tower
 from nulie.predictor.clip import Clip
 
 from .common import machine, table

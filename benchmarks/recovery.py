@@ -27,11 +27,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from nulie import image_io  # noqa: E402
-from nulie.cielab import distance, lab  # noqa: E402
+from nulie.color import distance, lab  # noqa: E402
 from nulie.engine import Enhancement, Finished  # noqa: E402
 from nulie.errors import NulieError  # noqa: E402
 from nulie.predictor.statistics import Statistics  # noqa: E402
-from nulie.settings import Settings  # noqa: E402
+from nulie.recipe.settings import Settings  # noqa: E402
 
 SHORT_SIDE = 192
 """Photographs are reduced to this before all else; what is measured hardly depends on it."""

@@ -21,12 +21,12 @@ from typing import Any
 import torch
 
 from nulie import image_io, transforms
-from nulie.objective import SEARCH_MARGIN, Objective
+from nulie.engine.objective import SEARCH_MARGIN, Objective
 from nulie.predictor import create
 from nulie.predictor.base import Judge, Prediction, Predictor
 from nulie.recipe import Recipe
+from nulie.recipe.settings import Settings
 from nulie.search import Strategy
-from nulie.settings import Settings
 from nulie.transforms.preview import Renderer, shrink
 from nulie.transforms.sample import sample
 

@@ -7,8 +7,8 @@ import random
 from collections.abc import Callable, Generator, Sequence
 
 from nulie.recipe import Recipe, Step
+from nulie.recipe.space import Dial, Move, Space
 from nulie.search import Scored, Strategy, Tree
-from nulie.space import Dial, Move, Space
 
 Proposals = Generator[list[Recipe], list[float], None]
 """Yields recipes and is sent their scores; a strategy written as a story."""

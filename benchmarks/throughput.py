@@ -23,8 +23,8 @@ from nulie import image_io
 from nulie.engine import Enhancement
 from nulie.predictor import CLIP_NAMES, create
 from nulie.predictor.base import exact_form
+from nulie.recipe.settings import Settings
 from nulie.search import Progress
-from nulie.settings import Settings
 
 from .common import machine, photos, table
 

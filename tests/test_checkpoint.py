@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from nulie.checkpoint import Checkpoint
 from nulie.cli import main
 from nulie.engine import Enhancement, Finished
+from nulie.engine.checkpoint import Checkpoint
 from nulie.errors import CheckpointError, SettingsError
+from nulie.recipe.settings import Settings
 from nulie.search import Progress
-from nulie.settings import Settings
 
 from .conftest import ROOT, FakePredictor, picture
 

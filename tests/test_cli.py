@@ -21,7 +21,7 @@ import pytest
 import torch
 from PIL import Image, PngImagePlugin
 
-import nulie.fit
+import nulie.fit.statistics
 import nulie.predictor
 from nulie import __version__, image_io
 from nulie.cli import enhance, main
@@ -881,7 +881,7 @@ def test_streams_that_are_closed_from_the_start(photo: Path, look: Path, closed:
 @pytest.fixture
 def best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Photographs to fit to, which takes no time here."""
-    monkeypatch.setattr(nulie.fit, "BATCH", 8)
+    monkeypatch.setattr(nulie.fit.statistics, "BATCH", 8)
     folder = tmp_path / "best"
     folder.mkdir()
     for seed in range(9):
@@ -930,7 +930,12 @@ def test_what_fit_refuses(best: Path, tmp_path: Path, run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "where", ["nulie.fit._part", "nulie.fit._loss", "nulie.image_io.atomic._place_new"]
+    "where",
+    [
+        "nulie.fit.statistics._part",
+        "nulie.fit.statistics._loss",
+        "nulie.image_io.atomic._place_new",
+    ],
 )
 def test_interrupting_fit(
     best: Path,

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from nulie.errors import PredictorError, WeightsError
-from nulie.predictor import checkpoints, device, weights
+from nulie.models import device, weights
+from nulie.predictor import checkpoints
 from nulie.predictor.clip import Clip
 
 from .conftest import ROOT, picture

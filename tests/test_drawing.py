@@ -15,8 +15,8 @@ from nulie.drawing import compare, curve, fitted, report, shown, tree
 from nulie.drawing.tree import MOST_CHILDREN, MOST_DRAWN, change
 from nulie.engine import Enhancement, Finished
 from nulie.recipe import Recipe, Step
+from nulie.recipe.settings import Settings
 from nulie.search import Improved, Node
-from nulie.settings import Settings
 
 from .conftest import FakePredictor, picture
 

@@ -10,14 +10,15 @@ import torch
 from PIL import Image
 
 from nulie import transforms
-from nulie.cielab import distance, lab
-from nulie.engine import MIN_DISTANCE, Enhancement, Finished, Result, Started
+from nulie.color import distance, lab
+from nulie.engine import Enhancement, Finished, Result, Started
+from nulie.engine.objective import Objective
+from nulie.engine.run import MIN_DISTANCE
 from nulie.errors import SettingsError
-from nulie.objective import Objective
 from nulie.predictor.base import Judge, Prediction
 from nulie.recipe import Recipe, Step
+from nulie.recipe.settings import Settings
 from nulie.search import Improved, Progress
-from nulie.settings import Settings
 from nulie.transforms.preview import shrink
 
 from .conftest import FakePredictor, picture

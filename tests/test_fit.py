@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from nulie import fit as fitting
 from nulie.errors import PredictorError
-from nulie.fit import fit, make_examples, spoil
+from nulie.fit import statistics as fitting
+from nulie.fit.statistics import fit, make_examples, spoil
 from nulie.predictor import statistics
 from nulie.predictor.statistics import Statistics
 from tests.conftest import picture

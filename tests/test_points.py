@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nulie import transforms
-from nulie.guide import Guide
-from nulie.points import REPEATS, Points
 from nulie.recipe import Recipe, Step
-from nulie.space import Dial, Move
+from nulie.recipe.space import Dial, Move
+from nulie.tree.guide import Guide
+from nulie.tree.points import REPEATS, Points
 
 FACTOR = Dial("factor", 0.5, 2.0, 1.0)
 SPACE = (

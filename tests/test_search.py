@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from threadpoolctl import ThreadpoolController
 
 from nulie.recipe import Recipe, Step
+from nulie.recipe.space import Dial, Move
 from nulie.search import Improved, Progress, Tree, run
-from nulie.space import Dial, Move
-from nulie.surrogate import _squares
+from nulie.tree.surrogate import _squares
 
 SPACE = (
     Move("a", (Dial("factor", 0.5, 2.0, 1.0),)),
@@ -278,7 +278,7 @@ def test_the_surrogate_keeps_numpy_to_one_thread(monkeypatch: pytest.MonkeyPatch
         seen.extend(pool["num_threads"] for pool in pools.info())
         return _squares(a, b)
 
-    monkeypatch.setattr("nulie.surrogate._squares", squares)
+    monkeypatch.setattr("nulie.tree.surrogate._squares", squares)
     with pools.limit(limits=2):
         drive(Tree(SPACE), evaluations=100)
         assert {pool["num_threads"] for pool in pools.info()} == {2}

@@ -9,7 +9,7 @@ import pytest
 
 from nulie import transforms
 from nulie.recipe import Recipe, Step
-from nulie.shorten import shorten
+from nulie.tree.shorten import shorten
 
 SPACE = transforms.space("soft")
 

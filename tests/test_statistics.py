@@ -9,18 +9,10 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from nulie.cielab import lab
+from nulie.color import lab
 from nulie.errors import PredictorError, WeightsError
 from nulie.predictor import statistics
-from nulie.predictor.statistics import (
-    OUTPUTS,
-    Statistics,
-    features,
-    forward,
-    read,
-    render,
-    write,
-)
+from nulie.predictor.statistics import OUTPUTS, Statistics, features, forward, read, render, write
 from tests.conftest import picture
 
 

@@ -19,10 +19,11 @@ from PIL import Image
 
 pytest.importorskip("gradio")
 
-from nulie import shared, webui
+from nulie import webui
 from nulie.errors import RecipeError, SettingsError
+from nulie.predictor.loaded import PREDICTORS
 from nulie.recipe import Recipe
-from nulie.settings import Settings
+from nulie.recipe.settings import Settings
 from nulie.transforms import render
 from nulie.webui import controls
 from nulie.webui import host as host_module
@@ -42,7 +43,7 @@ def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Web:
     there = Web(tmp_path)
     for name, module in there.modules.items():
         monkeypatch.setitem(sys.modules, name, module)
-    monkeypatch.setattr(shared.PREDICTORS, "get", lambda *a, **k: (FakePredictor(), ""))
+    monkeypatch.setattr(PREDICTORS, "get", lambda *a, **k: (FakePredictor(), ""))
     monkeypatch.setattr(host_module, "_current", [])
     there.load("nulie_settings")
     for register in there.callbacks["on_ui_settings"]:
@@ -195,7 +196,7 @@ def test_surprises_stay_inside(web: Web, extras: Any, generated: Any, monkeypatc
     def fail(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("out of cheese")
 
-    monkeypatch.setattr(shared.PREDICTORS, "get", fail)
+    monkeypatch.setattr(PREDICTORS, "get", fail)
     image = picture()
     pp, p = PostprocessedImage(image), Processing()
     extras.process(pp, **QUICK)
@@ -303,7 +304,7 @@ def test_the_seeds_of_the_next_images_stay(web: Web, generated: Any, monkeypatch
         torch.rand(3), np.random.rand(3), random.random()
         return FakePredictor(), ""
 
-    monkeypatch.setattr(shared.PREDICTORS, "get", load)
+    monkeypatch.setattr(PREDICTORS, "get", load)
     torch.manual_seed(5)
     np.random.seed(5)
     random.seed(5)
@@ -325,7 +326,7 @@ def test_inside_inference_mode(web: Web, generated: Any, monkeypatch: Any) -> No
         made.append(torch.zeros(2))
         return FakePredictor(), ""
 
-    monkeypatch.setattr(shared.PREDICTORS, "get", load)
+    monkeypatch.setattr(PREDICTORS, "get", load)
     with torch.inference_mode():
         generated.postprocess_image_after_composite(
             Processing(), SimpleNamespace(image=picture()), *values(generated, **QUICK)
@@ -390,7 +391,7 @@ def test_the_page_shows_nothing_in_other_jobs(web: Web) -> None:
 
 def test_forgotten_after_a_run_if_wanted(web: Web, extras: Any, monkeypatch: Any) -> None:
     cleared: list[int] = []
-    monkeypatch.setattr(shared.PREDICTORS, "clear", lambda: cleared.append(web.state.job_no))
+    monkeypatch.setattr(PREDICTORS, "clear", lambda: cleared.append(web.state.job_no))
     web.state.job_count = 2
     for keep in (True, False):
         web.opts.data["nulie_keep"] = keep
@@ -405,7 +406,7 @@ def test_forgotten_after_a_batch_if_wanted(
 ) -> None:
     """A further one is sampled then, which needs the memory."""
     p, cleared = Processing(batch_size=2), []
-    monkeypatch.setattr(shared.PREDICTORS, "clear", lambda: cleared.append(p.batch_index))
+    monkeypatch.setattr(PREDICTORS, "clear", lambda: cleared.append(p.batch_index))
     web.state.interrupted = stopped
     for keep in (True, False):
         web.opts.data["nulie_keep"] = keep
@@ -517,7 +518,7 @@ def test_a_full_card_means_the_cpu(web: Web, cuda: list[int], monkeypatch: Any) 
             raise torch.cuda.OutOfMemoryError
         return FakePredictor(), ""
 
-    monkeypatch.setattr(shared.PREDICTORS, "get", load)
+    monkeypatch.setattr(PREDICTORS, "get", load)
     assert "CPU" in webui.current().predictor()[1]
 
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from nulie.errors import PredictorError, WeightsError
-from nulie.predictor import weights
-from nulie.predictor.weights import WEIGHTS, Weights
+from nulie.models import weights
+from nulie.models.weights import WEIGHTS, Weights
 
 from .conftest import ROOT
 from .publisher import Publisher
@@ -85,7 +85,7 @@ def hub(action: str = "fetch", seconds: float = 60) -> dict[str, Any]:
     code = f"""
 import dataclasses, json, sys, time
 from nulie.errors import WeightsError
-from nulie.predictor import weights
+from nulie.models import weights
 weights.WEIGHTS[{ENCODER!r}] = dataclasses.replace(weights.WEIGHTS[{ENCODER!r}], **{small!r})
 result = dict(calls=[], path=None, error=None)
 begin = time.monotonic()
@@ -402,7 +402,7 @@ def test_the_catalogue_is_whole() -> None:
 def test_nothing_heavy_is_imported_to_ask_for_weights() -> None:
     code = (
         "import sys, nulie, nulie.predictor.clip, nulie.predictor.heads\n"
-        "from nulie.predictor import weights; weights.status()\n"
+        "from nulie.models import weights; weights.status()\n"
         "heavy = {'torch', 'open_clip', 'huggingface_hub', 'numpy', 'PIL', 'tqdm', 'gradio'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )

@@ -7,7 +7,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..checkpoint import Checkpoint
+from ..engine.checkpoint import Checkpoint
 from ..errors import CheckpointError
 from ..image_io import atomic, shown_path
 

@@ -15,7 +15,7 @@ from .. import __version__, image_io
 from ..errors import ImageError, NulieError, PredictorError, RecipeError, SettingsError
 from ..image_io import atomic, shown_path
 from ..recipe import Recipe
-from ..settings import Settings
+from ..recipe.settings import Settings
 from . import arguments, checkpoints, predictors, report
 from .console import (
     INTERRUPTED,

@@ -71,7 +71,7 @@ def main(argv: Sequence[str]) -> int:
     found = arguments.images(options.photos, recursive=options.recursive)
     atomic.check(options.output, overwrite=options.overwrite)
     with importing():
-        from .. import fit as fitting
+        from ..fit import statistics as fitting
         from .progress import shares
 
     with shares(hide=options.quiet) as progress:

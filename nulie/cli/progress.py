@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from tqdm import tqdm
 
 from ..engine import Event, Finished, Result, Started
+from ..recipe.settings import Settings
 from ..search import Improved
-from ..settings import Settings
 
 SHORTEST = 0.1
 """Seconds between two looks of the bar; a batch may take less than a hundredth."""

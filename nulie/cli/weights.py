@@ -10,7 +10,7 @@ from . import arguments, predictors
 from .console import importing
 
 if TYPE_CHECKING:
-    from ..predictor.weights import Status
+    from ..models.weights import Status
 
 DESCRIPTION = """\
 Lists the files that the CLIP predictors need: where they lie, their size and licence.
@@ -40,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
     if verb not in ("list", "fetch", "check") or len(names) > (verb == "fetch"):
         raise SettingsError(f"weights {' '.join(options.what)}: see nulie weights --help")
     with importing():
-        from ..predictor import weights
+        from ..models import weights
     if verb == "fetch":
         with predictors.download_bar(hide=options.quiet) as progress:
             for path in weights.fetch(names[0] if names else "clip-sac", progress=progress):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..objective import Terms
+    from ..engine.objective import Terms
 
 
 def terms_table(base: Terms, terms: Terms) -> str:

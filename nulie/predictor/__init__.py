@@ -11,7 +11,7 @@ from ..errors import PredictorError, WeightsError
 from .base import Judge, Prediction, Predictor, exact_form
 
 if TYPE_CHECKING:
-    from .download import Progress
+    from ..models.download import Progress
 
 __all__ = ["NAMES", "Judge", "Prediction", "Predictor", "create", "exact_form"]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import PredictorError, WeightsError
-from . import device as devices
+from ..models import device as devices
+from ..models import weights as store
+from ..models.download import Progress
 from . import heads
-from . import weights as store
 from .base import Judge, Prediction
-from .download import Progress
 
 if TYPE_CHECKING:
     import torch

@@ -17,10 +17,10 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from ..cielab import distance, lab
+from ..color import distance, lab
 from ..errors import WeightsError
+from ..models.device import resolve
 from .base import Judge, Prediction
-from .device import resolve
 
 EMBEDDED = Path(__file__).with_name("statistics.safetensors")
 FORMAT = "nulie-statistics-1"

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ..errors import RecipeError, SettingsError
 from ..recipe import Recipe, Step
-from ..space import Dial, Move, Space
+from ..recipe.space import Dial, Move, Space
 
 if TYPE_CHECKING:
     import torch

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageEnhance
 
-from ..space import Dial
+from ..recipe.space import Dial
 from .base import Op, Param, Values, register
 from .tone import FACTOR, HARD, SOFT, multiply
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
-from ..space import Dial
+from ..recipe.space import Dial
 from .base import Op, Param, Values, register
 from .color import blend
 from .tone import FACTOR, HARD, SOFT, multiply

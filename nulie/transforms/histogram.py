@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from ..space import Dial
+from ..recipe.space import Dial
 from .base import Op, Param, Tables, Values, register
 from .tone import AMOUNT, RAMP, blend, column, mix
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageEnhance, ImageOps
 
-from ..space import Dial
+from ..recipe.space import Dial
 from .base import Merge, Op, Param, Tables, Values, register
 
 RAMP = np.arange(256)

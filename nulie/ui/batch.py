@@ -19,20 +19,21 @@ from PIL import Image
 
 from .. import image_io
 from ..drawing import Shown, shown
+from ..engine.objective import Objective, Terms
 from ..errors import ImageError, NulieError, RecipeError
 from ..image_io import Photo
-from ..objective import Objective, Terms
 from ..predictor import exact_form
 from ..recipe import Recipe
-from ..settings import Settings
+from ..recipe.settings import Settings
 from ..transforms import check, describe, render
 from ..transforms.preview import shrink
 from . import saving, words
 from .compat import link, quiet, uploaded
 from .host import Host
+from .opened import Opened
 from .options import Options
 from .running import Outcome, Run
-from .session import Opened, Session, Sessions
+from .session import Session, Sessions
 from .single import INTERVAL, check_upload
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif"))

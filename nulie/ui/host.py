@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import shared
+from ..jobs.queue import LINE, Line
 from ..predictor import NAMES
-from ..settings import Settings
+from ..predictor.loaded import PREDICTORS
+from ..recipe.settings import Settings
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -30,9 +31,9 @@ class Host:
     """Whether the page says what it is."""
     defaults: Settings = field(default_factory=Settings)
     predictors: tuple[str, ...] = ("auto", *NAMES)
-    predictor: Callable[[str], tuple[Predictor, str]] = shared.PREDICTORS.get
+    predictor: Callable[[str], tuple[Predictor, str]] = PREDICTORS.get
     """Name to a loaded predictor and what to tell of the choice. Called by the search's thread."""
-    line: shared.Line = shared.LINE
+    line: Line = LINE
     """Where searches wait for their device."""
     turn: Callable[[], AbstractContextManager[Any]] = nullcontext
     """Entered by the thread of a search while it runs: the host's own lock, its job's start and

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from ..errors import SettingsError
-from ..settings import Settings
+from ..recipe.settings import Settings
 from ..transforms import MODES, Param, ops, space
 from ..transforms.base import Bounds
 from .compat import quiet

@@ -11,14 +11,14 @@ from weakref import WeakValueDictionary
 
 from ..drawing import Shown, shown, tree
 from ..engine import Enhancement, Finished, Started, Variant
+from ..engine.objective import Terms
 from ..errors import NulieError
-from ..heap import give_back
-from ..objective import Terms
+from ..memory import give_back
 from ..recipe import Recipe
+from ..recipe.settings import Settings
 from ..search import Improved, Progress
-from ..settings import Settings
 from .host import Host
-from .session import FULL, Opened
+from .opened import FULL, Opened
 
 DESERTED = 30.0
 """Seconds without a look at it after which a run is taken for deserted, and ends."""

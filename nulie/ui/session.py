@@ -8,23 +8,13 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from PIL import Image
-
-from ..drawing import Shown, fitted, shown
+from ..drawing import Shown
 from ..errors import ImageError
-from ..image_io import Photo
 from ..recipe import Recipe
-from ..transforms import render
+from .opened import Opened
+from .running import Outcome, Run
 
-if TYPE_CHECKING:
-    from .running import Outcome, Run
-
-LIVE = 512
-"""Long side of what is shown while things change."""
-FULL = 1600
-"""Long side of what is shown when they are settled; more does not fit on most screens."""
 MOST_SESSIONS = 12
 """Visitors whose photos stay in memory; whoever has been away longest goes first."""
 
@@ -36,35 +26,6 @@ class Saved:
     path: Path
     words: str
     thumb: Shown
-
-
-@dataclass(frozen=True)
-class Opened:
-    """The photo that is worked on. Replaced as a whole when another one is dropped."""
-
-    photo: Photo
-    name: str
-    """Its file name, safe to show and to write under."""
-    small: Image.Image
-    """RGB copy of long side `LIVE`."""
-    before: Shown
-    """As it was, of long side `FULL`."""
-    quick: Shown
-    """As it was, of long side `LIVE`."""
-
-    @classmethod
-    def of(cls, photo: Photo, name: str) -> Opened:
-        settled = fitted(photo.pixels, FULL)
-        small = fitted(settled, LIVE)
-        return cls(photo, name, small, shown(settled, photo, FULL), shown(small, photo, LIVE))
-
-    def live(self, recipe: Recipe) -> Shown:
-        """A quick look at a recipe's result."""
-        return shown(render(recipe, self.small), self.photo, LIVE, quality=82)
-
-    def settled(self, recipe: Recipe) -> Shown:
-        """The pixels that would be saved, only smaller where they are more than fit."""
-        return shown(render(recipe, self.photo.pixels), self.photo, FULL)
 
 
 @dataclass(eq=False)

@@ -23,9 +23,10 @@ from ..transforms import check, describe, render
 from . import saving, words
 from .compat import HIDDEN, forget, link, quiet, script, uploaded
 from .host import Host
+from .opened import Opened
 from .options import Options
 from .running import Outcome, Run
-from .session import Opened, Saved, Session, Sessions
+from .session import Saved, Session, Sessions
 from .touchup import MOST_STEPS, Steps
 
 LARGEST_UPLOAD = 300

@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from ..recipe import Recipe, Step
-from ..space import Dial
+from ..recipe.space import Dial
 from ..transforms import Param, get, ops, resolve
 from .compat import quiet
 from .session import Session

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from html import escape
 
+from ..predictor.loaded import PREDICTORS
 from ..recipe import Recipe
-from ..settings import Settings
-from ..shared import PREDICTORS
+from ..recipe.settings import Settings
 from ..transforms import describe
+from .opened import Opened
 from .running import Outcome, State
-from .session import Opened
 
 LEAVING = "nulie/left/"
 """Address, with a run's token behind it, that the browser calls when the page is closed."""

@@ -18,13 +18,13 @@ from pydantic import BaseModel
 
 from .. import __version__, image_io, transforms
 from ..engine import Variant
+from ..engine.objective import Objective
 from ..errors import ImageError, NulieError, SettingsError, WeightsError
 from ..image_io.encode import ENCODERS, merged_text
-from ..objective import Objective
+from ..models.weights import status
 from ..predictor import NAMES, exact_form
-from ..predictor.weights import status
 from ..recipe import Recipe
-from ..settings import Settings
+from ..recipe.settings import Settings
 from ..transforms.preview import shrink
 from . import controls
 from .host import WebUI

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import RecipeError, SettingsError
 from ..recipe import Recipe
-from ..settings import Settings
+from ..recipe.settings import Settings
 from ..transforms import MODES, check
 from .host import setting
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from .. import shared as loaded
 from ..errors import NulieError
+from ..predictor.loaded import PREDICTORS
 from . import options
 
 if TYPE_CHECKING:
@@ -131,9 +131,7 @@ class WebUI:
         def load(device: str) -> tuple[Predictor, str]:
             # Inference tensors (Forge generates in inference mode) could not be used outside.
             with torch.inference_mode(False), _random_kept():
-                return loaded.PREDICTORS.get(
-                    wanted, device, folders=folders, progress=self._downloading
-                )
+                return PREDICTORS.get(wanted, device, folders=folders, progress=self._downloading)
 
         try:
             return load(self.device)
@@ -212,7 +210,7 @@ class WebUI:
 
     def _emptied(self) -> None:
         """Nothing of ours stays in the way of the checkpoint."""
-        loaded.PREDICTORS.clear()
+        PREDICTORS.clear()
         self.devices.torch_gc()
 
     def done(self) -> None:

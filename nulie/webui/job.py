@@ -16,11 +16,11 @@ from PIL import Image
 from .. import transforms
 from ..engine import Enhancement, Finished, Result, Started
 from ..errors import NulieError
-from ..heap import give_back
 from ..image_io import Photo, from_image, to_image
+from ..memory import give_back
 from ..recipe import Recipe
+from ..recipe.settings import Settings
 from ..search import Improved, Progress
-from ..settings import Settings
 from . import controls
 from .host import Show, WebUI, current
 

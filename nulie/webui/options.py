@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..predictor import NAMES
-from ..settings import Settings
+from ..recipe.settings import Settings
 
 PREFIX = "nulie_"
 SECTION = ("nulie", "NUlIE")

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import shared as loaded
 from ..predictor import NAMES
-from ..settings import Settings
+from ..predictor.loaded import PREDICTORS
+from ..recipe.settings import Settings
 from ..ui import Host, build
 from .exchange import TARGETS, Exchange
 from .host import WebUI
@@ -68,7 +68,7 @@ class _Turn:
         """`auto` is the one of our settings. Loads only when no other job runs."""
         webui = self._webui
         name = "" if name == "auto" else name
-        if loaded.PREDICTORS.ready(webui.named(name), webui.device, webui.weights_folders()):
+        if PREDICTORS.ready(webui.named(name), webui.device, webui.weights_folders()):
             return webui.predictor(name)
         with webui.queue_lock, webui.computing():
             return webui.predictor(name)

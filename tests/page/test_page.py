@@ -15,7 +15,7 @@ from nulie import image_io
 from nulie.drawing import shown
 from nulie.recipe import Recipe
 from nulie.transforms import describe, render
-from nulie.ui.session import FULL, LIVE
+from nulie.ui.opened import FULL, LIVE
 
 from ..conftest import ROOT
 from .conftest import Server, Visitor, dull, start, stop

@@ -13,7 +13,7 @@ import pytest
 from nulie import image_io
 from nulie.errors import ImageError, SettingsError
 from nulie.recipe import Recipe, Step
-from nulie.settings import Settings
+from nulie.recipe.settings import Settings
 
 from ..conftest import picture
 
@@ -23,8 +23,9 @@ with warnings.catch_warnings():
     gradio = pytest.importorskip("gradio", reason="no gradio here: pip install gradio")
     from nulie.ui import Host, build, saving
     from nulie.ui.host import Host as _Host
+    from nulie.ui.opened import Opened
     from nulie.ui.options import MODE_NAMES, Options
-    from nulie.ui.session import MOST_SESSIONS, Opened, Session, Sessions
+    from nulie.ui.session import MOST_SESSIONS, Session, Sessions
     from nulie.ui.touchup import Steps
 
 # gradio leaves event loops and their sockets to the garbage collector.

@@ -16,20 +16,20 @@ from typing import Any
 import torch
 from PIL import Image
 
-from . import transforms
+from .. import transforms
+from ..color import distance, lab
+from ..errors import CheckpointError
+from ..memory import give_back_of
+from ..predictor.base import Predictor, exact_form
+from ..recipe import Recipe
+from ..recipe.settings import Settings
+from ..recipe.space import Space
+from ..search import Improved, Node, Progress, Reason, Tree, run
+from ..transforms.preview import Renderer, shrink, to_image
+from ..transforms.sample import sample
+from ..tree.shorten import shorten
 from .checkpoint import Checkpoint, digest
-from .cielab import distance, lab
-from .errors import CheckpointError
-from .heap import give_back_of
 from .objective import SEARCH_MARGIN, Objective, Terms
-from .predictor.base import Predictor, exact_form
-from .recipe import Recipe
-from .search import Improved, Node, Progress, Reason, Tree, run
-from .settings import Settings
-from .shorten import shorten
-from .space import Space
-from .transforms.preview import Renderer, shrink, to_image
-from .transforms.sample import sample
 
 MIN_DISTANCE = 2.3
 """Mean CIE76 distance of the previews from which on two variants count as distinct: about the

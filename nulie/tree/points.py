@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from .recipe import Recipe, Step
-from .space import Move, Space
+from ..recipe import Recipe, Step
+from ..recipe.space import Move, Space
 
 Array = npt.NDArray[np.float64]
 

@@ -16,10 +16,10 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from .cielab import from_light, lab
-from .errors import PredictorError
-from .predictor import statistics
-from .predictor.statistics import OUTPUTS, Statistics, features, forward, render
+from ..color import from_light, lab
+from ..errors import PredictorError
+from ..predictor import statistics
+from ..predictor.statistics import OUTPUTS, Statistics, features, forward, render
 
 MIN_PHOTOS = 8
 """With fewer the networks would learn single photographs by heart."""

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from .errors import CheckpointError, SettingsError
-from .settings import Settings
+from ..errors import CheckpointError, SettingsError
+from ..recipe.settings import Settings
 
 if TYPE_CHECKING:
     from PIL import Image

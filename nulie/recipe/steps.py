@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import RecipeError
+from ..errors import RecipeError
 
 FORMAT = 1
 """Number of the JSON layout. A reader refuses others, so a change of meaning needs a new one."""

@@ -6,10 +6,10 @@ import math
 import random
 from collections.abc import Iterator
 
-from .recipe import Recipe, Step
-from .search import Evaluate
-from .space import Move, Space
-from .transforms import get, merged
+from ..recipe import Recipe, Step
+from ..recipe.space import Move, Space
+from ..transforms import get, merged
+from .evaluate import Evaluate
 
 POLISHED, TURNS, ROUNDS = 3, 16, 4
 """So many of the best shorter recipes are tried with their dials turned, so many times each, where

@@ -31,7 +31,7 @@ def apart(work, *given):
 """
 BLOCKS = """
 import numpy as np
-from nulie.heap import give_back
+from nulie.memory import give_back
 
 def work(tidy):
     blocks = [np.ones(1 << 20, np.uint8) for _ in range(40)]
@@ -47,7 +47,7 @@ print(kept, resident() - before)
 """
 SEARCHES = """
 from nulie.engine import Enhancement
-from nulie.heap import give_back
+from nulie.memory import give_back
 from nulie.predictor import create
 from nulie.settings import Settings
 from tests.conftest import picture

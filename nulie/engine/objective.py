@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from .cielab import lab
-from .predictor.base import Predictor
-from .settings import Settings
+from ..color import lab
+from ..predictor.base import Predictor
+from ..recipe.settings import Settings
 
 POINTS_PER_DARKENING = 6.0
 """The original's penalty: 6 points times the share of light that is gone."""

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from ..recipe import Recipe
+from ..recipe.space import Space
 from .points import Array, Points
-from .recipe import Recipe
-from .space import Space
 from .surrogate import Surrogate
 
 Rows = npt.NDArray[np.int64]

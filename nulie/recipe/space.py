@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 
-from .errors import SettingsError
-from .recipe import Step
+from ..errors import SettingsError
+from .steps import Step
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
-"""What searches of one process share."""
+"""The line before a device."""
 
 from __future__ import annotations
 
 import threading
 import time
 
-from nulie.shared import MOST_LOADED, Line, Predictors
+from nulie.jobs.queue import Line
 
 
 def test_first_come_first_served() -> None:
@@ -45,27 +45,3 @@ def test_one_at_a_time_whatever_the_threads() -> None:
     for thread in threads:
         thread.join()
     assert most == [1] * 12
-
-
-def test_a_predictor_is_loaded_once(monkeypatch) -> None:
-    created = []
-
-    def create(name: str, **options: object) -> tuple[object, str]:
-        time.sleep(0.01)
-        created.append(name)
-        return object(), ""
-
-    monkeypatch.setattr("nulie.predictor.create", create)
-    predictors = Predictors()
-    found = []
-    threads = [threading.Thread(target=lambda: found.append(predictors.get())) for _ in range(5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert created == ["auto"]
-    assert len(set(found)) == 1
-    for name in "abc"[:MOST_LOADED]:
-        predictors.get(name)
-    predictors.get()
-    assert created == ["auto", *"abc"[:MOST_LOADED], "auto"], "the oldest one made room"

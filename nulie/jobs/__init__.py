@@ -1,0 +1,1 @@
+"""The work of a job: files in, files out. Prints nothing."""
