@@ -81,7 +81,7 @@ class Points:
             known = self._known[step] = turns, places
         return known
 
-    def moved(self, recipe: Recipe, way: Sequence[float], most: int) -> Recipe:
+    def turn(self, recipe: Recipe, way: Sequence[float], most: int) -> Recipe:
         """The recipe with its dials turned further by `way`, `[D]`, in the units of a point.
 
         The steps of an op share that out: those that go back to where they do nothing go first,
