@@ -108,12 +108,15 @@ def test_a_guide_learns_where_the_good_ones_are() -> None:
     known = [points.turn(Recipe(), [rng.gauss(0, 0.3) for _ in range(6)], 10) for _ in range(200)]
     known.sort(key=distance)
     guide = Guide(SPACE, 10)
-    assert not guide.learn(known[:3], [0.0] * 3)
-    assert guide.learn(known, [-distance(recipe) for recipe in known])
+    guide.learn([(recipe, 0.0) for recipe in known[:3]])
+    assert not guide.ready
+    guide.learn([(recipe, -distance(recipe)) for recipe in known])
+    assert guide.ready
+    assert [recipe for recipe, _ in guide.lesson] == known[: guide.MOST]
 
     def proposals() -> list[tuple[int, Recipe]]:
-        asked = guide.proposals(known[:50], 40, seed=1, apart=20, among=10)
-        return [next(choices) for choices in asked]
+        wanted = guide.proposals(known[:50], 40, seed=1, elites=20, elite_children=10)
+        return [next(ranked) for ranked in wanted]
 
     proposed = proposals()
     assert all(0 <= parent < 30 for parent, _ in proposed[:30])

@@ -141,6 +141,8 @@ class Tree:
         self._kinds.restore(state["kinds"])
         self._ops.restore(state["ops"])
         self._evaluations = whole(state["evaluations"])
+        if any(n.number >= self._evaluations for n in [*self.best(), *self.elites()]):
+            raise ValueError(f"a node later than {self._evaluations} evaluations")
         self._base, self._top = number(state["base"]), number(state["top"])
         self._probes = [Child(steps_from_json(p["steps"]), p["op"]) for p in state["probes"]]
         self._learnt_at = number(lesson["evaluations"])
