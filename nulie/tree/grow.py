@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..recipe import Recipe
@@ -14,7 +14,7 @@ from .credit import Credit
 from .evaluate import Scored
 from .guide import Guide
 from .node import ORPHAN, Node
-from .plain import number, steps_from_json, steps_to_json, whole
+from .plain import integer, number, steps_from_json, steps_to_json, count
 from .population import Population
 from .state import LAYOUT, present_layout
 
@@ -107,10 +107,10 @@ class Tree:
 
     def state(self) -> dict[str, Any]:
         """All that the tree has learnt, as data for JSON. To be taken between `tell` and `ask`."""
-        version, numbers, spare = self._rng.getstate()
+        version, numbers, gauss = self._rng.getstate()
         return {
             "layout": LAYOUT,
-            "rng": {"version": version, "numbers": list(numbers), "spare": spare},
+            "rng": {"version": version, "numbers": list(numbers), "gauss": gauss},
             **self._population.state(),
             "seen": sorted(self._seen),
             "kinds": self._kinds.state(),
@@ -134,32 +134,35 @@ class Tree:
 
         Raises: IndexError, KeyError, TypeError, ValueError when it is none."""
         state = present_layout(state)
-        rng, lesson = state["rng"], state["lesson"]
-        self._rng.setstate((rng["version"], tuple(rng["numbers"]), rng["spare"]))
+        lesson = state["lesson"]
+        self._rng.setstate(_chance(**state["rng"]))
         self._population.restore(state)
-        self._seen = set(map(int, state["seen"]))
+        self._seen = set(map(integer, state["seen"]))
         self._kinds.restore(state["kinds"])
         self._ops.restore(state["ops"])
-        self._evaluations = whole(state["evaluations"])
-        if any(n.number >= self._evaluations for n in [*self.best(), *self.elites()]):
-            raise ValueError(f"a node later than {self._evaluations} evaluations")
+        self._evaluations = count(state["evaluations"])
         self._base, self._top = number(state["base"]), number(state["top"])
-        self._probes = [Child(steps_from_json(p["steps"]), p["op"]) for p in state["probes"]]
+        self._probes = [
+            Child(steps_from_json(p["steps"]), self._moves[p["op"]].op) for p in state["probes"]
+        ]
         self._learnt_at = number(lesson["evaluations"])
-        scored = [(steps_from_json(r["steps"]), number(r["score"])) for r in lesson["recipes"]]
-        known = [node.recipe for node in self.best()]
-        known += [recipe for recipe, _ in [*self._probes, *scored]]
-        self._check(known)
-        if scored:
-            self._guide.learn(scored)
+        results = [(steps_from_json(r["steps"]), number(r["score"])) for r in lesson["recipes"]]
+        remembered = [*self.best(), *self.elites()]
+        if any(node.number >= self._evaluations for node in remembered):
+            raise ValueError(f"a node later than {self._evaluations} evaluations")
+        self._check(node.recipe for node in remembered)
+        self._check(recipe for recipe, _ in [*self._probes, *results])
+        if results:
+            self._guide.learn(results)
 
-    def _check(self, recipes: Sequence[Recipe]) -> None:
+    def _check(self, recipes: Iterable[Recipe]) -> None:
         """Raises: KeyError, ValueError when one is not made of the space's moves."""
-        for recipe in recipes:
-            for step in recipe.steps:
-                names = [name for name, _ in self._moves[step.op].idle]
-                if names != [name for name, _ in step.params]:
-                    raise ValueError(f"{step} is no step of this search")
+        for step in (step for recipe in recipes for step in recipe.steps):
+            move, values = self._moves[step.op], dict(step.params)
+            if [name for name, _ in move.idle] != list(values):
+                raise ValueError(f"{step} is no step of this search")
+            for dial in move.dials:
+                dial.to_unit(values[dial.name])  # no logarithm of a factor of 0
 
     def _probe(self, n: int) -> list[Recipe]:
         """Up to `n` of the probes that are left."""
@@ -251,3 +254,8 @@ class Tree:
     def _key(self, recipe: Recipe) -> int:
         """Hash of a recipe that is the same in every process, as those of strings are not."""
         return hash(tuple((self._index[s.op], *(v for _, v in s.params)) for s in recipe.steps))
+
+
+def _chance(version: Any, numbers: Sequence[Any], gauss: Any) -> tuple[Any, ...]:
+    """The state of a `random.Random`. Raises: TypeError, ValueError."""
+    return version, tuple(map(count, numbers)), gauss if gauss is None else number(gauss)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..recipe import Recipe
-from .plain import number, steps_from_json, steps_to_json, whole
+from .plain import number, steps_from_json, steps_to_json, count
 
 ORPHAN = -1
 """Parent of a node that was made from no other."""
@@ -38,8 +38,8 @@ class Node:
         """Parents are older than their children, so every chain of parents comes to an end.
 
         Raises: KeyError, TypeError, ValueError when the data is no node."""
-        own, parent = whole(data["number"]), data["parent"]
-        if parent != ORPHAN and whole(parent) >= own:
+        own, parent = count(data["number"]), data["parent"]
+        if parent != ORPHAN and count(parent) >= own:
             raise ValueError(f"node {own} cannot be made from node {parent}")
         score = number(data["score"])
         if math.isnan(score):

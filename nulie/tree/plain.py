@@ -35,10 +35,15 @@ def number(data: Any) -> float:
     return float(data)
 
 
-def whole(data: Any) -> int:
-    """A whole number, 0 or more. Raises: TypeError, ValueError."""
+def integer(data: Any) -> int:
+    """A whole number. Raises: TypeError."""
     if type(data) is not int:
         raise TypeError(f"{data!r} is no whole number")
-    if not 0 <= data < 2**63:
-        raise ValueError(f"{data!r} counts nothing")
     return data
+
+
+def count(data: Any) -> int:
+    """A count, 0 or more. Raises: TypeError, ValueError."""
+    if not 0 <= integer(data) < 2**63:
+        raise ValueError(f"{data!r} counts nothing")
+    return integer(data)

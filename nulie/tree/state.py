@@ -30,12 +30,12 @@ def present_layout(state: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _from_first(state: Mapping[str, Any]) -> dict[str, Any]:
-    version, numbers, spare = state["rng"]
+    version, numbers, gauss = state["rng"]
     base, top = state["scores"]
     learnt, lesson = state["learnt"]
     return {
         "layout": LAYOUT,
-        "rng": {"version": version, "numbers": numbers, "spare": spare},
+        "rng": {"version": version, "numbers": numbers, "gauss": gauss},
         "nodes": [_node(*node) for node in state["nodes"]],
         "worth": state["worth"],
         "elites": [_node(*node) for node in state["elites"]],
