@@ -14,7 +14,7 @@ from .credit import Credit
 from .evaluate import Scored
 from .guide import Guide
 from .node import ORPHAN, Node
-from .plain import integer, number, steps_from_json, steps_to_json, count
+from .plain import count, integer, number, steps_from_json, steps_to_json
 from .population import Population
 from .state import LAYOUT, present_layout
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..recipe import Recipe
-from .plain import number, steps_from_json, steps_to_json, count
+from .plain import count, number, steps_from_json, steps_to_json
 
 ORPHAN = -1
 """Parent of a node that was made from no other."""
