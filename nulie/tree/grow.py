@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from ..recipe import Recipe
@@ -20,12 +21,11 @@ from .state import LAYOUT, present_layout
 
 
 class _Origin(NamedTuple):
-    """How a recipe came about: the number of its parent, and which kind of change and which op get
-    the credit, none where the surrogate chose."""
+    """How a recipe came about: the number of its parent, and the kind of change and the op that get
+    the credit for it; none get it where the surrogate chose."""
 
     parent: int = ORPHAN
-    kind: str | None = None
-    op: str | None = None
+    credit: tuple[str, str] | None = None
 
 
 class Tree:
@@ -43,9 +43,9 @@ class Tree:
     GUIDED_UNTIL = 3000
     """So many evaluations have a surrogate's guidance; after them a node costs less without, and
     gains as much."""
-    UNGUIDED = 0.25
-    """Share of those evaluations that the surrogate has no say in."""
-    LEARNT_ANEW = 1.25
+    UNGUIDED_SHARE = 0.25
+    """Share of those evaluations in which the surrogate has no say."""
+    LESSON_GROWTH = 1.25
     """Growth of what is known after which the surrogate learns anew."""
     FROM_ELITES = 0.4
     """Share of the guided that choose among children of elites alone: what the surrogate hopes for
@@ -56,17 +56,17 @@ class Tree:
     def __init__(self, space: Space, seed: int = 0, *, capacity: int = 4096) -> None:
         self._moves = {move.op: move for move in space}
         self._index = {move.op: i for i, move in enumerate(space)}
-        self._rng = random.Random(seed)
-        self._population = Population(space, capacity)
+        rng = self._rng = random.Random(seed)
+        population = self._population = Population(space, capacity)
         self._seen: set[int] = set()
         self._pending: dict[Recipe, _Origin] = {}
         self._kinds = Credit(KINDS)
         self._ops = Credit(self._moves)
         self._choices = Choices(
             moves=self._moves,
-            rng=self._rng,
-            pick_op=lambda ops: self._ops.pick(self._rng, ops),
-            pick_recipe=lambda: self._population.pick_parent(self._rng).recipe,
+            rng=rng,
+            pick_op=partial(self._ops.pick, rng),
+            pick_recipe=lambda: population.pick_parent(rng).recipe,
         )
         self._evaluations = 0
         self._base = 0.0
@@ -169,7 +169,7 @@ class Tree:
         recipes: list[Recipe] = []
         while self._probes and len(recipes) < n:
             recipe, op = self._probes.pop()
-            if self._admit(recipe, _Origin(0, "extend", op)):
+            if self._admit(recipe, _Origin(0, ("extend", op))):
                 recipes.append(recipe)
         return recipes
 
@@ -177,13 +177,13 @@ class Tree:
         """How many of `n` recipes the surrogate is to choose."""
         if self._evaluations >= self.GUIDED_UNTIL:
             return 0
-        return sum(self._rng.random() >= self.UNGUIDED for _ in range(n))
+        return sum(self._rng.random() >= self.UNGUIDED_SHARE for _ in range(n))
 
     def _ask_guide(self, n: int) -> list[Recipe]:
         """Up to `n` recipes that the surrogate hopes for most."""
         if n == 0:
             return []
-        if self._evaluations >= self._learnt_at * self.LEARNT_ANEW:
+        if self._evaluations >= self._learnt_at * self.LESSON_GROWTH:
             self._guide.learn([(node.recipe, node.score) for node in self.best(self._guide.MOST)])
             self._learnt_at = self._evaluations
         if not self._guide.ready:
@@ -217,7 +217,7 @@ class Tree:
             parent = self._population.pick_parent(self._rng)
             kind = self._kinds.pick(self._rng)
             recipe, op = KINDS[kind](parent.recipe, self._choices)
-            if self._admit(recipe, _Origin(parent.number, kind, op)):
+            if self._admit(recipe, _Origin(parent.number, (kind, op))):
                 recipes.append(recipe)
         return recipes
 
@@ -241,9 +241,10 @@ class Tree:
         tenth = max(1, len(self._population) // 10)
         node = Node(recipe, score, origin.parent, self._evaluations)
         rank = self._population.add(node, worth)
-        if origin.kind is not None and origin.op is not None:
-            self._kinds.record(origin.kind, rank < tenth)
-            self._ops.record(origin.op, rank < tenth)
+        if origin.credit is not None:
+            kind, op = origin.credit
+            self._kinds.record(kind, rank < tenth)
+            self._ops.record(op, rank < tenth)
         self._evaluations += 1
 
     def _does_something(self, recipe: Recipe) -> bool:
