@@ -135,8 +135,8 @@ def test_a_busy_moment_does_not_decide_on_the_size() -> None:
 
     def device(recipes):
         sizes.append(len(recipes))
-        busy = 5.0 if len(sizes) % 3 == 0 else 1.0
-        now[0] += busy  # all at once, so the largest batches are the cheapest
+        busy = len(recipes) == 16 and 16 not in sizes[:-1]
+        now[0] += 20.0 if busy else 1.0  # all at once, so the largest batches are the cheapest
         return toy(recipes)
 
     list(run(Tree(SPACE), device, base_score=0, seconds=600, batch=16, clock=lambda: now[0]))
