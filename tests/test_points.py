@@ -125,3 +125,16 @@ def test_a_guide_learns_where_the_good_ones_are() -> None:
     assert better >= 10
     assert len({recipe for _, recipe in proposed}) > 20, "they do not crowd"
     assert proposals() == proposed
+
+
+def test_a_guide_goes_along_differences_and_gives_dials_up() -> None:
+    """Of parents that turn `a` and `c` alike, all differences do."""
+    guide, rng = Guide(SPACE, 10), np.random.default_rng(0)
+    origins = np.array([way(a=t, c=t) for t in np.linspace(0.05, 0.4, 20)])
+    rows = rng.integers(20, size=2000)
+    ways = guide._ways(origins, rows, rng)
+    a, c = ways[:, 0], ways[:, 3]
+    assert ((a != 0) & np.isclose(a, c)).mean() == pytest.approx(0.4 * 19 / 20, abs=0.03)
+    # Two of six dials are in use.
+    up = np.isclose(a, -origins[rows, 0]) ^ np.isclose(c, -origins[rows, 3])
+    assert up.mean() == pytest.approx(0.1 * 2 / 6, abs=0.01)

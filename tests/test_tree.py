@@ -235,6 +235,14 @@ class Watched(Guide):
         return super().proposals(parents, n, seed, elites=elites, elite_children=elite_children)
 
 
+def test_the_surrogate_learns_from_the_start() -> None:
+    tree = Tree(SPACE)
+    drive(tree, evaluations=60)
+    lesson = [recipe["score"] for recipe in tree.state()["lesson"]["recipes"]]
+    assert len(lesson) > 40
+    assert max(lesson) > min(lesson)
+
+
 def test_the_surrogate_guides_three_of_four_as_long_as_evaluations_are_few(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
