@@ -1,0 +1,43 @@
+"""Checkpoints as files: read, and written while a search runs."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..engine.checkpoint import Checkpoint
+from ..errors import CheckpointError
+from ..image_io import atomic, shown_path
+
+if TYPE_CHECKING:
+    from ..engine import Enhancement
+
+
+def read(path: Path) -> Checkpoint:
+    """Raises: CheckpointError that names the file."""
+    shown = shown_path(path)
+    try:
+        return Checkpoint.from_json(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        raise CheckpointError(f"{shown}: not a checkpoint of nulie") from None
+    except OSError as e:
+        reason = e.strerror or type(e).__name__
+        raise CheckpointError(f"{shown}: cannot be read ({reason}); check its name") from None
+    except CheckpointError as e:
+        raise CheckpointError(f"{shown}: {e}") from None
+
+
+class Keeper:
+    """Writes a search's state after the first batch, then every so many seconds and at the end."""
+
+    def __init__(self, path: Path, every: float) -> None:
+        self._path = path
+        self._every = every
+        self._due = time.monotonic()
+
+    def keep(self, run: Enhancement, *, at_end: bool) -> None:
+        """To be called between two batches. Raises: ImageError when it cannot be written."""
+        if at_end or time.monotonic() >= self._due:
+            atomic.write(self._path, run.checkpoint().to_json().encode(), overwrite=True)
+            self._due = time.monotonic() + self._every
