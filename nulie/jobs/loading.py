@@ -32,7 +32,6 @@ def load(item: Item, choice: Choice, host: Host) -> Generator[Loading, None, tup
             failed.append(e)
 
     thread = threading.Thread(target=work, name="nulie load", daemon=True)
-    yield Loading(item, choice.name)
     thread.start()
     while thread.is_alive():
         thread.join(LOOK)
