@@ -272,6 +272,25 @@ MEANT = {
     "format1/with_score": Recipe(
         (Step.of("brightness", factor=1.044), Step.of("gamma", gamma=0.956, gain=1.0))
     ),
+    "format2/with_models": Recipe((Step.of("gamma", gamma=1.2, gain=1.05),), (REPAIR,), (UPSCALE,)),
+    "format2/frozen": Recipe(
+        (
+            Step("contrast", (("factor", 0.9),), (("mean", 105),)),
+            Step(
+                "autocontrast",
+                (("amount", 0.5), ("cutoff", 1.0)),
+                (("high", (250, 251, 252)), ("low", (3, 0, 7))),
+            ),
+            Step(
+                "equalize",
+                (("amount", 0.2),),
+                (("table", bytes([*range(256), *reversed(range(256)), *range(256)])),),
+            ),
+            Step("hue", (("shift", -0.05),), ()),
+            Step("sharpness", (("factor", 1.5),), (("short_side", 1080),)),
+            Step("blur", (("radius", 0.002),), (("short_side", 1080),)),
+        )
+    ),
 }
 
 

@@ -121,7 +121,7 @@ def test_an_op_does_something_at_its_hard_ends(op: Op) -> None:
     image = picture()
     ends = []
     for at in (0, 1):
-        values = {p.dial.name: (p.hard or (0, 0))[at] for p in op.params}
+        values = {d.name: (d.hard or (0, 0))[at] for d in op.dials}
         ends.append(transforms.render(Recipe((Step.of(op.id, **values),)), image))
     assert any(ImageChops.difference(image, e).getbbox() for e in ends)
 

@@ -164,6 +164,8 @@ def main(argv: Sequence[str]) -> int:
         print(table)
         return 0
     _check(options)
+    with importing():
+        from .. import transforms  # noqa: F401  # registers the ops, which settings name
     settings = _settings(options)
     found = arguments.images(options.images, recursive=options.recursive)
     single = ("output", "save_recipe", "report", "checkpoint", "resume")
@@ -171,11 +173,7 @@ def main(argv: Sequence[str]) -> int:
     if len(found) > 1 and given:
         option = f"--{given.replace('_', '-')}"
         raise SettingsError(f"{option} is for a single image, and here are {len(found)}")
-    with importing():
-        from .. import transforms  # noqa: F401
     recipe = _read_recipe(options.recipe) if options.recipe else None
-    if recipe is None:
-        _check_space(settings)
     return _Job(options, settings, recipe, found).run()
 
 
@@ -222,13 +220,6 @@ def _settings(options: argparse.Namespace) -> Settings:
         protect_skin=options.protect_skin,
         top=options.top,
     )
-
-
-def _check_space(settings: Settings) -> None:
-    """Complains about ops and ranges before any image is read."""
-    from ..transforms import space
-
-    space(settings.mode, settings.ops, settings.ranges)  # type: ignore[arg-type]
 
 
 def _read_recipe(path: Path) -> Recipe:

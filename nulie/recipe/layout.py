@@ -86,22 +86,22 @@ def number_or_text(name: str, value: Any) -> float | str:
     return value
 
 
-def carried(data: Any) -> tuple[tuple[str, Carried], ...]:
+def read_carried(data: Any) -> tuple[tuple[str, Carried], ...]:
     """What stands under "frozen" in a step. Raises: RecipeError."""
     if not isinstance(data, Mapping):
         raise RecipeError(f'"frozen" is {data!r}; it must be what was measured, by name')
-    return tuple(sorted((name, _measured(name, value)) for name, value in data.items()))
+    return tuple(sorted((name, _read_statistic(name, value)) for name, value in data.items()))
 
 
-def plain(measured: tuple[tuple[str, Carried], ...]) -> dict[str, Any]:
-    """The inverse of `carried`."""
+def write_carried(carried: tuple[tuple[str, Carried], ...]) -> dict[str, Any]:
+    """The inverse of `read_carried`."""
     return {
         name: base64.b64encode(value).decode() if isinstance(value, bytes) else value
-        for name, value in measured
+        for name, value in carried
     }
 
 
-def _measured(name: str, value: Any) -> Carried:
+def _read_statistic(name: str, value: Any) -> Carried:
     if isinstance(value, str | list) and len(value) > MOST_CARRIED:
         kind = "characters" if isinstance(value, str) else "numbers"
         raise RecipeError(f"{name} has {len(value):,} {kind}; {MOST_CARRIED:,} at most")
@@ -111,11 +111,11 @@ def _measured(name: str, value: Any) -> Carried:
         except ValueError:
             raise RecipeError(f"{name} is no table in base64") from None
     if isinstance(value, list):
-        return tuple(_exact(name, item) for item in value)
-    return _exact(name, value)
+        return tuple(_keep_number(name, item) for item in value)
+    return _keep_number(name, value)
 
 
-def _exact(name: str, value: Any) -> float:
+def _keep_number(name: str, value: Any) -> float:
     """A finite number as it is: whole numbers stay whole, and are written so again."""
     number(name, value)
     return value  # type: ignore[no-any-return]
