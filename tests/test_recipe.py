@@ -175,6 +175,8 @@ def test_a_thousand_steps_are_enough() -> None:
         ('{"nulie": 1, "steps": [{"op": "blur", "frozen": {}}]}', "frozen.*no number"),
         ('{"nulie": 1, "steps": [{"op": "upscale", "model": "a"}]}', "model.*no number"),
         (text({"op": "blur", "radius": "far"}), "step 1: radius='far' is no number"),
+        (text({"op": "blur", "radius": "x" * 10_000}), r"^.{1,80}$"),
+        (text({"op": "blur", "radius": [0] * 10_000}), r"^.{1,80}$"),
         (text({"op": "blur", "frozen": 3}), "by name"),
         (text({"op": "blur", "frozen": {"a": None}}), "no number"),
         (text({"op": "blur", "frozen": {"a": True}}), "no number"),

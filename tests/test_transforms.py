@@ -12,7 +12,7 @@ from PIL import Image, ImageChops, ImageFilter
 from nulie import transforms
 from nulie.errors import RecipeError, SettingsError
 from nulie.recipe import Recipe, Step
-from nulie.transforms.base import Op, apply_pil
+from nulie.transforms.base import Op, Statistic, apply_pil
 from nulie.transforms.detail import gaussian
 from nulie.transforms.preview import Renderer, shrink, to_image
 from nulie.transforms.sample import sample
@@ -238,7 +238,14 @@ def test_unknown_op_suggests_the_known_one() -> None:
 
 def test_registration_is_checked_and_leaves_the_table_alone() -> None:
     before = dict(transforms.ops())
-    for bad in (OPS[0], Op("new", "", (), OPS[0].pil)):
+    first = OPS[0]
+    for bad in (
+        first,
+        Op("new", "", first.dials, first.pil),
+        Op("new", "", (), first.pil, first.table),
+        Op("new", "", first.dials, first.pil, first.table, needs="histogram"),
+        Op("new", "", first.dials, first.pil, first.table, measures=(Statistic("mean"),)),
+    ):
         with pytest.raises(ValueError, match=bad.id):
             transforms.register(bad)
     assert dict(transforms.ops()) == before
