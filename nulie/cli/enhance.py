@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__, image_io
-from ..errors import ImageError, NulieError, PredictorError, RecipeError, SettingsError
+from ..errors import ImageError, ModelError, NulieError, RecipeError, SettingsError
 from ..image_io import atomic, shown_path
 from ..recipe import Recipe
 from ..recipe.settings import Settings
@@ -291,7 +291,7 @@ class _Job:
                 complain(f"interrupted; not done: {undone}" if self._written else NOTHING_WRITTEN)
                 return INTERRUPTED
             except (NulieError, MemoryError) as e:
-                if isinstance(e, PredictorError) and self._predictor is None:
+                if isinstance(e, ModelError) and self._predictor is None:
                     raise  # nor will it be there for the next image
                 failed += 1
                 self._failed(path, e)

@@ -48,13 +48,14 @@ def main(argv: Sequence[str]) -> int:
     if why and not options.quiet:
         complain(why)
     with importing():
-        from ..predictor import exact_form
+        from ..predictor import exact_form, score_photos
     exact = exact_form(predictor)
     failed: list[Path] = []
     rows: list[tuple[float, Path]] = []
     previews = _previews(paths, exact, failed)
     while batch := list(islice(previews, exact.batch_size)):
-        for path, score in _scores(batch, exact):
+        scores = score_photos(exact, [preview for _, preview in batch])
+        for (path, _), score in zip(batch, scores, strict=True):
             rows.append((score, path))
             if options.json:
                 line = {"input": str(path), "score": round(score, 4), "predictor": predictor.name}
@@ -77,16 +78,3 @@ def _previews(
         except NulieError as e:
             failed.append(path)
             complain(str(e))
-
-
-def _scores(
-    batch: Sequence[tuple[Path, torch.Tensor]], predictor: Predictor
-) -> Iterator[tuple[Path, float]]:
-    """Different images in one batch where the predictor has a way to take them, else one by one."""
-    together = getattr(predictor, "predict", None)
-    if together is not None:
-        scores = together([preview for _, preview in batch]).scores.tolist()
-        yield from zip((path for path, _ in batch), scores, strict=True)
-        return
-    for path, preview in batch:
-        yield path, float(predictor.judge(preview)(preview[None]).scores[0])

@@ -316,7 +316,7 @@ class Batch:
         come; None when stopped before. Yields what to say meanwhile.
 
         Raises: PredictorError, WeightsError."""
-        predictor, _ = self._host.predictor(plan.predictor)
+        predictor, _ = self._host.predictor(plan.predictor, None)
         exact = exact_form(predictor)
         ticket = self._host.line.join(str(predictor.device))
         try:
