@@ -21,10 +21,11 @@ with warnings.catch_warnings():
     # gradio and what it brings along warn of each other.
     warnings.simplefilter("ignore")
     gradio = pytest.importorskip("gradio", reason="no gradio here: pip install gradio")
-    from nulie.ui import Host, build, saving
+    from nulie.ui import Host, build, saving, words
     from nulie.ui.host import Host as _Host
     from nulie.ui.opened import Opened
     from nulie.ui.options import MODE_NAMES, Options
+    from nulie.ui.running import Run
     from nulie.ui.session import MOST_SESSIONS, Session, Sessions
     from nulie.ui.touchup import Steps
 
@@ -224,3 +225,21 @@ def test_the_page_stays_light(tmp_path: Path) -> None:
     config = build(Host(tmp_path, targets=("img2img", "extras"))).get_config_file()
     assert len(config["components"]) <= 115
     assert len(config["dependencies"]) <= 35
+
+
+def test_a_download_is_seen_while_the_predictor_is_loaded(tmp_path: Path) -> None:
+    seen = []
+
+    def predictor(name: str, progress: Any) -> Any:
+        progress("x.pth", 250_000_000, 1_000_000_000)
+        state = run.state()
+        seen.append((words.progress(state, settings, False), words.share(state, settings)))
+        raise ImageError("that is all")
+
+    settings = Settings()
+    opened: Any = None
+    run = Run(opened, settings, "clip-sac", Host(tmp_path, predictor=predictor))
+    run.start()
+    assert run.wait(10)
+    assert run.error == "that is all"
+    assert seen == [("downloading x.pth, once: 250 of 1,000 MB", 0.25)]
