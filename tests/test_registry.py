@@ -145,6 +145,13 @@ def test_missing_and_damaged_files_are_one_line(
     assert "\n" not in str(caught.value)
 
 
+def test_a_header_without_end_is_not_read_into_memory(tmp_path: Path) -> None:
+    path = tmp_path / "bad"
+    path.write_bytes((200_000_000).to_bytes(8, "little") + b"{}")
+    with pytest.raises(WeightsError, match="a header of 200000000 bytes is too long"):
+        look(path)
+
+
 def test_contents_are_read_without_loading(tmp_path: Path) -> None:
     tensors = {"a.weight": torch.zeros(3, 2), "b": torch.tensor(1.0)}
     shapes = {"a.weight": (3, 2), "b": ()}

@@ -72,5 +72,7 @@ def test_every_fact_is_asked_for(missing: str, monkeypatch: pytest.MonkeyPatch) 
     own = type("Own", (), {k: v for k, v in facts.items() if k != missing})()
     own.restore = lambda image, params: image
     monkeypatch.setattr("tests.test_restore.OWN", own, raising=False)
-    with pytest.raises(ModelError, match=f"is no restorer, for it has no {missing}$"):
+    with pytest.raises(
+        ModelError, match=f"^tests.test_restore:OWN is no restorer, for it has no {missing}$"
+    ):
         restore.create("tests.test_restore:OWN")

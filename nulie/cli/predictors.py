@@ -28,7 +28,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="auto (default): clip-sac where its weights are or can be downloaded, else"
         " statistics; clip-sac, clip-laion, clip-b32, clip-b16: CLIP with a head; statistics:"
-        " embedded; or a file made by `nulie fit`",
+        " embedded; the name of an installed package's; a file: one made by `nulie fit`, or a head"
+        " for CLIP; or module:Name, a class of your own",
     )
     group.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
     group.add_argument(
@@ -53,7 +54,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def load(options: argparse.Namespace, *, hide: bool) -> tuple[Predictor, str]:
     """The predictor of the options, and what to tell the user of the choice.
 
-    Raises: SettingsError, PredictorError, WeightsError."""
+    Raises: SettingsError, ModelError, WeightsError."""
     if options.precision not in PRECISIONS:
         raise SettingsError(
             f"precision {options.precision!r} is unknown; known: {', '.join(PRECISIONS)}"

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from ..errors import NulieError
+from ..predictor import REGISTRY
 from ..predictor.loaded import PREDICTORS
 from . import options
 
@@ -125,8 +126,9 @@ class WebUI:
         """The predictor of that name or of our settings, loaded once, and what to tell of it;
         `progress` is told how far a download is. Call it under the lock.
 
-        Raises: PredictorError, WeightsError."""
+        Raises: UnknownModelError where it is no name, ModelError, WeightsError."""
         wanted = self.named(name)
+        REGISTRY.find(wanted, named_only=True)
         folders = self.weights_folders()
 
         def downloading(file: str, done: int, size: int) -> None:

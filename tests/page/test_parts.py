@@ -106,6 +106,13 @@ def test_every_control_does_something(options: Options) -> None:
         options.read(values(options, nulie_seconds=None))
 
 
+@pytest.mark.parametrize("name", ["os:abort", "/etc/passwd", "nobody", ""])
+def test_a_predictor_that_the_page_does_not_offer_is_refused(options: Options, name: str) -> None:
+    """A request may say what it likes."""
+    with pytest.raises(SettingsError, match="no predictor on this page"):
+        options.read(values(options, nulie_predictor=name))
+
+
 def test_a_mode_brings_its_ops_and_ranges(options: Options) -> None:
     used, ranges, low, high, _ = options._on_mode(MODE_NAMES["hard"], "brightness")
     assert "invert" in used
