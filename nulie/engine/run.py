@@ -20,7 +20,7 @@ from .. import transforms
 from ..color import distance, lab
 from ..errors import CheckpointError
 from ..memory import give_back_of
-from ..predictor.base import Predictor, exact_form
+from ..predictor import Judging, Predictor, adapt, exact_form
 from ..recipe import Recipe
 from ..recipe.settings import Settings
 from ..recipe.space import Space
@@ -109,7 +109,7 @@ class Enhancement:
     def __init__(
         self,
         image: Image.Image,
-        predictor: Predictor,
+        predictor: Judging,
         settings: Settings | None = None,
         *,
         resume: Checkpoint | None = None,
@@ -130,7 +130,7 @@ class Enhancement:
         )
         self.image = image
         self.tree = Tree(self.space, self.settings.seed)
-        self._predictor = predictor
+        self._predictor = adapt(predictor)
         self._cancel = cancel or threading.Event()
         self._clock = clock
         self._evaluations, self._seconds = 0, 0.0

@@ -159,6 +159,9 @@ class Options:
             raise SettingsError("all operations are switched off; switch one on")
         if seconds is None or seed is None or top is None:
             raise SettingsError("seconds, variants and seed must be numbers")
+        # Old gradio lets any text through, and a predictor may be a file's path or code to import.
+        if predictor not in self._host.predictors:
+            raise SettingsError(f"no predictor on this page is called {predictor!r}")
         settings = Settings(
             mode=mode,
             seconds=float(seconds),
