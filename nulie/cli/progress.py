@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
-from ..engine import Event, Finished, Result, Started
+from ..engine import Event, Finished, Noted, Result, Started
 from ..recipe.settings import Settings
 from ..search import Improved
 
@@ -36,6 +36,9 @@ def follow(
                 return event.result
             if isinstance(event, Started):
                 base = best = event.base.total
+                continue
+            if isinstance(event, Noted):
+                tqdm.write(f"{name}: {event.text}", file=sys.stderr)
                 continue
             best = max(best, getattr(event, "best_score", best))
             bar.n = event.seconds if by_time else event.evaluations

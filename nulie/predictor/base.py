@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -58,6 +59,24 @@ class Reduced(Protocol):
         ...
 
 
+@runtime_checkable
+class NoteKeeper(Protocol):
+    """A predictor that has something to tell while it works, such as that memory ran out."""
+
+    notes: list[str]
+    """Lines for the user, the oldest first. Whoever shows them removes them: see `take_notes`."""
+
+
 def exact_form(predictor: Predictor) -> Predictor:
     """What scores the finalists: the predictor itself, unless it has an exact form."""
     return predictor.exact() if isinstance(predictor, Reduced) else predictor
+
+
+def take_notes(predictor: Predictor) -> list[str]:
+    """What it has to tell since the last call; of several threads only one is told a line."""
+    lines: list[str] = []
+    if isinstance(predictor, NoteKeeper):
+        with suppress(IndexError):
+            while True:
+                lines.append(predictor.notes.pop(0))
+    return lines
