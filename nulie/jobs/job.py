@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import NulieError, ModelError
+from ..errors import ModelError, NulieError
 from .events import Begun, Done, Ended, Event, Failed
 from .file import process
 from .host import Host, Load
