@@ -50,7 +50,7 @@ class Rough:
         self._smooth = smooth
         self.name = f"rough {smooth.name}"
         self.input_size, self.device = smooth.input_size, smooth.device
-        self.batch_size, self.score_range = smooth.batch_size, smooth.score_range
+        self.batch_size = smooth.batch_size
         seeded = torch.Generator().manual_seed(5)
         self._ways = torch.randn(3 * 8 * 8, self.WAVES, generator=seeded) * 0.25
         self._starts = torch.rand(self.WAVES, generator=seeded) * 2 * torch.pi

@@ -5,8 +5,10 @@ NulieError
  +- RecipeError       bad or unknown recipe data (also a ValueError)
  +- CheckpointError   a checkpoint cannot be read, or belongs to another photo
  +- SettingsError     an option has no meaning or contradicts another (also a ValueError)
- +- PredictorError    a predictor is unknown or cannot run here
-     +- WeightsError  a weights file is missing, unreachable, or fails its digest
+ +- ModelError        a model, such as a predictor, is unknown or cannot run here
+     +- UnknownModelError    no model is called that
+     +- DuplicateModelError  several models claim one name
+     +- WeightsError         a weights file is missing, unreachable, or fails its digest
 """
 
 
@@ -33,9 +35,21 @@ class SettingsError(NulieError, ValueError):
     """An option has no meaning, is out of range, or contradicts another."""
 
 
-class PredictorError(NulieError):
-    """A predictor is unknown or cannot run on this machine."""
+class ModelError(NulieError):
+    """A model, be it a predictor or a restorer, is unknown or cannot run on this machine."""
 
 
-class WeightsError(PredictorError):
+class UnknownModelError(ModelError):
+    """No model is called that."""
+
+
+class DuplicateModelError(ModelError):
+    """Several models claim one name."""
+
+
+class WeightsError(ModelError):
     """A weights file is missing, cannot be fetched, or fails its SHA-256 check."""
+
+
+PredictorError = ModelError
+"""The name of ModelError in version 1, when predictors were the only models."""

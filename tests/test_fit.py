@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nulie.errors import PredictorError
+from nulie.errors import ModelError
 from nulie.fit import statistics as fitting
 from nulie.fit.statistics import fit, make_examples, spoil
 from nulie.predictor import statistics
@@ -111,7 +111,7 @@ def test_progress_is_told() -> None:
 
 
 def test_too_few_photographs_are_refused() -> None:
-    with pytest.raises(PredictorError, match="3 photographs"):
+    with pytest.raises(ModelError, match="3 photographs"):
         fit(photos(3))  # type: ignore[arg-type]
 
 

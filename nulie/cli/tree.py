@@ -10,9 +10,10 @@ from pathlib import Path
 
 from .. import tree
 from ..errors import CheckpointError
+from ..jobs import checkpoints
 from ..recipe import Recipe
 from ..tree import Node
-from . import arguments, checkpoints
+from . import arguments
 
 DESCRIPTION = """\
 Prints the tree of a checkpoint: each node's score, what its recipe changes in its parent's, and

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-from functools import cache
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from ..threads import one_core
 
 Array = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.floating[Any]]
@@ -41,7 +42,7 @@ class Surrogate:
         # far below it all scores are alike: what matters is to rank the good ones.
         scaled = (values - np.quantile(values, 0.1)) / (values.std() or 1.0)
         scaled = np.maximum(scaled, -2.0)
-        with _one_thread():
+        with _one_core():
             self._solve(known, scaled)
         return True
 
@@ -69,7 +70,7 @@ class Surrogate:
         parts = (
             points[at : at + self.AT_ONCE] for at in range(0, max(1, len(points)), self.AT_ONCE)
         )
-        with _one_thread():
+        with _one_core():
             return np.concatenate([self._bounds(part) for part in parts])
 
     def _bounds(self, points: Array) -> Array:
@@ -85,20 +86,10 @@ class Surrogate:
         return bounds
 
 
-@cache
-def _openblas() -> Any:
-    try:
-        from threadpoolctl import ThreadpoolController
-    except ImportError:  # a web UI that was told to install nothing
-        return None
-    return ThreadpoolController().select(internal_api="openblas")
-
-
-def _one_thread() -> AbstractContextManager[Any]:
-    """Keeps numpy's OpenBLAS from sharing out matrices as small as these: where other programs keep
-    the cores busy, its threads wait for one another ten times as long as they compute."""
-    controller = _openblas()
-    return nullcontext() if controller is None else controller.limit(limits=1)
+def _one_core() -> AbstractContextManager[Any]:
+    """Where other programs keep the cores busy, the threads that share out matrices as small as
+    these wait for one another ten times as long as they compute."""
+    return one_core("openblas")
 
 
 def _squared_distances(a: Floats, b: Floats) -> Floats:
