@@ -131,6 +131,11 @@ def test_a_recipe_is_frozen_when_all_of_its_ops_are() -> None:
     )
 
 
+@pytest.mark.parametrize("said", ["true", "false"])
+def test_without_ops_a_recipe_may_say_either(said: str) -> None:
+    assert Recipe.from_json(f'{{"nulie": 2, "frozen": {said}, "steps": []}}') == Recipe()
+
+
 def test_a_frozen_recipe_is_easy_to_read() -> None:
     recipe = Recipe((Step("contrast", (("factor", 1.1),), (("mean", 105),)), Step("hue", (), ())))
     assert recipe.to_json() == (
