@@ -10,7 +10,7 @@ from . import arguments, predictors
 from .console import importing
 
 if TYPE_CHECKING:
-    from ..models.weights import Status
+    from ..models.store import Status
 
 DESCRIPTION = """\
 Lists the files that the CLIP predictors need: where they lie, their size and licence.
@@ -40,15 +40,15 @@ def main(argv: Sequence[str]) -> int:
     if verb not in ("list", "fetch", "check") or len(names) > (verb == "fetch"):
         raise SettingsError(f"weights {' '.join(options.what)}: see nulie weights --help")
     with importing():
-        from ..models import weights
+        from ..models import store
         from ..predictor.published import WEIGHTS
     if verb == "fetch":
         with predictors.download_bar(hide=options.quiet) as progress:
             name = names[0] if names else "clip-sac"
-            for path in weights.fetch(WEIGHTS, name, progress=progress):
+            for path in store.fetch(WEIGHTS, name, progress=progress):
                 print(path)
         return 0
-    rows = weights.check(WEIGHTS) if verb == "check" else weights.status(WEIGHTS)
+    rows = store.check(WEIGHTS) if verb == "check" else store.status(WEIGHTS)
     for row in rows:
         print(_line(row))
     return 2 if any(row.verified is False for row in rows) else 0

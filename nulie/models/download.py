@@ -32,11 +32,6 @@ _STALL = 20.0
 _HEADERS = {"User-Agent": "nulie"}
 
 
-def address(host: str, path: str) -> str:
-    """That of a file, its signs escaped."""
-    return f"{host.rstrip('/')}/{urllib.parse.quote(path)}"
-
-
 def refuse_offline() -> None:
     """Raises WeightsError where the user has said that there shall be no network."""
     for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):

@@ -13,13 +13,15 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..errors import DuplicateModelError, ModelError, UnknownModelError, WeightsError
 from . import device as devices
 from .contents import Contents, look
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 Options = TypeVar("Options")
 """What a model is loaded with."""
@@ -108,6 +110,8 @@ class Registry(Generic[Options, Model]):
         if not named_only:
             path = Path(text)
             if _OWN_CODE.fullmatch(text) and not path.is_file():
+                from importlib.metadata import EntryPoint  # has the rules for `module:Name`
+
                 return self._own(EntryPoint(text, text, self._group), text, here=True)
             if path.suffix or path.name != text or path.is_file():
                 return self._file(path)
@@ -143,6 +147,8 @@ class Registry(Generic[Options, Model]):
 
     def _points(self) -> dict[str, list[EntryPoint]]:
         """Entry points of installed packages by name. What nulie calls its own stays its own."""
+        from importlib.metadata import entry_points
+
         points: dict[str, list[EntryPoint]] = {}
         for point in sorted(entry_points(group=self._group), key=lambda p: (p.name, _package(p))):
             if point.name not in self._entries:

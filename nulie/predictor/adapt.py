@@ -97,7 +97,7 @@ class _Adapted:
         if isinstance(said, Prediction):
             return said
         try:
-            scores = torch.as_tensor(said, dtype=torch.float32).detach().flatten()
+            scores = torch.as_tensor(said, dtype=torch.float32).flatten()
         except (TypeError, ValueError, RuntimeError):
             raise ModelError(
                 f"the predictor {self.name} gave {type(said).__name__}, not scores"

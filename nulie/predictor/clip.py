@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..errors import ModelError, UnknownModelError, WeightsError
 from ..models import device as devices
 from ..models.download import Progress
-from ..models.weights import obtain
+from ..models.store import obtain
 from . import heads
 from .base import Judge, Prediction
 from .published import CLIP, WEIGHTS

@@ -21,7 +21,7 @@ from ..engine import Variant
 from ..engine.objective import Objective
 from ..errors import ImageError, NulieError, SettingsError, WeightsError
 from ..image_io.encode import ENCODERS, merged_text
-from ..models.weights import status
+from ..models.store import status
 from ..predictor import NAMES, exact_form
 from ..predictor.published import WEIGHTS
 from ..recipe import Recipe
