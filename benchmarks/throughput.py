@@ -1,15 +1,20 @@
 """Nodes per second of the whole search, and where the time goes.
 
-    python -m benchmarks.throughput [--predictor statistics] [--seconds 5] [--image FILE]
+    python -m benchmarks.throughput [--seconds 5] [--rounds 5] [--image FILE]
     python -m benchmarks.throughput --predictor clip-sac --random-weights --seconds 60
 
-With CLIP it is measured against the bare image tower of open_clip, the two in turn.
+With CLIP it is measured against the bare image tower of open_clip, the two in turn; without,
+searches from Python against those of the command line, in processes of their own.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,14 +24,20 @@ from typing import Any
 import torch
 from PIL import Image
 
-from nulie import image_io
+from nulie import image_io, transforms
 from nulie.engine import Enhancement
+from nulie.engine.evaluate import Evaluator, renderer
+from nulie.engine.objective import Objective
 from nulie.predictor import CLIP_NAMES, create
-from nulie.predictor.base import exact_form
+from nulie.predictor.base import Judge, exact_form
 from nulie.recipe.settings import Settings
-from nulie.search import Progress
+from nulie.search import Progress, Tree, run
+from nulie.threads import ENVIRONMENT
+from nulie.transforms.preview import shrink
 
 from .common import machine, photos, table
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 class Stopwatch:
@@ -50,20 +61,26 @@ class Stopwatch:
 def measure(image: Image.Image, predictor: Any, settings: Settings) -> dict[str, float]:
     """Nodes per second of one search, and shares of its time."""
     watch = Stopwatch()
-    run = Enhancement(image, predictor, settings)
-    events = run.events()
-    next(events)  # scored the input; what is timed begins here
-    objective = run._objective
-    run._render = watch.wrap("ops", run._render)  # type: ignore[assignment]
-    objective._judge = watch.wrap("predictor", objective._judge)
-    objective.totals = watch.wrap("objective", objective.totals)  # type: ignore[method-assign]
-    start, nodes = time.perf_counter(), 0
-    for event in events:
-        if isinstance(event, Progress):
-            nodes, total = event.evaluations, time.perf_counter() - start
-            # Threads that share out a batch spend their time side by side.
-            shared = run._shares if run._workers is not None else 1
-            seconds = {name: spent / shared for name, spent in watch.seconds.items()}
+    preview = shrink(image, predictor.input_size).to(predictor.device)
+    objective = Objective(TimedPredictor(predictor, watch), preview, settings)
+    ops = watch.wrap("ops", renderer(image, preview))
+    totals = watch.wrap("objective", objective.totals)
+    tree = Tree(transforms.space(settings.mode), settings.seed)  # type: ignore[arg-type]
+    watch.seconds.clear()
+    start = time.perf_counter()
+    with Evaluator(ops, totals, preview) as evaluate:
+        for event in run(
+            tree,
+            evaluate,
+            base_score=objective.base.total,
+            seconds=settings.seconds,
+            batch=predictor.batch_size,
+            ahead=evaluate.ahead,
+        ):
+            if isinstance(event, Progress):
+                nodes, total = event.evaluations, time.perf_counter() - start
+                # Threads that share out a batch spend their time side by side.
+                seconds = {name: t / evaluate.threads for name, t in watch.seconds.items()}
     return {
         "nodes/s": nodes / total,
         "predictor": seconds["predictor"] / total,
@@ -71,6 +88,19 @@ def measure(image: Image.Image, predictor: Any, settings: Settings) -> dict[str,
         "ops": seconds["ops"] / total,
         "bookkeeping": 1 - (seconds["objective"] + seconds["ops"]) / total,
     }
+
+
+class TimedPredictor:
+    """A predictor whose judging is timed."""
+
+    def __init__(self, predictor: Any, watch: Stopwatch) -> None:
+        self.name, self.device = predictor.name, predictor.device
+        self.input_size, self.batch_size = predictor.input_size, predictor.batch_size
+        self.score_range = predictor.score_range
+        self._predictor, self._watch = predictor, watch
+
+    def judge(self, photo: torch.Tensor) -> Judge:
+        return self._watch.wrap("predictor", self._predictor.judge(photo))
 
 
 def search_table(image: Image.Image, predictor: Any, seconds: float) -> str:
@@ -82,6 +112,68 @@ def search_table(image: Image.Image, predictor: Any, seconds: float) -> str:
         rows.append([predictor.name, mode, f"{found['nodes/s']:,.0f}", *shares])
     head = ["predictor", "mode", "nodes/s", "predictor", "guards", "ops", "bookkeeping"]
     return table(head, rows)
+
+
+LIBRARY = """
+import sys
+from nulie import image_io
+from nulie.engine import Enhancement, Finished
+from nulie.predictor import create
+from nulie.settings import Settings
+
+image = image_io.load(sys.argv[1]).pixels
+predictor, _ = create(sys.argv[2])
+for event in Enhancement(image, predictor, Settings(seconds=float(sys.argv[3]))).events():
+    if isinstance(event, Finished):
+        print(event.result.evaluations / event.result.seconds)
+"""
+"""As a program of one's own does it, with the arguments image, predictor, seconds."""
+LOADED_BEFORE = "import torch\ntorch.rand(3_000_000).mul(2)\n"
+"""The same in a program that has used torch before it comes to nulie."""
+
+
+def ways_table(path: Path, predictor: str, seconds: float, rounds: int) -> str:
+    """Searches from Python against those of the command line: the ways in turn, each search in a
+    process of its own."""
+
+    def command_line() -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            command = ["standalone.py", path, "-o", f"{folder}/result.png", "--json", "--quiet"]
+            command += ["--predictor", predictor, "--seconds", seconds]
+            report = json.loads(output(*command))
+        return float(report["evaluations"] / report["seconds"])
+
+    def library(code: str) -> float:
+        return float(output("-c", code, path, predictor, seconds))
+
+    ways = {
+        "command line": command_line,
+        "library": lambda: library(LIBRARY),
+        "library, torch loaded before": lambda: library(LOADED_BEFORE + LIBRARY),
+    }
+    speeds: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, way in ways.items():
+            speeds[name].append(way())
+    rows = []
+    for name, values in speeds.items():
+        ratios = [a / b for a, b in zip(values, speeds["command line"], strict=True)]
+        rows.append([name, f"{statistics.median(values):,.0f}", f"{statistics.median(ratios):.2f}"])
+    return table(["way in", "nodes/s", "of the command line's, paired"], rows)
+
+
+def output(*arguments: object) -> str:
+    """What Python prints, with these arguments and none of the thread policy inherited."""
+    bare = {k: v for k, v in os.environ.items() if k not in ENVIRONMENT}
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=ROOT,
+        env=bare,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return done.stdout
 
 
 def clip_table(image: Image.Image, name: str, precision: str, seconds: float) -> str:
@@ -100,8 +192,8 @@ def clip_table(image: Image.Image, name: str, precision: str, seconds: float) ->
     bare = bare_tower(predictor)
     rows_at_once = predictor.batch_size
     bare(rows_at_once)
-    run = Enhancement(image, predictor, Settings(mode="soft", seconds=10 * seconds))
-    events = run.events()
+    settings = Settings(mode="soft", seconds=10 * seconds)
+    events = Enhancement(image, predictor, settings).events()
     next(events)
     floor: list[float] = []
     ours: list[float] = []
@@ -152,6 +244,7 @@ def main() -> None:
     parser.add_argument("--random-weights", action="store_true", help="of CLIP: speed is the same")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--rounds", type=int, default=5, help="searches of each way in")
     parser.add_argument("--image", type=Path, help="default: a photograph of the test data")
     options = parser.parse_args()
     path = options.image or photos()[0]
@@ -160,7 +253,8 @@ def main() -> None:
     if options.predictor in CLIP_NAMES and options.random_weights:
         print(clip_table(image, options.predictor, options.precision, options.seconds))
     else:
-        print(search_table(image, create(options.predictor)[0], options.seconds))
+        print(search_table(image, create(options.predictor)[0], options.seconds), "\n")
+        print(ways_table(path, options.predictor, options.seconds, options.rounds))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from nulie.cli import main
 from nulie.engine import Enhancement, Finished
 from nulie.engine.checkpoint import Checkpoint
 from nulie.errors import CheckpointError, SettingsError
+from nulie.recipe import Recipe
 from nulie.recipe.settings import Settings
 from nulie.search import Progress
 from nulie.tree import nodes
@@ -55,6 +56,23 @@ def test_a_resumed_run_ends_where_the_whole_one_does(tmp_path: Path) -> None:
     assert isinstance(resumed, Finished)
     assert resumed.result.variants == whole.result.variants
     assert resumed.result.evaluations == whole.result.evaluations == 400
+
+
+def test_a_checkpoint_of_the_first_format_leads_where_it_led_then() -> None:
+    """Written in the middle of a search by nulie 1.0, which then gave these variants."""
+    folder = Path(__file__).with_name("data") / "checkpoints"
+    text = (folder / "format1.json").read_text()
+    expected = json.loads((folder / "format1_result.json").read_text())["variants"]
+    checkpoint = Checkpoint.from_json(text)
+    assert json.loads(text)["nulie-checkpoint"] == 1
+    assert json.loads(checkpoint.to_json())["nulie-checkpoint"] == 2
+    run = Enhancement(picture(), FakePredictor(), checkpoint.settings, resume=checkpoint)
+    *_, last = run.events()
+    assert isinstance(last, Finished)
+    variants = [(Recipe.from_json(recipe), total) for recipe, total in expected]
+    assert len(variants) == 3
+    assert [v.recipe for v in last.result.variants] == [recipe for recipe, _ in variants]
+    assert [v.terms.total for v in last.result.variants] == pytest.approx([t for _, t in variants])
 
 
 def test_killed_and_resumed(photo: Path, tmp_path: Path) -> None:
@@ -97,7 +115,8 @@ def test_a_larger_budget_goes_further(photo: Path, tmp_path: Path) -> None:
     [
         ("", "checkpoint"),
         ("{}", "not a checkpoint"),
-        ('{"nulie-checkpoint": 9}', "format 9"),
+        ('{"nulie-checkpoint": 9}', "format 9 is unknown; this version reads 1 and 2"),
+        ('{"nulie-checkpoint": true}', "format True"),
         ('{"nulie-checkpoint": 1}', "not a whole"),
         (None, "cannot be read"),
     ],

@@ -11,14 +11,14 @@ from PIL import Image
 
 from nulie import transforms
 from nulie.color import distance, lab
-from nulie.engine import Enhancement, Finished, Result, Started
-from nulie.engine.finalists import MIN_DISTANCE
+from nulie.engine import Enhancement, Finished, Improved, Noted, Progress, Result, Started
+from nulie.engine.evaluate import Evaluator
+from nulie.engine.finalists import MIN_DISTANCE, MIN_GAIN
 from nulie.engine.objective import Objective
 from nulie.errors import SettingsError
 from nulie.predictor.base import Judge, Prediction
 from nulie.recipe import Recipe, Step
 from nulie.recipe.settings import Settings
-from nulie.search import Improved, Progress
 from nulie.transforms.preview import shrink
 
 from .conftest import FakePredictor, picture
@@ -79,15 +79,169 @@ def test_nothing_better_leaves_the_image_alone() -> None:
     assert result.terms == result.base
 
 
+class TwoMinds(FakePredictor):
+    """Wants light pictures in the search, and `wanted` when it comes to decide."""
+
+    def __init__(self, wanted: float, input_size: int = 32) -> None:
+        super().__init__(target=230)
+        self.form = FakePredictor(wanted)
+        self.form.input_size = input_size
+
+    def exact(self) -> FakePredictor:
+        return self.form
+
+
 def test_a_preview_that_flatters_never_wins() -> None:
-    """What looks better on the preview alone is scored again at full size, and refused."""
+    """The exact form is content with the input, whatever the search has found: it decides."""
+    image = picture()
+    events, result = enhance(image, TwoMinds(float(np.asarray(image).mean())))
+    assert any(isinstance(event, Improved) for event in events)
+    assert result.variants == ()
+    assert result.image.tobytes() == image.tobytes()
 
-    class Fooled(FakePredictor):
-        def exact(self):
-            return FakePredictor(target=float(np.asarray(picture()).mean()))
 
-    _, result = enhance(picture(), Fooled(target=230))
-    assert result.terms.total >= result.base.total
+@pytest.mark.parametrize("input_size", [32, 48])
+def test_the_marks_of_a_result_are_the_exact_forms(input_size: int) -> None:
+    image, predictor = picture(), TwoMinds(240.0, input_size)
+    _, result = enhance(image, predictor)
+    objective = Objective(predictor.form, shrink(image, input_size), Settings())
+    assert result.base == objective.base
+    assert result.variants
+    assert result.terms == objective(shrink(result.image, input_size)[None])[0]
+
+
+@pytest.mark.parametrize(("points", "wins"), [(1.2 * MIN_GAIN, True), (0.8 * MIN_GAIN, False)])
+def test_a_result_beats_the_input_by_more_than_chance(points: float, wins: bool) -> None:
+    class Indifferent(FakePredictor):
+        def judge(self, photo: torch.Tensor) -> Judge:
+            """So many points for any change."""
+            return lambda batch: Prediction((batch != photo).flatten(1).any(1) * points)
+
+    _, result = enhance(picture(), Indifferent(), min_light=0.0, protect_skin=False)
+    assert bool(result.variants) is wins
+
+
+class Ticking:
+    """A clock on which each look takes a hundredth of a second."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 0.01
+        return self.now
+
+
+def full_size_renders(monkeypatch: pytest.MonkeyPatch, slow: float) -> int:
+    """How many finalists are rendered after a short search, each taking so many seconds."""
+    clock, rendered = Ticking(), []
+
+    def render(recipe: Recipe, image: Image.Image) -> Image.Image:
+        rendered.append(recipe)
+        clock.now += slow
+        return transforms.render(recipe, image)
+
+    monkeypatch.setattr("nulie.engine.finalists.apply_to_pixels", render)
+    settings = Settings(seconds=0.4)
+    *_, last = Enhancement(picture(), FakePredictor(), settings, clock=clock).events()
+    assert isinstance(last, Finished)
+    assert last.result.variants
+    return len(rendered)
+
+
+def test_further_finalists_have_half_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a large photo one is rendered and no more; on a small one there is time for several."""
+    assert full_size_renders(monkeypatch, slow=10.0) == 1
+    assert full_size_renders(monkeypatch, slow=0.2) == 3
+    assert full_size_renders(monkeypatch, slow=0.0) > 3
+
+
+def test_who_cancels_waits_for_one_finalist_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    rendered = []
+
+    def render(recipe: Recipe, image: Image.Image) -> Image.Image:
+        rendered.append(recipe)
+        return transforms.render(recipe, image)
+
+    monkeypatch.setattr("nulie.engine.finalists.apply_to_pixels", render)
+    cancel = threading.Event()
+    run = Enhancement(picture(), FakePredictor(), Settings(seconds=600), cancel=cancel)
+    for event in run.events():
+        if isinstance(event, Progress) and event.evaluations > 100:
+            cancel.set()
+    assert len(rendered) == 1
+
+
+def test_the_search_is_stricter_than_what_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its guards ask for a hundredth more, or the best candidates would fail at full size."""
+    margins = []
+
+    def objective(*arguments, margin: float = 0.0):
+        margins.append(margin)
+        return Objective(*arguments, margin=margin)
+
+    monkeypatch.setattr("nulie.engine.run.Objective", objective)
+    monkeypatch.setattr("nulie.engine.finalists.Objective", objective)
+    enhance(picture(), evaluations=20)
+    assert margins == [0.01, 0.0]
+
+
+class Talkative(FakePredictor):
+    """Has something to say after some batches, and once more when it decides."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.notes: list[str] = []
+
+    def judge(self, photo: torch.Tensor) -> Judge:
+        known = super().judge(photo)
+
+        def judge(batch: torch.Tensor) -> Prediction:
+            if self.judged in (0, 1 + 4):
+                self.notes.append(f"after {self.judged}")
+            return known(batch)
+
+        return judge
+
+    def exact(self) -> FakePredictor:
+        self.form = FakePredictor()
+        self.form.notes = ["exact"]
+        return self.form
+
+
+def test_what_the_predictor_notes_is_told_once_and_soon() -> None:
+    predictor = Talkative()
+    events, _ = enhance(picture(), predictor, evaluations=60)
+    notes = [event.text for event in events if isinstance(event, Noted)]
+    assert notes == ["after 0", "exact", "after 5"]
+    told = events.index(Noted("after 5"))
+    assert max(e.evaluations for e in events[:told] if isinstance(e, Progress)) < 20
+    assert predictor.notes == predictor.form.notes == []
+
+
+def test_a_predictor_that_notes_nothing_need_not_know_of_it() -> None:
+    assert not any(isinstance(event, Noted) for event in enhance(picture(), evaluations=20)[0])
+
+
+@pytest.mark.parametrize("count", [1, 15, 16, 37])
+def test_batches_shared_out_come_back_in_order(count: int) -> None:
+    preview = torch.zeros(3, 8, 8, dtype=torch.uint8)
+    recipes = [Recipe((Step.of("brightness", factor=1 + i),)) for i in range(count)]
+
+    def render(part) -> torch.Tensor:
+        return torch.tensor([dict(r.steps[0].params)["factor"] for r in part])
+
+    with Evaluator(render, lambda batch: (10 * batch).tolist(), preview) as evaluate:
+        assert list(evaluate(recipes)) == [10.0 * (1 + i) for i in range(count)]
+
+
+def test_its_threads_end_with_it() -> None:
+    before = threading.active_count()
+    preview = torch.zeros(3, 8, 8, dtype=torch.uint8)
+    with Evaluator(lambda part: torch.ones(len(part)), torch.Tensor.tolist, preview) as evaluate:
+        evaluate([Recipe()] * 64)
+        assert evaluate.threads == 1 or threading.active_count() > before
+    assert threading.active_count() == before
 
 
 def test_the_light_guard() -> None:

@@ -69,6 +69,14 @@ for seed in range(10):
     sizes.append(resident())
 print(max(sizes[3:]) - sizes[2])
 """
+EXEMPT = """
+import gc
+from nulie.memory import exempt_libraries
+
+import torch
+exempt_libraries()
+print(len(gc.get_objects()), gc.get_freeze_count())
+"""
 ABANDONED = """
 from nulie.engine import Enhancement
 from nulie.predictor import create
@@ -101,3 +109,8 @@ def test_a_search_that_is_left_unfinished_ends_without_complaint() -> None:
 
 def test_searches_in_threads_of_their_own_leave_nothing_behind() -> None:
     assert int(run(SEARCHES)[0]) < 8
+
+
+def test_the_garbage_collector_passes_over_what_was_loaded() -> None:
+    watched, exempt = map(int, run(EXEMPT))
+    assert watched < 1000 < 100_000 < exempt

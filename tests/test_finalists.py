@@ -1,0 +1,99 @@
+"""Which finalist wins, on trees made for the purpose."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from PIL import Image
+
+from nulie.color import lab
+from nulie.engine.events import Variant
+from nulie.engine.finalists import (
+    MIN_GAIN,
+    MOST_LOSS,
+    SHORTEN_LOSS,
+    Effort,
+    Finalist,
+    acceptable_loss,
+    is_distinct,
+    most_readable,
+)
+from nulie.engine.objective import Terms
+from nulie.recipe import Recipe, Step
+from nulie.recipe.settings import Settings
+
+IMAGE = Image.new("RGB", (2, 2))
+
+
+def finalist(steps: int, total: float) -> Finalist:
+    recipe = Recipe((Step.of("brightness", factor=1.1),) * steps)
+    terms = Terms(total, total, 1.0, 0.0, None, True)
+    return Finalist(Variant(recipe, terms), IMAGE, torch.zeros(1, 3, 2, 2, dtype=torch.uint8))
+
+
+def winner(*group: tuple[int, float], base: float = 0.0) -> int:
+    """The number of steps of the one that wins, of (steps, total)."""
+    return len(most_readable([finalist(*g) for g in group], base).variant.recipe)
+
+
+def test_a_shorter_recipe_may_cost_a_share_of_the_gain() -> None:
+    assert SHORTEN_LOSS == 0.05
+    assert winner((5, 2.0), (4, 1.91)) == 4
+    assert winner((5, 2.0), (4, 1.89)) == 5
+
+
+def test_of_the_gain_not_of_the_score() -> None:
+    assert winner((5, 9.0), (4, 8.91), base=8.0) == 5
+    assert winner((5, 9.0), (4, 8.96), base=8.0) == 4
+
+
+def test_each_step_fewer_may_cost_the_least_gain() -> None:
+    assert MIN_GAIN == 0.02
+    assert winner((6, 1.0), (2, 0.93)) == 2
+    assert winner((6, 1.0), (3, 0.93)) == 6
+
+
+def test_many_steps_fewer_may_cost_a_larger_share_and_no_more() -> None:
+    assert MOST_LOSS == 0.12
+    assert winner((20, 1.0), (1, 0.89)) == 1
+    assert winner((20, 1.0), (1, 0.87)) == 20
+
+
+def test_a_small_gain_may_be_lost_but_for_the_least() -> None:
+    assert acceptable_loss(0.1) == MIN_GAIN
+    assert acceptable_loss(10.0) == 10 * SHORTEN_LOSS
+
+
+def test_looks_that_are_alike_are_not_distinct() -> None:
+    grey = torch.full((1, 3, 4, 4), 128, dtype=torch.uint8)
+    close, far = grey + 3, grey + 12  # about 1.2 and 4.7 units of lightness
+    assert is_distinct(grey, [])
+    assert not is_distinct(grey, [lab(close)])
+    assert is_distinct(grey, [lab(far)])
+    assert not is_distinct(grey, [lab(far), lab(close)])
+
+
+@pytest.mark.parametrize(
+    ("budget", "evaluations", "seconds", "reason", "effort"),
+    [
+        # A quarter of the evaluations, within bounds, and all the time it needs.
+        ({"seconds": None, "evaluations": 400}, 400, 2.0, "evaluations", (math.inf, 100)),
+        ({"seconds": None, "evaluations": 8}, 8, 2.0, "evaluations", (math.inf, 8)),
+        ({"seconds": None, "evaluations": 9000}, 9000, 2.0, "evaluations", (math.inf, 300)),
+        # Half a second's worth, and half a second.
+        ({"seconds": 5.0}, 1000, 5.0, "time", (100.5, 100)),
+        ({"seconds": 1.0}, 100, 1.0, "time", (100.5, 50)),
+        # A twentieth of a long search, a tenth of its evaluations.
+        ({"seconds": 100.0}, 2000, 100.0, "time", (105.0, 200)),
+        # Who has ended it does not want to wait.
+        ({"seconds": 100.0}, 2000, 9.0, "cancelled", (100.0, 0)),
+        ({"seconds": None, "evaluations": 400}, 100, 9.0, "cancelled", (100.0, 0)),
+    ],
+)  # fmt: skip
+def test_an_election_costs_in_proportion_to_the_search(
+    budget: dict, evaluations: int, seconds: float, reason, effort: tuple[float, int]
+) -> None:
+    found = Effort.after(Settings(**budget), evaluations, seconds, reason, 100.0)
+    assert (found.deadline, found.tries) == effort

@@ -1,0 +1,187 @@
+"""What a candidate is worth: the predictor's score, less what each guard takes off."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from nulie.color import lab
+from nulie.engine.objective import (
+    MIN_SKIN_LIGHT,
+    MIN_SKIN_SHARE,
+    POINTS_PER_DARKENING,
+    SEARCH_MARGIN,
+    Objective,
+)
+from nulie.predictor.base import Judge, Prediction
+from nulie.recipe.settings import Settings
+
+from .conftest import FakePredictor
+
+SKIN, SKY = (205, 150, 125), (30, 60, 160)
+FREE = Settings(min_light=0.0, protect_skin=False)
+
+
+class Constant(FakePredictor):
+    """Gives each candidate of a batch the next of these scores, 5 to the input."""
+
+    def __init__(self, *scores: float, embeddings: torch.Tensor | None = None) -> None:
+        super().__init__()
+        self.scores, self.embeddings = scores, embeddings
+
+    def judge(self, photo: torch.Tensor) -> Judge:
+        def judge(batch: torch.Tensor) -> Prediction:
+            scores = [5.0] if torch.equal(batch, photo[None]) else list(self.scores)
+            rows = None
+            if self.embeddings is not None:
+                rows = self.embeddings[:1] if len(scores) == 1 else self.embeddings[1:]
+            return Prediction(torch.tensor(scores), rows)
+
+        return judge
+
+
+def flat(level: float) -> torch.Tensor:
+    """`[3, 10, 20]`: all pixels of one grey."""
+    return torch.full((3, 10, 20), round(level), dtype=torch.uint8)
+
+
+def figure(share: float) -> torch.Tensor:
+    """`[3, 10, 20]`: so large a share of its pixels is skin, the rest sky."""
+    pixels = torch.tensor(SKY, dtype=torch.uint8).repeat(200, 1)
+    pixels[: round(200 * share)] = torch.tensor(SKIN, dtype=torch.uint8)
+    return pixels.T.reshape(3, 10, 20).contiguous()
+
+
+def darker(photo: torch.Tensor, factor: float, *, skin_only: bool = False) -> torch.Tensor:
+    dark = (photo.float() * factor).round().to(torch.uint8)
+    return torch.where(photo == figure(0)[:, :1, :1], photo, dark) if skin_only else dark
+
+
+def test_without_guards_it_is_the_predictors_score() -> None:
+    photo = flat(100)
+    objective = Objective(Constant(7.0, 3.0), photo, FREE)
+    terms = objective(torch.stack([flat(20), flat(200)]))
+    assert [(t.total, t.score, t.admissible) for t in terms] == [(7, 7, True), (3, 3, True)]
+    assert objective.base.total == objective.base.score == 5
+
+
+def test_the_light_guard_refuses_what_is_darker_than_it_allows() -> None:
+    objective = Objective(Constant(9.0, 9.0), flat(200), Settings(min_light=0.9))
+    at, below = objective(torch.stack([flat(180), flat(178)]))
+    assert (at.admissible, at.total) == (True, 9.0)
+    assert not below.admissible
+    assert (below.light, below.score) == (pytest.approx(0.89), 9.0)
+
+
+def test_a_refused_candidate_is_worth_the_input_less_six_points_times_the_darkening() -> None:
+    """So it never wins, and of two the lighter is the better."""
+    assert POINTS_PER_DARKENING == 6
+    objective = Objective(Constant(9.0, 9.0), flat(200), Settings(min_light=0.9))
+    lighter, darker_still = objective(torch.stack([flat(170), flat(100)]))
+    assert lighter.total == pytest.approx(5 - 6 * 0.15)
+    assert darker_still.total == pytest.approx(5 - 6 * 0.5)
+
+
+def test_a_refused_candidate_that_scores_below_the_input_starts_from_its_own_score() -> None:
+    objective = Objective(Constant(2.0, 9.0), flat(200), Settings(min_light=0.9))
+    poor, _ = objective(torch.stack([flat(100), flat(200)]))
+    assert poor.total == pytest.approx(2 - 6 * 0.5)
+
+
+def test_the_margin_makes_the_light_guard_stricter() -> None:
+    """What the search lets pass must pass at full size, too, where levels differ a little."""
+    assert SEARCH_MARGIN == 0.01
+    photo, candidate = flat(200), flat(181)
+    settings = Settings(min_light=0.9)
+    exact = Objective(Constant(9.0, 9.0), photo, settings)
+    strict = Objective(Constant(9.0, 9.0), photo, settings, margin=SEARCH_MARGIN)
+    both = torch.stack([candidate, flat(182)])
+    assert [t.admissible for t in exact(both)] == [True, True]
+    assert [t.admissible for t in strict(both)] == [False, True]
+
+
+def test_the_margin_asks_for_no_more_light_than_the_input_has() -> None:
+    strict = Objective(Constant(9.0, 9.0), flat(200), Settings(min_light=1.0), margin=0.01)
+    assert strict(torch.stack([flat(200), flat(201)]))[1].admissible
+
+
+def test_the_margin_does_not_switch_a_guard_on() -> None:
+    strict = Objective(Constant(9.0, 9.0), flat(200), FREE, margin=0.01)
+    assert strict(torch.stack([flat(0), flat(1)]))[0].admissible
+
+
+def test_the_skin_guard_watches_the_lightness_of_skin_alone() -> None:
+    photo = figure(0.5)
+    settings = Settings(min_light=0.0)
+    objective = Objective(Constant(9.0, 9.0), photo, settings)
+    dark_skin = darker(photo, 0.9, skin_only=True)
+    dark_sky = torch.where(dark_skin == photo, darker(photo, 0.5), photo)
+    on_skin, on_sky = objective(torch.stack([dark_skin, dark_sky]))
+    assert not on_skin.admissible
+    assert on_skin.skin == pytest.approx(
+        float(lab(dark_skin[None])[0, 0, :5].mean() / lab(photo[None])[0, 0, :5].mean()), abs=1e-4
+    )
+    assert on_skin.total == pytest.approx(5 - 6 * (1 - on_skin.skin), abs=1e-4)
+    assert on_sky.admissible
+    assert on_sky.skin == pytest.approx(1)
+    off = Objective(Constant(9.0, 9.0), photo, FREE)
+    assert off(torch.stack([dark_skin, dark_sky]))[0].admissible
+    assert off.base.skin is None
+
+
+@pytest.mark.parametrize(("margin", "admissible"), [(0.0, True), (SEARCH_MARGIN, False)])
+def test_the_margin_makes_the_skin_guard_stricter(margin: float, admissible: bool) -> None:
+    photo = figure(0.5)
+    candidate = darker(photo, 0.96, skin_only=True)
+    settings = Settings(min_light=0.0)
+    terms = Objective(Constant(9.0, 9.0), photo, settings, margin=margin)(
+        torch.stack([candidate, photo])
+    )[0]
+    assert terms.skin is not None
+    assert MIN_SKIN_LIGHT < terms.skin < MIN_SKIN_LIGHT + SEARCH_MARGIN
+    assert terms.admissible is admissible
+
+
+def test_both_guards_darkening_adds_up() -> None:
+    photo = figure(1.0)
+    objective = Objective(Constant(9.0, 9.0), photo, Settings())
+    terms = objective(torch.stack([darker(photo, 0.5), photo]))[0]
+    assert terms.skin is not None
+    assert terms.total == pytest.approx(5 - 6 * (1 - terms.light + 1 - terms.skin), abs=1e-4)
+
+
+@pytest.mark.parametrize(("share", "watched"), [(0.0, False), (0.005, True)])
+def test_a_little_skin_is_enough_for_the_guard_and_none_is_not(share: float, watched: bool) -> None:
+    assert MIN_SKIN_SHARE == 0.005
+    assert (Objective(Constant(), figure(share), Settings()).base.skin is not None) is watched
+
+
+def test_too_little_skin_is_none() -> None:
+    pixels = figure(0).repeat(1, 2, 1)
+    pixels[:, 0, 0] = torch.tensor(SKIN)
+    assert Objective(Constant(), pixels, Settings()).base.skin is None
+
+
+def test_drift_costs_by_the_embeddings() -> None:
+    rows = torch.nn.functional.normalize(torch.tensor([[1.0, 0.0], [0.6, 0.8], [1.0, 0.0]]), dim=1)
+    settings = Settings(min_light=0.0, protect_skin=False, keep_content=2.0)
+    objective = Objective(Constant(9.0, 9.0, embeddings=rows), flat(100), settings)
+    far, near = objective(torch.stack([flat(101), flat(102)]))
+    assert (far.content, near.content) == (pytest.approx(0.4), pytest.approx(0))
+    assert (far.total, near.total) == (pytest.approx(9 - 2 * 0.4), pytest.approx(9))
+
+
+def test_drift_costs_by_the_pixels_where_there_are_no_embeddings() -> None:
+    settings = Settings(min_light=0.0, protect_skin=False, keep_content=10.0)
+    objective = Objective(Constant(9.0, 9.0), flat(100), settings)
+    brighter, darker_one = objective(torch.stack([flat(151), flat(49)]))
+    assert brighter.content == darker_one.content == pytest.approx(0.2)
+    assert brighter.total == pytest.approx(9 - 10 * 0.2)
+
+
+def test_totals_are_those_of_the_terms() -> None:
+    objective = Objective(Constant(9.0, 1.0, 6.0), figure(0.5), Settings(keep_content=1.0))
+    batch = torch.stack([figure(0.4), figure(0.6), darker(figure(0.5), 0.5)])
+    totals = objective.totals(batch)
+    assert len(totals) == 3
+    assert list(totals) == pytest.approx([t.total for t in objective(batch)])
