@@ -116,8 +116,9 @@ def test_the_bar_and_the_preview_move(web: Web, extras: Any, monkeypatch: Any) -
     assert web.state.textinfo is None
 
 
-def test_the_words_are_those_of_the_search(web: Web, extras: Any) -> None:
+def test_the_words_are_those_of_the_search(web: Web, extras: Any, monkeypatch: Any) -> None:
     """The last of them tells why the bar stands still at its end."""
+    monkeypatch.setattr("nulie.webui.job.INTERVAL", 1000.0)
     extras.process(PostprocessedImage(picture()), **QUICK)
     first, *_, last = web.state.texts
     assert first == "NUlIE: loading the predictor auto"
