@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..engine import Result
-from ..engine.pipeline import apply
 from ..engine.objective import Terms
+from ..engine.pipeline import apply
 from ..image_io import Photo
 from ..recipe import Recipe
 from ..search import Node
