@@ -2,7 +2,7 @@
 
 from .compare import compare, picture
 from .curve import curve
-from .pictures import Shown, fitted, shown
+from .pictures import Shown, shown
 from .report import report
 from .style import CSS
 from .tree import tree
@@ -13,7 +13,6 @@ __all__ = [
     "Shown",
     "compare",
     "curve",
-    "fitted",
     "picture",
     "report",
     "shown",

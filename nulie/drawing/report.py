@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from ..jobs.look import scale_down
 from ..transforms import describe, render
 from .compare import compare, picture
 from .curve import curve
-from .pictures import fitted, shown
+from .pictures import shown
 from .style import CSS
 from .tree import tree
 from .words import terms_table
@@ -49,7 +50,7 @@ def report(
 ) -> str:
     """The whole file. `points`: (seconds, best score) at each improvement of the search; `nodes`:
     what its tree remembers, best first."""
-    settled = fitted(photo.pixels, LONGEST)
+    settled = scale_down(photo.pixels, LONGEST)
     before = shown(settled, photo, LONGEST)
     rate = result.evaluations / result.seconds if result.seconds else 0.0
     spent = (
@@ -62,7 +63,7 @@ def report(
     else:
         view = picture(before, "stays as it is", size=photo.size)
         end = f"nothing found that beats it (score {result.base.score:.2f})"
-    small = fitted(settled, SMALL)
+    small = scale_down(settled, SMALL)
     others = "".join(
         f'<span class="nulie-thumb"><img src="{shown(render(v.recipe, small), photo, SMALL).uri}"'
         f' alt="">{number}: {v.terms.score:.2f}<br><small>{escape(describe(v.recipe))}</small>'

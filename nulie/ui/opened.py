@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from ..drawing import Shown, fitted, shown
+from ..drawing import Shown, shown
 from ..image_io import Photo
+from ..jobs.look import scale_down
 from ..recipe import Recipe
 from ..transforms import render
 
@@ -33,8 +34,8 @@ class Opened:
 
     @classmethod
     def of(cls, photo: Photo, name: str) -> Opened:
-        settled = fitted(photo.pixels, FULL)
-        small = fitted(settled, LIVE)
+        settled = scale_down(photo.pixels, FULL)
+        small = scale_down(settled, LIVE)
         return cls(photo, name, small, shown(settled, photo, FULL), shown(small, photo, LIVE))
 
     def live(self, recipe: Recipe) -> Shown:
