@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..jobs.host import Host as JobHost
+from ..jobs.plan import Choice
 from ..predictor import NAMES
 from ..predictor.loaded import PREDICTORS
 from ..recipe.settings import Settings
@@ -18,6 +20,7 @@ from .host import WebUI
 if TYPE_CHECKING:
     from PIL import Image
 
+    from ..models.download import Progress
     from ..predictor.base import Predictor
 
 
@@ -40,9 +43,7 @@ def page(
             heading=False,
             defaults=Settings(seconds=float(webui.option("seconds"))),
             predictors=("auto", *NAMES),
-            predictor=turn.predictor,
-            turn=turn.taken,
-            interrupted=webui.stopped,
+            jobs=JobHost(load=turn.load, turn=turn.take, interrupted=webui.stopped),
             progress=turn.progress,
             format=str(webui.option("format")),
             saved=lambda path: saved(blocks, path),
@@ -64,17 +65,17 @@ class _Turn:
         self._webui = webui
         self._ours = threading.Event()
 
-    def predictor(self, name: str) -> tuple[Predictor, str]:
+    def load(self, choice: Choice, progress: Progress | None = None) -> tuple[Predictor, str]:
         """`auto` is the one of our settings. Loads only when no other job runs."""
         webui = self._webui
-        name = "" if name == "auto" else name
+        name = "" if choice.name == "auto" else choice.name
         if PREDICTORS.ready(webui.named(name), webui.device, webui.weights_folders()):
             return webui.predictor(name)
         with webui.queue_lock, webui.computing():
             return webui.predictor(name)
 
     @contextmanager
-    def taken(self) -> Iterator[None]:
+    def take(self) -> Iterator[None]:
         with self._webui.turn():
             self._ours.set()
             try:
