@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from .. import image_io
+from ..engine.pipeline import apply
 from ..errors import ImageError, NulieError
 from ..image_io import Photo, atomic
 from ..recipe import Recipe
 from . import names
 from .checkpoints import Keeper
-from .events import Done, Event, Noted
+from .events import Done, Event, Loading, Noted
 from .host import Host
 from .inputs import Item
 from .outcome import Outcome, file_text
-from .picture import enhance
 from .plan import Plan, Results
 
 
@@ -37,7 +37,14 @@ def process(
     keeper = _check_beside(plan, own)
     for note in dict.fromkeys(notes):
         yield Noted(item, note)
-    outcome = yield from enhance(item, photo, plan, host, cancel=cancel, keeper=keeper)
+    if plan.recipe is not None and not plan.judge_recipe:
+        after = apply(plan.recipe, photo, host.models)
+        outcome: Outcome | None = Outcome(item.file_name, photo, after, plan.recipe)
+    else:
+        yield Loading(item, plan.choice.name)  # before libraries that take seconds
+        from .picture import enhance
+
+        outcome = yield from enhance(item, photo, plan, host, cancel=cancel, keeper=keeper)
     if outcome is None:
         return False
     written = _write(item, outcome, targets, plan, host)

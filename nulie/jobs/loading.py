@@ -32,13 +32,12 @@ def load(item: Item, choice: Choice, host: Host) -> Generator[Loading, None, tup
             failed.append(e)
 
     thread = threading.Thread(target=work, name="nulie load", daemon=True)
-    yield Loading(item, choice.name)
     thread.start()
-    while thread.is_alive():
+    while thread.is_alive() or not told.empty():
         thread.join(LOOK)
         while not told.empty():
             file, done, size = told.get()
-            if told.empty() or done >= size:
+            if told.empty() or done >= size:  # of many, the last one and the ends of files
                 yield Loading(item, choice.name, file, done, size)
     if failed:
         raise failed[0]
