@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from nulie import webui
+from nulie.jobs.plan import Choice
 from nulie.predictor.loaded import PREDICTORS
 from nulie.recipe.settings import Settings
 from nulie.webui import memory, predictors
@@ -287,7 +288,7 @@ def test_a_download_is_shown_and_stops(web: Web, extras: Any, monkeypatch: Any) 
 def test_the_page_loads_in_a_job_of_its_own(web: Web, monkeypatch: Any) -> None:
     """An Interrupt that was meant for an earlier job does not stop the download."""
     web.state.interrupted = True
-    locked = []
+    locked, progress = [], []
 
     def get(name: str, *args: Any, progress: Any, **kwargs: Any) -> Any:
         locked.append((name, web.lock.locked()))
@@ -297,17 +298,17 @@ def test_the_page_loads_in_a_job_of_its_own(web: Web, monkeypatch: Any) -> None:
     monkeypatch.setattr(PREDICTORS, "get", get)
     web.opts.data["nulie_predictor"] = "clip-b32"
     searches = PageSearches(webui.current())
-    assert searches.load("auto")[0].name == "fake"
-    assert searches.load("statistics")[0].name == "fake"
+    for name in ("auto", "statistics"):
+        assert searches.load(Choice(name), lambda *p: progress.append(p))[0].name == "fake"
     assert locked == [("clip-b32", True), ("statistics", True)]
     assert web.state.log == ["begin nulie", "end"] * 2
-    assert "3 of 9 MB" in web.state.texts[0]
+    assert progress == [("clip.safetensors", 3_000_000, 9_000_000)] * 2
 
 
 def test_the_page_takes_what_is_ready_beside_other_jobs(web: Web, monkeypatch: Any) -> None:
     monkeypatch.setattr(PREDICTORS, "ready", lambda *a: True)
     with web.lock:
-        assert PageSearches(webui.current()).load("auto")[0].name == "fake"
+        assert PageSearches(webui.current()).load(Choice(), None)[0].name == "fake"
     assert not web.state.log
 
 

@@ -8,19 +8,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..jobs.events import Loading
+from ..jobs.host import Host as JobHost
+from ..jobs.plan import Choice
 from ..predictor import NAMES
 from ..recipe.settings import Settings
 from ..ui import Host, build
 from . import predictors, state
 from .exchange import TARGETS, Exchange
 from .host import WebUI
-from .job import ITEM
 from .turn import turn
 
 if TYPE_CHECKING:
     from PIL import Image
 
+    from ..models.download import Progress
     from ..predictor import Predictor
 
 
@@ -43,9 +44,7 @@ def page(
             heading=False,
             defaults=Settings(seconds=float(webui.option("seconds"))),
             predictors=("auto", *NAMES),
-            predictor=searches.load,
-            turn=searches.turn,
-            interrupted=searches.interrupted,
+            jobs=JobHost(load=searches.load, turn=searches.turn, interrupted=searches.interrupted),
             progress=searches.show,
             format=str(webui.option("format")),
             saved=lambda path: saved(blocks, path),
@@ -68,17 +67,15 @@ class PageSearches:
         self._running = threading.Event()
         """Whether the web UI's present job is one of the page's."""
 
-    def load(self, name: str) -> tuple[Predictor, str]:
+    def load(self, choice: Choice, progress: Progress | None) -> tuple[Predictor, str]:
         """`auto` is the predictor of our settings. What has to be loaded first is a job of its own:
         nothing else may sample meanwhile."""
         webui = self._webui
-        name = webui.predictor if name == "auto" else name
+        name = webui.predictor if choice.name == "auto" else choice.name
         if predictors.ready(webui, name):
             return predictors.load(webui, name)
         with self.turn():
-            return predictors.load(
-                webui, name, lambda *of: self.show(0.0, f"NUlIE: {Loading(ITEM, name, *of).words}")
-            )
+            return predictors.load(webui, name, progress)
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -96,6 +93,6 @@ class PageSearches:
     def interrupted(self) -> bool:
         return self._running.is_set() and state.stopped(self._webui)
 
-    def show(self, share: float, text: str, image: Image.Image | None = None) -> None:
+    def show(self, share: float, text: str, image: Image.Image | None) -> None:
         if self._running.is_set():
             state.show(self._webui, share, text, image)
