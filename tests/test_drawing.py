@@ -11,7 +11,7 @@ import pytest
 
 from nulie import image_io
 from nulie.cli import main
-from nulie.drawing import compare, curve, fitted, report, shown, tree
+from nulie.drawing import compare, curve, report, shown, tree
 from nulie.drawing.tree import MOST_CHILDREN, MOST_DRAWN, change
 from nulie.engine import Enhancement, Finished
 from nulie.recipe import Recipe, Step
@@ -87,7 +87,6 @@ def test_a_picture_keeps_profile_and_transparency(tmp_path: Path) -> None:
     small = shown(photo.pixels, photo, 100)
     assert (small.width, small.height) == (100, 67)
     assert small.uri.startswith("data:image/webp;base64,")
-    assert fitted(photo.pixels, 300) is photo.pixels
     assert EVIL not in compare(small, small, names=(EVIL, EVIL))
 
 

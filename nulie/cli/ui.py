@@ -68,7 +68,6 @@ def main(argv: Sequence[str]) -> int:
 def _serve(options: argparse.Namespace, results: Path, auth: tuple[str, str] | None) -> None:
     with importing():
         from ..predictor import NAMES
-        from ..predictor.loaded import PREDICTORS
 
         try:
             from ..ui import Host, close, serve
@@ -82,7 +81,7 @@ def _serve(options: argparse.Namespace, results: Path, auth: tuple[str, str] | N
         results,
         private=options.share_results is None,
         predictors=tuple(dict.fromkeys([first, "auto", *NAMES])),
-        predictor=lambda name, progress: PREDICTORS.get(name, options.device, progress=progress),
+        device=options.device,
         open_folder=_folder_opener() if local else None,
         folders=local and auth is None,
     )

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from ..jobs.look import scale_down
+
 if TYPE_CHECKING:
     from ..image_io import Photo
 
@@ -25,18 +27,9 @@ class Shown:
     height: int
 
 
-def fitted(image: Image.Image, longest: int) -> Image.Image:
-    """The picture itself, or a copy whose long side is `longest`."""
-    if max(image.size) <= longest:
-        return image
-    scale = longest / max(image.size)
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
-
-
 def shown(pixels: Image.Image, photo: Photo, longest: int, *, quality: int = 90) -> Shown:
     """`pixels` as they look: with the photo's colour profile and its transparency."""
-    small = fitted(pixels, longest)
+    small = scale_down(pixels, longest)
     profile = photo.metadata.icc_profile
     if profile and (len(profile) > LARGEST_PROFILE or profile[16:20] == b"GRAY"):
         profile = None

@@ -128,11 +128,18 @@ class Searching(Event):
         return f"{self.left:.0f} s left" if self.left is not None else f"{self.done:.0%} done"
 
     @property
+    def gain(self) -> float:
+        """Points that the best one has over the input."""
+        return self.best - self.base
+
+    @property
+    def pace(self) -> str:
+        """What was done and what remains."""
+        return f"{self.evaluations:,} nodes \u00b7 {self.rate:,.0f} a second \u00b7 {self.rest}"
+
+    @property
     def words(self) -> str:
-        return (
-            f"best score {self.best:.2f} ({self.best - self.base:+.2f}) \u00b7"
-            f" {self.evaluations:,} nodes \u00b7 {self.rate:,.0f} a second \u00b7 {self.rest}"
-        )
+        return f"best score {self.best:.2f} ({self.gain:+.2f}) \u00b7 {self.pace}"
 
 
 @dataclass(frozen=True)

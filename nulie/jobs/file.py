@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from .. import image_io
 from ..engine.pipeline import apply
@@ -17,7 +18,7 @@ from .events import Done, Event, Loading, Noted
 from .host import Host
 from .inputs import Item
 from .outcome import Outcome, file_text
-from .plan import Plan
+from .plan import Plan, Results
 
 
 def process(
@@ -27,8 +28,7 @@ def process(
     when it was cancelled before there was anything to write; whether it was done.
 
     Raises: NulieError; nothing is written then."""
-    host.check(item.path, item.shown)
-    photo = image_io.load(item.path, name=item.name or None)
+    photo = read(item, host)
     targets = _targets(item, photo, plan)
     notes = list(photo.notes)
     if not plan.results.numbered:
@@ -53,6 +53,44 @@ def process(
     _write_beside(outcome, plan, host)
     yield Done(item, outcome, written)
     return True
+
+
+def read(item: Item, host: Host) -> Photo:
+    """The photo of a file. Raises: ImageError."""
+    host.check(item.path, item.shown)
+    return image_io.load(item.path, name=item.name or None)
+
+
+def write(
+    photo: Photo,
+    recipe: Recipe,
+    target: Path,
+    results: Results,
+    *,
+    score: Mapping[str, Any] | None = None,
+    source: Item | None = None,
+) -> Path:
+    """The file written: what `recipe` has made of a photo, with all that the photo carried, the
+    recipe and its `score`. Where `results.numbered` a target that is there already stays, and a
+    number makes the name another one. A photo that nothing was done to is copied from its `source`
+    byte for byte, unless it is to have another format.
+
+    Raises: ImageError."""
+
+    def put(path: Path) -> Path:
+        as_it_is = recipe == Recipe() and not results.suffix
+        if source is not None and as_it_is and image_io.same_format(photo, path):
+            return _copy(source, path, overwrite=results.overwrite)
+        return image_io.save(
+            photo,
+            photo.pixels,
+            path,
+            text=file_text(recipe, score),
+            quality=results.quality,
+            overwrite=results.overwrite,
+        )
+
+    return names.at_free_name(target, put, clash=ImageError) if results.numbered else put(target)
 
 
 def _targets(item: Item, photo: Photo, plan: Plan) -> list[Path]:
@@ -82,44 +120,17 @@ def _write(
 ) -> tuple[Path, ...]:
     """The files written, the best first."""
     if not outcome.changed:
-        return (_write_one(item, outcome.before, Recipe(), {}, targets[0], plan),)
+        return (write(outcome.before, Recipe(), targets[0], plan.results, source=item),)
     written: list[Path] = []
     for number, (recipe, target) in enumerate(zip(outcome.recipes(), targets, strict=False)):
         photo = outcome.variant(number, host.models)
         try:
             score = outcome.score(number)
-            written.append(_write_one(item, photo, recipe, score, target, plan))
+            written.append(write(photo, recipe, target, plan.results, score=score, source=item))
         except NulieError as e:
             # The search may have taken hours.
             raise ImageError(f"{e}; the recipe would be {recipe.to_json()}") from None
     return tuple(written)
-
-
-def _write_one(
-    item: Item,
-    photo: Photo,
-    recipe: Recipe,
-    score: dict[str, object],
-    target: Path,
-    plan: Plan,
-) -> Path:
-    results = plan.results
-
-    def write(path: Path) -> Path:
-        if not recipe.steps and image_io.same_format(photo, path) and not results.suffix:
-            return _copy(item, path, overwrite=results.overwrite)
-        return image_io.save(
-            photo,
-            photo.pixels,
-            path,
-            text=file_text(recipe, score),
-            quality=results.quality,
-            overwrite=results.overwrite,
-        )
-
-    if results.numbered:
-        return names.at_free_name(target, write, clash=ImageError)
-    return write(target)
 
 
 def _copy(item: Item, target: Path, *, overwrite: bool) -> Path:

@@ -13,6 +13,7 @@ from .queue import Line
 
 if TYPE_CHECKING:
     from ..models.download import Progress
+    from ..models.pool import Pool
     from ..predictor import Predictor
     from .outcome import Outcome
 
@@ -35,6 +36,15 @@ def load(choice: Choice, progress: Progress | None = None) -> tuple[Predictor, s
         clip_weights=choice.clip_weights,
         progress=progress,
     )
+
+
+def load_from(pool: Pool[tuple[Predictor, str]]) -> Load:
+    """A `load` whose predictors stay loaded in the `pool`, by name and device."""
+
+    def load(choice: Choice, progress: Progress | None = None) -> tuple[Predictor, str]:
+        return pool.get(choice.name, choice.device, progress=progress)
+
+    return load
 
 
 @dataclass(frozen=True)

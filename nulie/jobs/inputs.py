@@ -51,15 +51,16 @@ def items(named: Iterable[str], *, recursive: bool) -> list[Item]:
     return list(found.values())
 
 
-def pictures(folder: Path, *, recursive: bool = False) -> list[Item]:
-    """The pictures of a folder, by name. Raises: ImageError when there are none."""
+def pictures(folder: Path, *, recursive: bool = False, hint: str = "") -> list[Item]:
+    """The pictures of a folder, by name, without hidden files and nulie's own results.
+
+    Raises: ImageError when there are none, with `hint` at its end."""
     shown = shown_path(folder)
     if not folder.is_dir():
         raise ImageError(f"{shown}: is no folder; check its name")
     paths = sorted(p for p in _inside(folder, recursive) if _is_input(p))
     if not paths:
-        deeper = "" if recursive else "; --recursive looks into its folders, too"
-        raise ImageError(f"{shown}: no images in this folder{deeper}")
+        raise ImageError(f"{shown}: no images in this folder{hint}")
     return [Item(path, path.parent.relative_to(folder)) for path in paths]
 
 
@@ -68,7 +69,8 @@ def _of(name: str, recursive: bool) -> list[Item]:
         raise ImageError("an image's name is empty; check what was to be there")
     path = Path(name)
     if os.path.isdir(path):  # noqa: PTH112  # Path's raises where the name is too long
-        return pictures(path, recursive=recursive)
+        hint = "" if recursive else "; --recursive looks into its folders, too"
+        return pictures(path, recursive=recursive, hint=hint)
     if glob.has_magic(name) and not os.path.lexists(path):
         matches = [Path(m) for m in glob.glob(name, recursive=True)]  # noqa: PTH207
         paths = sorted(p for p in matches if _is_input(p))

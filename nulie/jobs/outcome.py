@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,10 @@ class Outcome:
     name: str
     """What the photo is called."""
     before: Photo
-    after: Photo
-    """The best variant, or the photo itself when nothing beat it."""
+    made: Photo | None
+    """`after`, as long as it is held: see `light`."""
     recipe: Recipe
-    """What made `after`."""
+    """What made it."""
     predictor: str = ""
     """Who judged; empty when nobody did."""
     base: Terms | None = None
@@ -39,6 +39,11 @@ class Outcome:
     """(seconds, best score) at each improvement of the search."""
     nodes: Sequence[Node] = field(default=(), repr=False)
     """What the search's tree remembers, the best first."""
+
+    @property
+    def after(self) -> Photo:
+        """The best variant, or the photo itself when nothing beat it."""
+        return self.variant(0)
 
     @property
     def changed(self) -> bool:
@@ -58,7 +63,15 @@ class Outcome:
 
     def variant(self, number: int, models: Any = None) -> Photo:
         """A variant at full size; number 0 is the best. `models`: those of its recipe's steps."""
-        return self.after if number == 0 else apply(self.recipes()[number], self.before, models)
+        if number == 0 and self.made is not None:
+            return self.made
+        return apply(self.recipes()[number], self.before, models) if self.changed else self.before
+
+    def light(self) -> Outcome:
+        """The same for whoever keeps it: without the nodes and the result at full size, which take
+        most of the memory. `variant` makes each picture anew, `result.image` is the photo's."""
+        result = self.result and replace(self.result, image=self.before.pixels)
+        return replace(self, made=None, result=result, nodes=())
 
     def score(self, number: int = 0) -> dict[str, Any]:
         """What a variant's file says of its scores; empty when nobody judged."""
@@ -94,9 +107,9 @@ def recipe_data(recipe: Recipe) -> dict[str, Any]:
     return data
 
 
-def file_text(recipe: Recipe, score: dict[str, Any] | None = None) -> dict[str, str]:
+def file_text(recipe: Recipe, score: Mapping[str, Any] | None = None) -> dict[str, str]:
     """The text that a result carries: its recipe, and its scores where there are any."""
-    data = {**recipe_data(recipe), **({"score": score} if score else {})}
+    data = {**recipe_data(recipe), **({"score": dict(score)} if score else {})}
     return {TEXT_KEY: json.dumps(data)}
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from .. import image_io
 from ..errors import NulieError
 from ..image_io import Photo
 from ..predictor import Predictor, exact_form, score_photos
 from ..transforms.preview import shrink
 from .events import Event, Failed, Noted
+from .file import read
 from .host import Host
 from .inputs import Item
 from .loading import load
@@ -62,8 +62,6 @@ def _previews(
     """What the predictor is to see of each file; those that cannot be read go to `failed`."""
     for item in items:
         try:
-            host.check(item.path, item.shown)
-            photo = image_io.load(item.path, name=item.name or None)
-            yield item, shrink(photo.pixels, predictor.input_size)
+            yield item, shrink(read(item, host).pixels, predictor.input_size)
         except NulieError as e:
             failed.append(Failed(item, str(e)))

@@ -65,16 +65,19 @@ def ranges(given: str | Mapping[str, Any] | Iterable[str]) -> dict[str, Bounds]:
     Raises: SettingsError on another form."""
     if isinstance(given, Mapping):
         return {name: _pair(name, value) for name, value in given.items()}
-    parts = given.replace("\n", ",").split(",") if isinstance(given, str) else list(given)
     bounds = {}
-    for part in parts:
-        if part.strip():
-            name, equals, text = part.partition("=")
-            low, colon, high = text.partition(":")
-            if not (equals and colon):
-                raise _no_range(part)
-            bounds[name.strip()] = _pair(part.strip(), (low, high))
+    for name, text in entries(given if isinstance(given, str) else ",".join(given)).items():
+        low, colon, high = text.partition(":")
+        if not colon:
+            raise _no_range(f"{name}={text}" if text else name)
+        bounds[name] = _pair(f"{name}={text}", (low, high))
     return bounds
+
+
+def entries(text: str) -> dict[str, str]:
+    """The parts of `a=1:2, b=3:4` by name, right or wrong; what has no `=` is all name."""
+    parts = (part.partition("=") for part in text.replace("\n", ",").split(","))
+    return {name.strip(): value.strip() for name, _, value in parts if name.strip()}
 
 
 def _pair(name: str, value: Sequence[Any]) -> Bounds:
@@ -103,5 +106,5 @@ def _option(name: str) -> str:
 
 
 def _short(value: object) -> str:
-    text = str(value)
+    text = str(value).strip() or "nothing"
     return text if len(text) < 80 else f"{text[:77]}..."
