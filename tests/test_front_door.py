@@ -144,9 +144,12 @@ def test_evaluations_alone_have_no_limit_of_time(monkeypatch: pytest.MonkeyPatch
     seen: list[Any] = []
     front_door = importlib.import_module("nulie.jobs.front_door")
     real = front_door.Enhancement
-    monkeypatch.setattr(
-        front_door, "Enhancement", lambda *a: (seen.append(a[2].seconds), real(*a))[1]
-    )
+
+    def enhancement(image: Any, predictor: Any, settings: Any) -> Any:
+        seen.append(settings.seconds)
+        return real(image, predictor, settings)
+
+    monkeypatch.setattr(front_door, "Enhancement", enhancement)
     nulie.enhance(picture(), **FEW)
     nulie.enhance(picture(), **FEW, seconds=60)
     assert seen == [None, 60]
@@ -191,7 +194,7 @@ def test_a_recipe_in_each_of_its_forms(tmp_path: Path) -> None:
     text.write_text(BRIGHTER.to_json())
     photo, result = tmp_path / "photo.png", tmp_path / "photo_nulie.png"
     image.save(photo)
-    command = [sys.executable, "-m", "nulie", photo, "--recipe", text, "--quiet"]
+    command = [sys.executable, "-m", "nulie", str(photo), "--recipe", str(text), "--quiet"]
     subprocess.run(command, cwd=ROOT, check=True)
     for recipe in (BRIGHTER.to_json(), text, str(text), result):
         assert pixels(nulie.apply(recipe, photo)) == wanted

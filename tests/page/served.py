@@ -18,7 +18,7 @@ from nulie.predictor.base import Predictor
 usual = predictor.create
 
 
-def create(name: str, **options: Any) -> tuple[Predictor, str]:
+def create(name: str = "auto", **options: Any) -> tuple[Predictor, str]:
     if not name.startswith("clip"):
         return usual(name, **options)
     from nulie.predictor.clip import Clip

@@ -127,8 +127,8 @@ def test_one_pair_of_sliders_writes_every_range(options: Options) -> None:
     assert options._on_range("gamma.gain", 0.9, 1.1, text, soft) == "contrast=1:1.2", "the mode's"
     text = options._on_range("gamma.gamma", 0.8, 1, "gamma=1:2, no such thing", soft)
     assert text == "no such thing, gamma.gamma=0.8:1", "what somebody typed stays as it is"
-    for name in options.dial.choices:
-        name = name[0] if isinstance(name, tuple) else name
+    for choice in options.dial.choices:
+        name = str(choice[0] if isinstance(choice, tuple) else choice)
         low, high, _ = options._on_dial(name, "", soft)
         assert low["minimum"] <= low["value"] < high["value"] <= high["maximum"]
         assert options._on_range(name, low["value"], high["value"], "", soft) == ""
