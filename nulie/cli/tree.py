@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CheckpointError
-from . import arguments, checkpoints
+from ..jobs import checkpoints
+from . import arguments
 
 DESCRIPTION = """\
 Prints the tree of a checkpoint: each node's score, what its recipe changes in its parent's, and
