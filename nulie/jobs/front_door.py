@@ -5,26 +5,26 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import fields, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PIL import Image
 
-from .. import image_io, transforms
-from ..engine import Enhancement, Finished, Result
-from ..errors import RecipeError, SettingsError
+from .. import image_io
+from ..engine import Enhancement, Finished, Result, pipeline
+from ..errors import SettingsError
 from ..image_io import Photo
 from ..predictor import Predictor, exact_form
 from ..predictor.loaded import PREDICTORS
 from ..recipe import Recipe
 from ..recipe.settings import Settings
 from ..transforms.preview import shrink
-
-if TYPE_CHECKING:
-    import torch
+from . import recipes, values
+from .outcome import file_text
+from .score import of_previews
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ Picture = Image.Image | str | os.PathLike[str]
 def enhance(
     image: Picture,
     *,
-    predictor: str | Predictor = "auto",
+    predictor: str | os.PathLike[str] | Predictor = "auto",
     device: str = "auto",
     **settings: Any,
 ) -> Result:
@@ -62,7 +62,7 @@ def enhance(
     for event in Enhancement(photo.pixels, judge, chosen).events():
         if isinstance(event, Finished):
             result = event.result
-    text = {"nulie": result.recipe.to_json()} if result.variants else {}
+    text = file_text(result.recipe) if result.variants else {}
     return replace(result, image=image_io.to_image(photo, result.image, text=text))
 
 
@@ -78,12 +78,15 @@ def apply(recipe: Recipe | str | os.PathLike[str], image: Picture) -> Image.Imag
     Raises: RecipeError, ImageError."""
     known = _recipe(recipe)
     photo = _photo(image)
-    pixels = transforms.render(known, photo.pixels)
-    return image_io.to_image(photo, pixels, text={"nulie": known.to_json()})
+    done = pipeline.apply(known, photo)
+    return image_io.to_image(done, done.pixels, text=file_text(known))
 
 
 def score(
-    images: Iterable[Picture], *, predictor: str | Predictor = "auto", device: str = "auto"
+    images: Iterable[Picture],
+    *,
+    predictor: str | os.PathLike[str] | Predictor = "auto",
+    device: str = "auto",
 ) -> list[float]:
     """What a predictor says of images as they are, in their order; more is better.
 
@@ -102,14 +105,16 @@ def score(
     previews = (shrink(_photo(image).pixels, judge.input_size) for image in images)
     scores: list[float] = []
     while batch := list(islice(previews, judge.batch_size)):
-        scores += _scores(batch, judge)
+        scores += of_previews(batch, judge)
     return scores
 
 
-def _settings(values: dict[str, Any]) -> Settings:
-    if values.get("evaluations") is not None:
-        values.setdefault("seconds", None)
-    return Settings(**values)
+def _settings(given: dict[str, Any]) -> Settings:
+    known = [field.name for field in fields(Settings)]
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise TypeError(f"there is no setting {unknown[0]!r}; known: {', '.join(known)}")
+    return values.settings(given)
 
 
 def _predictor(predictor: str | Predictor, device: str) -> Predictor:
@@ -128,7 +133,7 @@ def _photo(image: Picture) -> Photo:
         image_io.from_image(image) if isinstance(image, Image.Image) else image_io.load(Path(image))
     )
     for note in photo.notes:
-        _log.warning("%s", note)
+        _log.info("%s", note)
     return photo
 
 
@@ -136,19 +141,5 @@ def _recipe(given: Recipe | str | os.PathLike[str]) -> Recipe:
     if isinstance(given, Recipe):
         return given
     if isinstance(given, str) and "{" in given:
-        return Recipe.from_json(given)
-    path = Path(given)
-    try:
-        return Recipe.from_json(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError:
-        return Recipe.from_json(image_io.read_text(path).get("nulie", ""))
-    except OSError as e:
-        raise RecipeError(f"{image_io.shown_path(path)}: cannot be read ({e.strerror})") from None
-
-
-def _scores(batch: Sequence[torch.Tensor], predictor: Predictor) -> list[float]:
-    """Of previews of different images; together where the predictor has a way to take them."""
-    together = getattr(predictor, "predict", None)
-    if together is not None:
-        return [float(score) for score in together(batch).scores]
-    return [float(predictor.judge(preview)(preview[None]).scores[0]) for preview in batch]
+        return recipes.of_text(given)
+    return recipes.of_file(Path(given))
