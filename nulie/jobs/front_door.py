@@ -117,7 +117,7 @@ def _settings(given: dict[str, Any]) -> Settings:
     return values.settings(given)
 
 
-def _predictor(predictor: str | Predictor, device: str) -> Predictor:
+def _predictor(predictor: str | os.PathLike[str] | Predictor, device: str) -> Predictor:
     if not isinstance(predictor, (str, os.PathLike)):
         if device != "auto":
             raise SettingsError("a device is for a predictor's name; an object has its own")
