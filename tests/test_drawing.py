@@ -112,7 +112,9 @@ def test_the_report_is_one_file_and_safe() -> None:
     assert "nulie-compare" in text
 
 
-def test_the_command_line_writes_a_report(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_the_command_line_writes_a_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     photo, file = tmp_path / "a.png", tmp_path / "r.html"
     picture().save(photo)
     command = [str(photo), "--evaluations", "50", "--predictor", "statistics", "--quiet"]

@@ -356,13 +356,17 @@ def test_the_seeds_of_the_next_images_stay(web: Web, generated: Any, monkeypatch
     torch.manual_seed(5)
     np.random.seed(5)
     random.seed(5)
-    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
+    before = (
+        torch.get_rng_state(),
+        np.random.get_state(legacy=False)["state"]["key"].copy(),
+        random.getstate(),
+    )
     given = values(generated, **QUICK)
     generated.postprocess_image_after_composite(
         Processing(), SimpleNamespace(image=picture()), *given
     )
     assert torch.equal(before[0], torch.get_rng_state())
-    assert (before[1] == np.random.get_state()[1]).all()
+    assert (before[1] == np.random.get_state(legacy=False)["state"]["key"]).all()
     assert before[2] == random.getstate()
 
 

@@ -63,17 +63,23 @@ def parser() -> arguments.Parser:
         description="Makes images more pleasing by searching chains of simple operations.",
         epilog=EPILOG,
     )
-    parser.add_argument("--version", action="version", version=f"nulie {__version__}")
+    parser.add_argument(
+        "--version", action="version", version=f"nulie {__version__}", help="print the version; end"
+    )
     parser.add_argument("--list-ops", action="store_true", help="print the ops, their ranges; end")
     parser.add_argument("images", nargs="*", metavar="IMAGE", help="file, folder or pattern")
     out = parser.add_argument_group("where results go")
     out.add_argument("-o", "--output", type=Path, metavar="FILE", help="result of a single image")
     out.add_argument("--output-dir", type=Path, metavar="DIR", help="folder for the results")
-    out.add_argument("--overwrite", action="store_true", help="replace existing results")
+    out.add_argument("--overwrite", action="store_true", help="replace results that are there")
     out.add_argument("--recursive", action="store_true", help="look into folders of folders")
-    out.add_argument("--quality", type=int, metavar="1..100", help="of JPEG, WebP and AVIF")
+    out.add_argument("--quality", type=int, metavar="1..100", help="for JPEG, WebP and AVIF")
     search = parser.add_argument_group("search")
-    search.add_argument("--mode", default=defaults.mode, help="soft (default) or hard")
+    search.add_argument(
+        "--mode",
+        default=defaults.mode,
+        help="soft (default) or hard, with wider ranges and drastic ops, too",
+    )
     search.add_argument(
         "--seconds",
         type=float,
@@ -84,17 +90,24 @@ def parser() -> arguments.Parser:
         "--evaluations",
         type=int,
         metavar="N",
-        help="candidates to score; without --seconds there is no other limit, and the same seed"
-        " gives the same bytes",
+        help="candidates to score; without --seconds there is no other limit, and on one machine"
+        " the same seed gives the same bytes",
     )
-    search.add_argument("--seed", type=int, default=defaults.seed, metavar="N", help="default 0")
+    search.add_argument(
+        "--seed",
+        type=int,
+        default=defaults.seed,
+        metavar="N",
+        help=f"another seed, another search (default {defaults.seed})",
+    )
     search.add_argument("--ops", type=arguments.names, metavar="A,B", help="search with these only")
     search.add_argument(
         "--range",
         action="append",
         default=[],
         metavar="NAME=LOW:HIGH",
-        help="bounds of an op, such as saturation=1.0:1.3 or gamma.gain=1:1; repeatable",
+        help="bounds of an op in the whole recipe, such as saturation=1.0:1.3 or gamma.gain=1:1;"
+        " repeatable",
     )
     search.add_argument(
         "--top", type=int, default=1, metavar="K", help="write K distinct variants, best first"
@@ -148,7 +161,11 @@ def parser() -> arguments.Parser:
         " it has spent already",
     )
     recipes.add_argument(
-        "--checkpoint-every", type=float, default=60.0, metavar="N", help="seconds (default 60)"
+        "--checkpoint-every",
+        type=float,
+        default=60.0,
+        metavar="N",
+        help="seconds in between (default 60)",
     )
     recipes.add_argument("--json", action="store_true", help="one line of JSON an image on stdout")
     recipes.add_argument("--quiet", action="store_true", help="print errors only")

@@ -202,7 +202,7 @@ class Visitor:
         with self.page.expect_download() as event:
             self.page.locator(selector).last.click()
         folder = Path(event.value.path()).parent
-        target = folder / event.value.suggested_filename
+        target: Path = folder / event.value.suggested_filename
         event.value.save_as(target)
         return target
 

@@ -17,7 +17,7 @@ from nulie.predictor import Predictor, choice
 usual = choice.create
 
 
-def create(name: str, **options: Any) -> tuple[Predictor, str]:
+def create(name: str = "auto", **options: Any) -> tuple[Predictor, str]:
     if not name.startswith("clip"):
         return usual(name, **options)
     from nulie.predictor.clip import Clip
