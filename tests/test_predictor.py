@@ -100,8 +100,12 @@ def test_a_column_of_scores_with_gradients_will_do() -> None:
 
     class Own:
         def judge(self, photo: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+            def judge(batch: torch.Tensor) -> torch.Tensor:
+                assert not torch.is_grad_enabled()
+                return net(batch.float().mean((2, 3)))
+
             assert not torch.is_grad_enabled()
-            return lambda batch: net(batch.float().mean((2, 3)))
+            return judge
 
     scores = adapt(Own()).judge(photo())(torch.stack([photo()] * 4)).scores
     assert scores.shape == (4,)
