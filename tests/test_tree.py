@@ -6,7 +6,7 @@ import json
 import math
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,16 +21,16 @@ from nulie.engine import Enhancement, Finished
 from nulie.engine.checkpoint import Checkpoint, digest
 from nulie.recipe import Recipe, Step
 from nulie.recipe.space import Dial, Move
-from nulie.search import Improved, Node, Progress, Tree, run
+from nulie.search import Improved, Node, Progress, Scored, Tree, run
 from nulie.tree import nodes
 from nulie.tree.changes import KINDS, MAX_STEPS, Child
 from nulie.tree.credit import Credit
 from nulie.tree.guide import Guide
 from nulie.tree.population import Population
-from nulie.tree.surrogate import _squared_distances
+from nulie.tree.surrogate import Floats, _squared_distances
 
 from .conftest import FakePredictor, picture
-from .toys import SPACE, drive, toy
+from .toys import SPACE, Recorder, drive, toy
 
 DATA = Path(__file__).parent / "data"
 
@@ -52,9 +52,9 @@ def test_same_seed_same_run_whatever_the_time() -> None:
 
 
 def test_no_recipe_is_asked_twice() -> None:
-    asked = []
-    drive(Tree(SPACE), lambda rs: asked.extend(rs) or toy(rs), evaluations=3000)
-    assert len(set(asked)) == len(asked)
+    recorder = Recorder()
+    drive(Tree(SPACE), recorder, evaluations=3000)
+    assert len(set(recorder.recipes)) == len(recorder.recipes)
 
 
 def test_nan_is_refused_with_the_recipe() -> None:
@@ -70,10 +70,10 @@ def test_nan_is_refused_with_the_recipe() -> None:
 def test_steps_stay_inside_their_dials(seed: int) -> None:
     once = Move("a", (Dial("factor", 1.0, 1.3, 1.0),), once=True)
     tree = Tree((once, *SPACE[1:]), seed)
-    asked: list[Recipe] = []
-    drive(tree, lambda rs: asked.extend(rs) or toy(rs), evaluations=200)
+    recorder = Recorder()
+    drive(tree, recorder, evaluations=200)
     dials = {m.op: {d.name: d for d in m.dials} for m in (once, *SPACE[1:])}
-    for recipe in asked:
+    for recipe in recorder.recipes:
         assert len(recipe) <= MAX_STEPS
         assert sum(s.op == "a" for s in recipe.steps) <= 1
         for step in recipe.steps:
@@ -83,10 +83,14 @@ def test_steps_stay_inside_their_dials(seed: int) -> None:
 
 
 def test_a_step_that_does_nothing_is_never_tried() -> None:
-    tree, asked = Tree((*SPACE, Move("d", (Dial("amount", 0.0, 1.0, 0.0, "share", 0.1),)))), []
-    drive(tree, lambda rs: asked.extend(rs) or toy(rs), evaluations=1000)
+    recorder = Recorder()
+    drive(
+        Tree((*SPACE, Move("d", (Dial("amount", 0.0, 1.0, 0.0, "share", 0.1),)))),
+        recorder,
+        evaluations=1000,
+    )
     idle = {Step.of("a", factor=1.0), Step.of("b", x=0.0, y=0.0), Step.of("c", bits=8.0)}
-    assert not [r for r in asked[1:] if {*r.steps} & {*idle, Step.of("d", amount=0.0)}]
+    assert not [r for r in recorder.recipes[1:] if {*r.steps} & {*idle, Step.of("d", amount=0.0)}]
 
 
 def test_elites_differ_in_what_they_do() -> None:
@@ -160,7 +164,7 @@ def test_the_kind_of_change_that_pays_is_made_more_often(
     monkeypatch.setattr("nulie.tree.grow.KINDS", {name: spy(name) for name in KINDS})
     asked: list[Recipe] = []
 
-    def evaluate(recipes):
+    def evaluate(recipes: Sequence[Recipe]) -> list[float]:
         asked.extend(recipes)
         pays = (makers.get(recipe) == kind for recipe in recipes)
         return [len(asked) if paid else -len(asked) for paid in pays]
@@ -176,7 +180,7 @@ def test_the_op_that_pays_is_added_more_often(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("nulie.tree.changes.MAX_STEPS", 10**6)
     space = tuple(Move(op, (Dial("factor", 0.5, 2.0, 1.0),)) for op in "abcd")
 
-    def evaluate(recipes):
+    def evaluate(recipes: Sequence[Recipe]) -> list[float]:
         """Each step of `b` is worth a point, each other one costs a point."""
         return [sum(1 if s.op == "b" else -1 for s in r.steps) for r in recipes]
 
@@ -226,11 +230,13 @@ class Watched(Guide):
 
     calls: list[tuple[str, int, Any]]
 
-    def learn(self, lesson):
+    def learn(self, lesson: Sequence[Scored]) -> None:
         self.calls.append(("learn", len(lesson), None))
         super().learn(lesson)
 
-    def proposals(self, parents, n, seed, *, elites, elite_children):
+    def proposals(
+        self, parents: Sequence[Recipe], n: int, seed: int, *, elites: int, elite_children: int
+    ) -> list[Iterator[tuple[int, Recipe]]]:
         self.calls.append(("propose", n, (list(parents), elites, elite_children)))
         return super().proposals(parents, n, seed, elites=elites, elite_children=elite_children)
 
@@ -250,13 +256,8 @@ def test_the_surrogate_guides_three_of_four_as_long_as_evaluations_are_few(
     monkeypatch.setattr(Watched, "calls", calls, raising=False)
     monkeypatch.setattr("nulie.tree.grow.Guide", Watched)
     monkeypatch.setattr(Tree, "GUIDED_UNTIL", 1000)
-    tree, asked = Tree(SPACE), []
-
-    def evaluate(recipes):
-        asked.append(len(recipes))
-        return toy(recipes)
-
-    drive(tree, evaluate, evaluations=1000)
+    tree = Tree(SPACE)
+    drive(tree, evaluations=1000)
     proposals = [(n, rest) for call, n, rest in calls if call == "propose"]
     assert 0.7 < sum(n for n, _ in proposals) / 1000 < 0.8
     # It learns anew when a quarter more is known, from the best at most.
@@ -299,9 +300,9 @@ def test_the_surrogate_keeps_numpy_to_one_thread(monkeypatch: pytest.MonkeyPatch
     pools = ThreadpoolController().select(internal_api="openblas")
     if not pools.lib_controllers:
         pytest.skip("this numpy has no OpenBLAS")
-    seen = []
+    seen: list[int] = []
 
-    def squares(a, b):
+    def squares(a: Floats, b: Floats) -> Floats:
         seen.extend(pool["num_threads"] for pool in pools.info())
         return _squared_distances(a, b)
 
@@ -337,7 +338,7 @@ def test_a_state_of_version_1_goes_on_as_it_did_there(monkeypatch: pytest.Monkey
     tree.restore(checkpoint.tree)
     asked: list[Recipe] = []
 
-    def evaluate(recipes):
+    def evaluate(recipes: Sequence[Recipe]) -> list[float]:
         asked.extend(recipes)
         turns = [[abs(value - 1.1) for s in r.steps for _, value in s.params] for r in recipes]
         return [
