@@ -123,7 +123,7 @@ def test_refine_turns_dials_and_nothing_else(seed: int) -> None:
 
 
 def test_refine_turns_one_step_or_all_by_a_little_or_a_lot() -> None:
-    before, counts, sizes = recipe("aaaa", 0.5), Counter(), []
+    before, counts, sizes = recipe("aaaa", 0.5), Counter[int](), list[float]()
     for seed in range(2000):
         after, _ = refine(before, choices(seed))
         pairs = list(zip(before.steps, after.steps, strict=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -61,7 +62,9 @@ def test_a_dial_beside_an_amount_counts_as_much_as_that() -> None:
         ((A_UP, Step.of("d", factor=0.5)), {"c": 0.5}, None),
     ],
 )
-def test_ways_become_steps(steps, turns, expected) -> None:
+def test_ways_become_steps(
+    steps: tuple[Step, ...], turns: dict[str, float], expected: tuple[Step, ...] | None
+) -> None:
     found = Points(SPACE).turn(Recipe(steps), way(**turns), 10).steps
     assert found == (expected if expected is not None else (*steps, found[-1]))
 
@@ -75,7 +78,9 @@ def test_no_more_steps_than_allowed() -> None:
 @pytest.mark.parametrize("mode", transforms.MODES)
 @settings(max_examples=60, deadline=None)
 @given(turns=st.lists(st.floats(-1, 1), min_size=16, max_size=16), seed=st.integers(0, 999))
-def test_a_way_that_there_is_room_for_is_gone(mode, turns, seed) -> None:
+def test_a_way_that_there_is_room_for_is_gone(
+    mode: Literal["soft", "hard"], turns: list[float], seed: int
+) -> None:
     """Over all ops: the recipe that comes out can be applied, stays inside the dials' bounds, and
     lies where it should wherever no bound was met."""
     space, rng = transforms.space(mode), random.Random(seed)

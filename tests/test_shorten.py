@@ -61,7 +61,7 @@ def test_shortest_first_all_good_enough_and_within_the_budget(most: int) -> None
 
 def test_two_steps_of_one_op_become_one() -> None:
     """At once, where each of them is needed: there is no budget to turn what is left of them."""
-    space, tried = transforms.space("hard"), []
+    space, tried = transforms.space("hard"), list[Recipe]()
 
     def exact(recipes: Sequence[Recipe]) -> list[float]:
         tried.extend(recipes)
@@ -88,6 +88,18 @@ def test_steps_that_are_left_take_over_in_small_turns() -> None:
     found = shorten(long, wanted([long])[0], wanted, space, loss=0.003, most=300)
     assert len(found[0]) == 1
     assert wanted(found[:1])[0] > -0.004
+
+
+def test_bounds_of_an_op_that_may_stand_once_hold() -> None:
+    space, tried = transforms.space("soft", ranges={"brightness": (0.9, 1.1)}), list[float]()
+
+    def brighter(recipes: Sequence[Recipe]) -> list[float]:
+        tried.extend(dict(step.params)["factor"] for r in recipes for step in r.steps)
+        return [math.prod(dict(s.params)["factor"] for s in r.steps) for r in recipes]
+
+    long = Recipe((factor("brightness", 1.09), factor("brightness", 1.08)))
+    shorten(long, brighter([long])[0], brighter, space, loss=0.01, most=300)
+    assert max(tried) == 1.1
 
 
 def test_steps_that_rounding_leaves_without_effect_go() -> None:

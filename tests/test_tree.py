@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 import random
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -16,23 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import ThreadpoolController
 
-from nulie import transforms
-from nulie.engine import Enhancement, Finished
-from nulie.engine.checkpoint import Checkpoint, digest
 from nulie.recipe import Recipe, Step
 from nulie.recipe.space import Dial, Move
-from nulie.search import Improved, Node, Progress, Tree, run
-from nulie.tree import nodes
+from nulie.search import Improved, Node, Scored, Tree
 from nulie.tree.changes import KINDS, MAX_STEPS, Child
 from nulie.tree.credit import Credit
 from nulie.tree.guide import Guide
 from nulie.tree.population import Population
-from nulie.tree.surrogate import _squared_distances
+from nulie.tree.surrogate import Floats, _squared_distances
 
-from .conftest import FakePredictor, picture
-from .toys import SPACE, drive, toy
-
-DATA = Path(__file__).parent / "data"
+from .toys import SPACE, Recorder, drive, toy
 
 
 def test_finds_the_optimum_of_a_toy_function() -> None:
@@ -52,9 +42,9 @@ def test_same_seed_same_run_whatever_the_time() -> None:
 
 
 def test_no_recipe_is_asked_twice() -> None:
-    asked = []
-    drive(Tree(SPACE), lambda rs: asked.extend(rs) or toy(rs), evaluations=3000)
-    assert len(set(asked)) == len(asked)
+    recorder = Recorder()
+    drive(Tree(SPACE), recorder, evaluations=3000)
+    assert len(set(recorder.recipes)) == len(recorder.recipes)
 
 
 def test_nan_is_refused_with_the_recipe() -> None:
@@ -70,10 +60,10 @@ def test_nan_is_refused_with_the_recipe() -> None:
 def test_steps_stay_inside_their_dials(seed: int) -> None:
     once = Move("a", (Dial("factor", 1.0, 1.3, 1.0),), once=True)
     tree = Tree((once, *SPACE[1:]), seed)
-    asked: list[Recipe] = []
-    drive(tree, lambda rs: asked.extend(rs) or toy(rs), evaluations=200)
+    recorder = Recorder()
+    drive(tree, recorder, evaluations=200)
     dials = {m.op: {d.name: d for d in m.dials} for m in (once, *SPACE[1:])}
-    for recipe in asked:
+    for recipe in recorder.recipes:
         assert len(recipe) <= MAX_STEPS
         assert sum(s.op == "a" for s in recipe.steps) <= 1
         for step in recipe.steps:
@@ -83,10 +73,14 @@ def test_steps_stay_inside_their_dials(seed: int) -> None:
 
 
 def test_a_step_that_does_nothing_is_never_tried() -> None:
-    tree, asked = Tree((*SPACE, Move("d", (Dial("amount", 0.0, 1.0, 0.0, "share", 0.1),)))), []
-    drive(tree, lambda rs: asked.extend(rs) or toy(rs), evaluations=1000)
+    recorder = Recorder()
+    drive(
+        Tree((*SPACE, Move("d", (Dial("amount", 0.0, 1.0, 0.0, "share", 0.1),)))),
+        recorder,
+        evaluations=1000,
+    )
     idle = {Step.of("a", factor=1.0), Step.of("b", x=0.0, y=0.0), Step.of("c", bits=8.0)}
-    assert not [r for r in asked[1:] if {*r.steps} & {*idle, Step.of("d", amount=0.0)}]
+    assert not [r for r in recorder.recipes[1:] if {*r.steps} & {*idle, Step.of("d", amount=0.0)}]
 
 
 def test_elites_differ_in_what_they_do() -> None:
@@ -160,7 +154,7 @@ def test_the_kind_of_change_that_pays_is_made_more_often(
     monkeypatch.setattr("nulie.tree.grow.KINDS", {name: spy(name) for name in KINDS})
     asked: list[Recipe] = []
 
-    def evaluate(recipes):
+    def evaluate(recipes: Sequence[Recipe]) -> list[float]:
         asked.extend(recipes)
         pays = (makers.get(recipe) == kind for recipe in recipes)
         return [len(asked) if paid else -len(asked) for paid in pays]
@@ -176,7 +170,7 @@ def test_the_op_that_pays_is_added_more_often(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("nulie.tree.changes.MAX_STEPS", 10**6)
     space = tuple(Move(op, (Dial("factor", 0.5, 2.0, 1.0),)) for op in "abcd")
 
-    def evaluate(recipes):
+    def evaluate(recipes: Sequence[Recipe]) -> list[float]:
         """Each step of `b` is worth a point, each other one costs a point."""
         return [sum(1 if s.op == "b" else -1 for s in r.steps) for r in recipes]
 
@@ -226,11 +220,13 @@ class Watched(Guide):
 
     calls: list[tuple[str, int, Any]]
 
-    def learn(self, lesson):
+    def learn(self, lesson: Sequence[Scored]) -> None:
         self.calls.append(("learn", len(lesson), None))
         super().learn(lesson)
 
-    def proposals(self, parents, n, seed, *, elites, elite_children):
+    def proposals(
+        self, parents: Sequence[Recipe], n: int, seed: int, *, elites: int, elite_children: int
+    ) -> list[Iterator[tuple[int, Recipe]]]:
         self.calls.append(("propose", n, (list(parents), elites, elite_children)))
         return super().proposals(parents, n, seed, elites=elites, elite_children=elite_children)
 
@@ -250,13 +246,8 @@ def test_the_surrogate_guides_three_of_four_as_long_as_evaluations_are_few(
     monkeypatch.setattr(Watched, "calls", calls, raising=False)
     monkeypatch.setattr("nulie.tree.grow.Guide", Watched)
     monkeypatch.setattr(Tree, "GUIDED_UNTIL", 1000)
-    tree, asked = Tree(SPACE), []
-
-    def evaluate(recipes):
-        asked.append(len(recipes))
-        return toy(recipes)
-
-    drive(tree, evaluate, evaluations=1000)
+    tree = Tree(SPACE)
+    drive(tree, evaluations=1000)
     proposals = [(n, rest) for call, n, rest in calls if call == "propose"]
     assert 0.7 < sum(n for n, _ in proposals) / 1000 < 0.8
     # It learns anew when a quarter more is known, from the best at most.
@@ -276,32 +267,14 @@ def test_the_surrogate_guides_three_of_four_as_long_as_evaluations_are_few(
     assert len(calls) == before
 
 
-@pytest.mark.parametrize("stop", [1, 10, 130, 700])
-def test_a_restored_tree_goes_on_as_if_nothing_had_happened(stop: int) -> None:
-    whole = Tree(SPACE, 5)
-    drive(whole, evaluations=1200)
-    first = Tree(SPACE, 5)
-    at, best = 0, toy([Recipe()])[0]
-    for event in run(first, toy, base_score=best, evaluations=1200):
-        if isinstance(event, Progress):
-            at, best = event.evaluations, event.best_score
-            if at >= stop:
-                break
-    second = Tree(SPACE, 99)
-    second.restore(json.loads(json.dumps(first.state())))
-    drive(second, evaluations=1200, done=at, best_score=best)
-    assert second.best() == whole.best()
-    assert second.state() == whole.state()
-
-
 def test_the_surrogate_keeps_numpy_to_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a busy machine OpenBLAS's threads cost ten times what they compute."""
     pools = ThreadpoolController().select(internal_api="openblas")
     if not pools.lib_controllers:
         pytest.skip("this numpy has no OpenBLAS")
-    seen = []
+    seen: list[int] = []
 
-    def squares(a, b):
+    def squares(a: Floats, b: Floats) -> Floats:
         seen.extend(pool["num_threads"] for pool in pools.info())
         return _squared_distances(a, b)
 
@@ -310,118 +283,3 @@ def test_the_surrogate_keeps_numpy_to_one_thread(monkeypatch: pytest.MonkeyPatch
         drive(Tree(SPACE), evaluations=100)
         assert {pool["num_threads"] for pool in pools.info()} == {2}
     assert set(seen) == {1}
-
-
-def old_state() -> dict[str, Any]:
-    """Of the tree in a checkpoint that version 1 wrote, with lists for nodes."""
-    return dict(Checkpoint.from_json((DATA / "checkpoint-1.json").read_text()).tree)
-
-
-def test_a_state_of_version_1_is_read() -> None:
-    state, tree = old_state(), Tree(transforms.space("soft"))
-    tree.restore(state)
-    assert nodes(state) == nodes(tree.state()) == tree.best()
-    numbers = [number for _, _, _, number in state["nodes"]]
-    assert [node.number for node in tree.best()] == numbers
-    steps, score, parent, number = state["nodes"][0]
-    recipe = Recipe(tuple(Step.of(op, **params) for op, params in steps))
-    assert tree.best(1) == [Node(recipe, score, parent, number)]
-
-
-def test_a_state_of_version_1_goes_on_as_it_did_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the surrogate, whose last digits depend on the machine."""
-    monkeypatch.setattr(Tree, "GUIDED_UNTIL", 0)
-    expected = json.loads((DATA / "checkpoint-1-continued.json").read_text())
-    checkpoint = Checkpoint.from_json((DATA / "checkpoint-1.json").read_text())
-    tree = Tree(transforms.space("soft"))
-    tree.restore(checkpoint.tree)
-    asked: list[Recipe] = []
-
-    def evaluate(recipes):
-        asked.extend(recipes)
-        turns = [[abs(value - 1.1) for s in r.steps for _, value in s.params] for r in recipes]
-        return [
-            round(10.2 - 0.1 * abs(sum(t) - 0.7) - 0.01 * len({s.op for s in r.steps}), 6)
-            for r, t in zip(recipes, turns, strict=True)
-        ]
-
-    done, best = checkpoint.evaluations, checkpoint.best_score
-    list(run(tree, evaluate, base_score=0, evaluations=400, done=done, best_score=best))
-    assert [str(recipe) for recipe in asked[:20]] == expected["asked"]
-    assert [str(recipe) for recipe in asked[-20:]] == expected["last"]
-    best_nodes = [[str(n.recipe), n.score, n.parent, n.number] for n in tree.best(20)]
-    assert best_nodes == expected["best"]
-
-
-def test_a_checkpoint_of_version_1_is_gone_on_from() -> None:
-    checkpoint = Checkpoint.from_json((DATA / "checkpoint-1.json").read_text())
-    checkpoint = replace(checkpoint, photo=digest(picture()))  # as this machine draws it
-    run = Enhancement(picture(), FakePredictor(), checkpoint.settings, resume=checkpoint)
-    last = list(run.events())[-1]
-    assert isinstance(last, Finished)
-    assert last.result.evaluations == 400
-    assert last.result.terms.total > 9.9
-
-
-REFUSALS = (IndexError, KeyError, TypeError, ValueError)
-
-
-def damages() -> list[tuple[str, Callable[[dict[str, Any]], object]]]:
-    return [
-        ("a list", lambda s: s.update(nodes=[])),
-        ("another layout", lambda s: s.update(layout=9)),
-        ("no numbers for chance", lambda s: s["rng"].update(numbers=[1, 2])),
-        ("chance below 0", lambda s: s["rng"]["numbers"].__setitem__(3, -1)),
-        ("a hash that is none", lambda s: s["seen"].append(math.inf)),
-        ("a factor of 0", lambda s: s["nodes"][3].update(steps=[{"op": "a", "factor": 0.0}])),
-        ("a ring of parents", lambda s: s["nodes"][3].update(parent=s["nodes"][3]["number"])),
-        ("a younger parent", lambda s: s["nodes"][3].update(parent=10**6)),
-        ("NaN", lambda s: s["nodes"][3].update(score=math.nan)),
-        ("a score that is none", lambda s: s["nodes"][3].update(score="9")),
-        ("a number that is none", lambda s: s["nodes"][3].update(number=1.5)),
-        ("an unknown op", lambda s: s["nodes"][3].update(steps=[{"op": "z"}])),
-        ("a dial too few", lambda s: s["nodes"][3].update(steps=[{"op": "b", "x": 1.0}])),
-        (
-            "a dial not finite",
-            lambda s: s["elites"][3].update(steps=[{"op": "a", "factor": 1e999}]),
-        ),
-        ("a dial that is text", lambda s: s["nodes"][3].update(steps=[{"op": "a", "factor": ""}])),
-        ("a worth too few", lambda s: s["worth"].pop()),
-        ("no elites", lambda s: s.update(elites=[])),
-        ("nothing of an op", lambda s: s["ops"]["paid"].pop("a")),
-        ("pay without a try", lambda s: s["kinds"]["tried"].update(swap=0.0)),
-        ("fewer evaluations than nodes", lambda s: s.update(evaluations=90)),
-        ("a count below 0", lambda s: s.update(evaluations=-1)),
-        ("a lesson of something else", lambda s: s["lesson"].update(recipes=[{"steps": 3}])),
-    ]
-
-
-@pytest.mark.parametrize(
-    "damage", [pytest.param(function, id=name) for name, function in damages()]
-)
-def test_a_damaged_state_is_refused(damage: Callable[[dict[str, Any]], object]) -> None:
-    tree = Tree(SPACE)
-    drive(tree, evaluations=100)
-    state = json.loads(json.dumps(tree.state()))
-    Tree(SPACE).restore(state)
-    damage(state)
-    with pytest.raises(REFUSALS):
-        Tree(SPACE).restore(state)
-
-
-@pytest.mark.parametrize("key", sorted(old_state()))
-@pytest.mark.parametrize("value", [None, 3, "text", [[3]], {"a": 1}], ids=repr)
-def test_a_damaged_state_of_version_1_is_refused(key: str, value: object) -> None:
-    with pytest.raises(REFUSALS):
-        Tree(transforms.space("soft")).restore({**old_state(), key: value})
-    missing = old_state()
-    del missing[key]
-    with pytest.raises(REFUSALS):
-        Tree(transforms.space("soft")).restore(missing)
-
-
-@pytest.mark.parametrize("parents", [(2, 1), (1, 1), (-2, 0)])
-def test_parents_that_go_round_in_a_ring_are_refused(parents: tuple[int, int]) -> None:
-    state = {"nodes": [[[], 1.0, -1, 0], [[], 1.0, parents[0], 1], [[], 1.0, parents[1], 2]]}
-    with pytest.raises(ValueError, match=r"node|-2"):
-        nodes({**old_state(), **state})

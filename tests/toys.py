@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from nulie.recipe import Recipe
 from nulie.recipe.space import Dial, Move
@@ -37,13 +38,26 @@ def toy(recipes: Sequence[Recipe]) -> list[float]:
     return scores
 
 
+class Recorder:
+    """The toy's scores, and what was asked for: recipes, in batches of which sizes."""
+
+    def __init__(self) -> None:
+        self.recipes: list[Recipe] = []
+        self.sizes: list[int] = []
+
+    def __call__(self, recipes: Sequence[Recipe]) -> list[float]:
+        self.recipes += recipes
+        self.sizes.append(len(recipes))
+        return toy(recipes)
+
+
 def drive(
-    strategy: Strategy, evaluate: Evaluate = toy, **budget: float | int
+    strategy: Strategy, evaluate: Evaluate = toy, **budget: Any
 ) -> tuple[list[Progress | Improved], Reason]:
     """All events of a run, and why it ended."""
     events: list[Progress | Improved] = []
     base_score = evaluate([Recipe()])[0]
-    steps = run(strategy, evaluate, base_score=base_score, **budget)  # type: ignore[arg-type]
+    steps = run(strategy, evaluate, base_score=base_score, **budget)
     while True:
         try:
             events.append(next(steps))
