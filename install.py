@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-NEEDED = {
+REQUIREMENTS = {
     "safetensors": "safetensors>=0.4",
     "huggingface_hub": "huggingface_hub>=0.20",
     "tqdm": "tqdm>=4.64",
@@ -23,19 +23,21 @@ NEEDED = {
 """Module to requirement. What else nulie uses (torch, numpy, Pillow, gradio) every web UI has."""
 
 
-def missing():
-    return [wanted for name, wanted in NEEDED.items() if importlib.util.find_spec(name) is None]
+def find_missing():
+    """Requirements whose module is not there."""
+    names = (name for name in REQUIREMENTS if importlib.util.find_spec(name) is None)
+    return [REQUIREMENTS[name] for name in names]
 
 
-def installed():
+def pins():
     """Each distribution that is there, as a line of a constraints file."""
-    found = {}
+    lines = {}
     for distribution in importlib.metadata.distributions():
         name = distribution.metadata["Name"]
         # Local versions such as 2.1.2+cu121 match themselves only.
         if name and distribution.version:
-            found[name] = f"{name}=={distribution.version}"
-    return sorted(found.values())
+            lines[name] = f"{name}=={distribution.version}"
+    return sorted(lines.values())
 
 
 def install(requirements):
@@ -43,23 +45,23 @@ def install(requirements):
     handle, path = tempfile.mkstemp(suffix=".txt", prefix="nulie-constraints-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write("\n".join(installed()) + "\n")
+            file.write("\n".join(pins()) + "\n")
         command = [sys.executable, "-m", "pip", "install", "--prefer-binary", "-c", path]
         if os.environ.get("INDEX_URL"):
             command += ["--index-url", os.environ["INDEX_URL"]]
-        done = subprocess.run([*command, *requirements], capture_output=True, text=True)
+        result = subprocess.run([*command, *requirements], capture_output=True, text=True)
     finally:
         Path(path).unlink()
-    if done.returncode:
-        print(done.stderr or done.stdout)
-    return done.returncode == 0
+    if result.returncode:
+        print(result.stderr or result.stdout)
+    return result.returncode == 0
 
 
 def main():
     if sys.version_info < (3, 10):  # noqa: UP036  # older web UIs start with 3.8
         print(f"nulie needs Python 3.10 or newer; this is {sys.version.split()[0]}")
         return
-    requirements = missing()
+    requirements = find_missing()
     if not requirements:
         return
     names = ", ".join(requirements)

@@ -29,7 +29,7 @@ from nulie import image_io
 from nulie.predictor.clip import Clip
 from nulie.transforms.preview import shrink
 preview = shrink(image_io.load(Path(photo)).pixels, 224)
-found = {"imports": time.perf_counter() - begun}
+measured = {"imports": time.perf_counter() - begun}
 
 def score(name):
     start = time.perf_counter()
@@ -37,14 +37,14 @@ def score(name):
     predictor.judge(preview)(preview[None]).scores.item()
     return predictor, time.perf_counter() - start
 
-predictor, found["file to first score"] = score(name)
+predictor, measured["file to first score"] = score(name)
 start = time.perf_counter()
 predictor.judge(preview)(preview[None]).scores.item()
-found["of it, the score"] = time.perf_counter() - start
+measured["of it, the score"] = time.perf_counter() - start
 # A second predictor on the same encoder, such as another tab asks for.
-again, found["the same once more"] = score(name)
-found["GB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-print(json.dumps(found))
+again, measured["the same once more"] = score(name)
+measured["GB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+print(json.dumps(measured))
 """
 
 
@@ -58,8 +58,8 @@ def measure(name: str, precision: str, weights: Path, head: Path) -> dict[str, f
         check=True,
         cwd=Path(__file__).parents[1],
     )
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    measured: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return measured
 
 
 def write(name: str, folder: Path) -> tuple[Path, Path]:
@@ -87,10 +87,10 @@ def main() -> None:
         weights, head = write(options.predictor, Path(folder))
         size = weights.stat().st_size / 1e9
         measure(options.predictor, options.precision, weights, head)  # into the file cache
-        found = measure(options.predictor, options.precision, weights, head)
+        measured = measure(options.predictor, options.precision, weights, head)
     print(f"{options.predictor}, {options.precision}, a file of {size:.2f} GB, {machine()}\n")
-    rows = [[what, f"{value:.2f} s"] for what, value in found.items() if what != "GB"]
-    print(table(["what", "time"], [*rows, ["peak memory", f"{found['GB']:.2f} GB"]]))
+    rows = [[what, f"{value:.2f} s"] for what, value in measured.items() if what != "GB"]
+    print(table(["what", "time"], [*rows, ["peak memory", f"{measured['GB']:.2f} GB"]]))
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def peaks(name: str) -> dict[str, float]:
     ):
         predictor = Clip(name, random_weights=True)
         gc.collect()
-        found = {"weights": float(living.now)}
+        bytes_of = {"weights": float(living.now)}
         exact = predictor.exact()
         for what, judge, rows in (
             ("usual batch", predictor, predictor.batch_size),
@@ -80,9 +80,9 @@ def peaks(name: str) -> dict[str, float]:
             living.peak = living.now
             batch = torch.empty(rows, 3, tower.SIZE, LONG, dtype=torch.uint8, device=absent)
             judge.judge(batch[0])(batch)
-            found[what] = float(living.peak)
+            bytes_of[what] = float(living.peak)
             del batch
-    return found
+    return bytes_of
 
 
 def main() -> None:
@@ -91,10 +91,10 @@ def main() -> None:
     options = parser.parse_args()
     rows = []
     for name in options.predictor:
-        found = peaks(name)
-        rows.append([name, *(f"{size / 1e6:,.0f}" for size in found.values())])
+        bytes_of = peaks(name)
+        rows.append([name, *(f"{size / 1e6:,.0f}" for size in bytes_of.values())])
     print(f"MB on a pretended CUDA device in half precision, {machine()}\n")
-    print(table(["predictor", *found], rows))
+    print(table(["predictor", *bytes_of], rows))
 
 
 if __name__ == "__main__":

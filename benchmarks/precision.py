@@ -59,19 +59,19 @@ def main() -> None:
     exact = scores("fp32")
     reduced = scores("bf16")
     rows = []
-    for name, found in (
+    for name, scores_of in (
         ("fp32, 1 view", exact[0]),
         ("bf16, 1 view", reduced[0]),
         ("bf16, 2 views", reduced[1]),
     ):
-        gap = found - exact[1]
+        gap = scores_of - exact[1]
         rows.append(
             [
                 name,
-                f"{spearman(found, exact[1]):.4f}",
+                f"{spearman(scores_of, exact[1]):.4f}",
                 f"{float(gap.abs().max()):.4f}",
                 f"{float((gap - gap.mean()).abs().max()):.4f}",
-                "yes" if int(found.argmax()) == int(exact[1].argmax()) else "no",
+                "yes" if int(scores_of.argmax()) == int(exact[1].argmax()) else "no",
             ]
         )
     gap = reduced[0] - exact[0]

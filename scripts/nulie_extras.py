@@ -5,9 +5,9 @@ import gradio as gr
 # The base classes by their modules: the web UI registers every class it finds in here.
 from modules import scripts_postprocessing, ui_components
 
-from nulie.webui import controls, job
+from nulie.webui import controls, hooks
 
-built = []
+copies = []
 
 
 class NulieOperation(scripts_postprocessing.ScriptPostprocessing):
@@ -17,12 +17,12 @@ class NulieOperation(scripts_postprocessing.ScriptPostprocessing):
 
     def ui(self):
         # Called once for each tab that has the operation; ids may not repeat in a page.
-        built.append(self)
-        prefix = "nulie_extras" if len(built) == 1 else f"nulie_extras{len(built)}"
+        copies.append(self)
+        prefix = "nulie_extras" if len(copies) == 1 else f"nulie_extras{len(copies)}"
         # No id of ours for the box: the web UI finds its boxes by ids that it numbers itself.
         with ui_components.InputAccordion(False, label=controls.NAME) as enabled:
             components = controls.build(gr, controls.CONTROLS, prefix)
         return {"enabled": enabled, **components}
 
     def process(self, pp, **values):
-        job.operation(pp, values)
+        hooks.enhance_extra(pp, values)

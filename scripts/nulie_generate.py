@@ -5,7 +5,7 @@ import gradio as gr
 # The base class by its module: the web UI registers every class it finds in here.
 from modules import scripts, shared, ui_components
 
-from nulie.webui import controls, job
+from nulie.webui import controls, hooks
 
 
 class NulieGenerated(scripts.Script):
@@ -13,7 +13,7 @@ class NulieGenerated(scripts.Script):
         return controls.NAME
 
     def show(self, is_img2img):
-        # The operation of Extras may be switched on for these tabs: then that one does it.
+        # The operation of Extras may be switched on for these tabs, and does it then.
         both = controls.NAME in getattr(shared.opts, "postprocessing_enable_in_main_ui", [])
         return False if both else scripts.AlwaysVisible
 
@@ -26,15 +26,15 @@ class NulieGenerated(scripts.Script):
         return [enabled, *components.values()]
 
     def process(self, p, *values):
-        job.announced(p, named(values))
+        hooks.note_plan(p, by_name(values))
 
     def postprocess_image_after_composite(self, p, pp, *values):
-        job.generated(p, pp, named(values))
+        hooks.enhance_generated(p, pp, by_name(values))
 
 
 if not hasattr(scripts.Script, "postprocess_image_after_composite"):
     NulieGenerated.postprocess_image = NulieGenerated.postprocess_image_after_composite
 
 
-def named(values):
+def by_name(values):
     return dict(zip(["enabled", *(c.name for c in controls.OF_GENERATION)], values))  # noqa: B905

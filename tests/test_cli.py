@@ -24,7 +24,7 @@ from PIL import Image, PngImagePlugin
 import nulie.fit.statistics
 import nulie.predictor
 from nulie import __version__, image_io
-from nulie.cli import enhance, main
+from nulie.cli import main
 from nulie.predictor.base import Judge, Prediction
 from nulie.recipe import Recipe, Step
 
@@ -632,10 +632,10 @@ def test_a_broken_torch_is_said_in_a_line(photo: Path, tmp_path: Path) -> None:
 def test_memory_that_is_not_enough(
     folder: Path, run: Run, look: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def much(path: Path) -> image_io.Photo:
+    def much(*_: object, **__: object) -> image_io.Photo:
         raise MemoryError
 
-    monkeypatch.setattr(enhance.image_io, "load", much)
+    monkeypatch.setattr(image_io, "load", much)
     done = run(folder, "--recipe", look)
     assert done.code == 2
     assert done.err.count("memory is not enough") == 2

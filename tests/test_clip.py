@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from nulie.errors import PredictorError, WeightsError
-from nulie.models import device, weights
+from nulie.errors import ModelError, WeightsError
+from nulie.models import device
 from nulie.predictor import checkpoints
 from nulie.predictor.clip import Clip
+from nulie.predictor.published import CLIP
 
 from .conftest import ROOT, picture
 
@@ -125,7 +126,7 @@ def test_photos_of_all_shapes_are_scored_as_one_batch() -> None:
 @pytest.mark.usefixtures("tiny")
 def test_a_tower_that_borrows_its_blocks_gives_the_same_numbers() -> None:
     encoder = clip(precision="fp32")._encoder
-    values = encoder.normalise(batch(2, 224))
+    values = encoder.normalize(batch(2, 224))
     borrowing = tower._borrowing(encoder._fast, torch.device("cpu"))
     with torch.no_grad():
         for _ in range(2):
@@ -176,7 +177,7 @@ def test_a_device_that_cannot_take_one_image_is_an_error_and_other_errors_pass()
         return predictor._encoder._fast.register_forward_pre_hook(hook)
 
     hook = broken("MPS backend out of memory")
-    with pytest.raises(PredictorError, match="no memory left for a single image"):
+    with pytest.raises(ModelError, match="no memory left for a single image"):
         predictor.judge(pixels[0])(pixels)
     hook.remove()
     hook = broken("something else")
@@ -230,9 +231,9 @@ def test_predictors_on_one_encoder_share_it_while_it_is_in_use() -> None:
 )
 def test_pixels_of_another_form_are_refused(wrong: torch.Tensor) -> None:
     predictor = clip(precision="fp32")
-    with pytest.raises(PredictorError, match="uint8 with H, W >= 224"):
+    with pytest.raises(ModelError, match="uint8 with H, W >= 224"):
         predictor.judge(batch(1)[0])(wrong)
-    with pytest.raises(PredictorError, match="uint8 with H, W >= 224"):
+    with pytest.raises(ModelError, match="uint8 with H, W >= 224"):
         predictor.judge(wrong[0])
 
 
@@ -254,7 +255,7 @@ def test_pixels_of_another_form_are_refused(wrong: torch.Tensor) -> None:
 )
 def test_options_without_meaning_are_refused(options: dict[str, Any], words: str) -> None:
     given = {"name": "clip-b32", "device": "cpu", "random_weights": True, **options}
-    with pytest.raises(PredictorError, match=words):
+    with pytest.raises(ModelError, match=words):
         Clip(**given)
 
 
@@ -264,7 +265,7 @@ def test_a_wrong_device_is_known_before_anything_is_downloaded(
     for name in ("NULIE_HOME", "HF_HOME", "HOME"):
         monkeypatch.setenv(name, str(tmp_path))
     monkeypatch.setenv("NULIE_HEADS_ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(PredictorError, match="'tpu' is unknown"):
+    with pytest.raises(ModelError, match="'tpu' is unknown"):
         Clip("clip-sac", device="tpu")
     with pytest.raises(WeightsError, match="cannot reach"):
         Clip("clip-sac", device="cpu")
@@ -272,13 +273,13 @@ def test_a_wrong_device_is_known_before_anything_is_downloaded(
 
 def test_without_open_clip_nothing_is_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nulie.predictor.clip.find_spec", lambda name: None)
-    with pytest.raises(PredictorError, match="pip install open_clip_torch"):
+    with pytest.raises(ModelError, match="pip install open_clip_torch"):
         Clip("clip-sac")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
 def test_a_missing_cuda_device_is_named_with_the_remedy() -> None:
-    with pytest.raises(PredictorError, match=r"no CUDA device here.*--device cpu"):
+    with pytest.raises(ModelError, match=r"no CUDA device here.*--device cpu"):
         device.resolve("cuda")
     assert device.resolve("auto").type in {"cpu", "mps"}
 
@@ -289,7 +290,7 @@ def test_precisions_by_device() -> None:
     best = torch.bfloat16 if device.cpu_has_bf16() else torch.float32
     assert device.dtype("auto", cpu) == best
     assert device.dtype("bf16", cpu) == torch.bfloat16
-    with pytest.raises(PredictorError, match="mps has no bf16"):
+    with pytest.raises(ModelError, match="mps has no bf16"):
         device.dtype("bf16", torch.device("mps"))
 
 
@@ -403,7 +404,7 @@ def distance(a: torch.Tensor, b: torch.Tensor) -> float:
 def load(path: Path, name: str = "clip-b32", **options: Any) -> Clip:
     head = path.with_name("head.pth")
     if not head.exists():
-        width = tower.ARCHS[weights.PREDICTORS[name][0]].dim
+        width = tower.ARCHS[CLIP[name][0]].dim
         torch.save({"weight": torch.ones(1, width)}, head)
     return Clip(name, device="cpu", precision="fp32", weights=path, head=head, **options)
 
@@ -418,10 +419,10 @@ def load(path: Path, name: str = "clip-b32", **options: Any) -> Clip:
 def test_embeddings_agree_with_transformers_by_every_way_of_loading(
     tmp_path: Path, name: str, kinds: tuple[str, ...]
 ) -> None:
-    arch = tower.ARCHS[weights.PREDICTORS[name][0]]
+    arch = tower.ARCHS[CLIP[name][0]]
     tensors = half_tensors(arch)
     pixels = batch(2, 224)
-    values = clip(precision="fp32")._encoder.normalise(pixels)
+    values = clip(precision="fp32")._encoder.normalize(pixels)
     other = hugging_face(arch, tensors, "quick_gelu")
     with torch.no_grad():
         expected = other(pixel_values=values).image_embeds
@@ -457,7 +458,7 @@ def test_the_activation_of_other_clips_would_be_noticed() -> None:
     for act in ("quick_gelu", "gelu"):
         with torch.no_grad():
             model = hugging_face(TINY, tensors, act)
-            found[act] = model(pixel_values=encoder.normalise(pixels)).image_embeds
+            found[act] = model(pixel_values=encoder.normalize(pixels)).image_embeds
     ours = encoder.embed(pixels)
     assert distance(ours, found["quick_gelu"]) < 1e-9
     assert distance(ours, found["gelu"]) > 1e-6
@@ -574,7 +575,7 @@ def test_preprocessing_is_open_clips_to_the_bit(photos: Iterator[Path]) -> None:
             images.append((path.name, image.convert("RGB")))
     for name, image in images:
         square = predictor._square(preview(image))
-        ours = predictor._encoder.normalise(square[None])[0]
+        ours = predictor._encoder.normalize(square[None])[0]
         assert torch.equal(ours, theirs(image)), name
 
 

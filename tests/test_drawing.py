@@ -11,7 +11,7 @@ import pytest
 
 from nulie import image_io
 from nulie.cli import main
-from nulie.drawing import compare, curve, fitted, report, shown, tree
+from nulie.drawing import compare, curve, embed, report, tree
 from nulie.drawing.tree import MOST_CHILDREN, MOST_DRAWN, change
 from nulie.engine import Enhancement, Finished
 from nulie.recipe import Recipe, Step
@@ -84,10 +84,9 @@ def test_a_picture_keeps_profile_and_transparency(tmp_path: Path) -> None:
     image = picture(300, 200)
     image.putalpha(picture(300, 200, 2).getchannel(0))
     photo = image_io.from_image(image)
-    small = shown(photo.pixels, photo, 100)
+    small = embed(photo.pixels, photo, 100)
     assert (small.width, small.height) == (100, 67)
     assert small.uri.startswith("data:image/webp;base64,")
-    assert fitted(photo.pixels, 300) is photo.pixels
     assert EVIL not in compare(small, small, names=(EVIL, EVIL))
 
 
@@ -113,7 +112,9 @@ def test_the_report_is_one_file_and_safe() -> None:
     assert "nulie-compare" in text
 
 
-def test_the_command_line_writes_a_report(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_the_command_line_writes_a_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     photo, file = tmp_path / "a.png", tmp_path / "r.html"
     picture().save(photo)
     command = [str(photo), "--evaluations", "50", "--predictor", "statistics", "--quiet"]

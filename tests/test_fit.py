@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
-from nulie.errors import PredictorError
+from nulie.errors import ModelError
 from nulie.fit import statistics as fitting
 from nulie.fit.statistics import fit, make_examples, spoil
 from nulie.predictor import statistics
@@ -16,12 +18,12 @@ from tests.conftest import picture
 SHAPES = [(96, 64), (64, 96), (80, 80), (300, 200)]
 
 
-def photos(count: int = 8) -> list[object]:
+def photos(count: int = 8) -> list[Image.Image]:
     return [picture(*SHAPES[n % len(SHAPES)], seed=n) for n in range(count)]
 
 
-def small_fit(**changes: object) -> dict[str, torch.Tensor]:
-    options = {"examples": 128, "steps": 12, "members": 2} | changes
+def small_fit(**changes: Any) -> dict[str, torch.Tensor]:
+    options: dict[str, Any] = {"examples": 128, "steps": 12, "members": 2} | changes
     return dict(fit(photos(), **options))
 
 
@@ -111,8 +113,8 @@ def test_progress_is_told() -> None:
 
 
 def test_too_few_photographs_are_refused() -> None:
-    with pytest.raises(PredictorError, match="3 photographs"):
-        fit(photos(3))  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="3 photographs"):
+        fit(photos(3))
 
 
 def test_photographs_are_read_one_at_a_time() -> None:

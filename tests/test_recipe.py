@@ -131,6 +131,11 @@ def test_a_recipe_is_frozen_when_all_of_its_ops_are() -> None:
     )
 
 
+@pytest.mark.parametrize("said", ["true", "false"])
+def test_without_ops_a_recipe_may_say_either(said: str) -> None:
+    assert Recipe.from_json(f'{{"nulie": 2, "frozen": {said}, "steps": []}}') == Recipe()
+
+
 def test_a_frozen_recipe_is_easy_to_read() -> None:
     recipe = Recipe((Step("contrast", (("factor", 1.1),), (("mean", 105),)), Step("hue", (), ())))
     assert recipe.to_json() == (
@@ -175,6 +180,8 @@ def test_a_thousand_steps_are_enough() -> None:
         ('{"nulie": 1, "steps": [{"op": "blur", "frozen": {}}]}', "frozen.*no number"),
         ('{"nulie": 1, "steps": [{"op": "upscale", "model": "a"}]}', "model.*no number"),
         (text({"op": "blur", "radius": "far"}), "step 1: radius='far' is no number"),
+        (text({"op": "blur", "radius": "x" * 10_000}), r"^.{1,80}$"),
+        (text({"op": "blur", "radius": [0] * 10_000}), r"^.{1,80}$"),
         (text({"op": "blur", "frozen": 3}), "by name"),
         (text({"op": "blur", "frozen": {"a": None}}), "no number"),
         (text({"op": "blur", "frozen": {"a": True}}), "no number"),
@@ -271,6 +278,25 @@ MEANT = {
     "format1/unchanged": Recipe(),
     "format1/with_score": Recipe(
         (Step.of("brightness", factor=1.044), Step.of("gamma", gamma=0.956, gain=1.0))
+    ),
+    "format2/with_models": Recipe((Step.of("gamma", gamma=1.2, gain=1.05),), (REPAIR,), (UPSCALE,)),
+    "format2/frozen": Recipe(
+        (
+            Step("contrast", (("factor", 0.9),), (("mean", 105),)),
+            Step(
+                "autocontrast",
+                (("amount", 0.5), ("cutoff", 1.0)),
+                (("high", (250, 251, 252)), ("low", (3, 0, 7))),
+            ),
+            Step(
+                "equalize",
+                (("amount", 0.2),),
+                (("table", bytes([*range(256), *reversed(range(256)), *range(256)])),),
+            ),
+            Step("hue", (("shift", -0.05),), ()),
+            Step("sharpness", (("factor", 1.5),), (("short_side", 1080),)),
+            Step("blur", (("radius", 0.002),), (("short_side", 1080),)),
+        )
     ),
 }
 

@@ -59,6 +59,23 @@ def test_shortest_first_all_good_enough_and_within_the_budget(most: int) -> None
         assert {step.op for step in found[0].steps} == {"brightness", "contrast"}
 
 
+def test_two_steps_of_one_op_become_one() -> None:
+    """At once, where each of them is needed: there is no budget to turn what is left of them."""
+    space, tried = transforms.space("hard"), []
+
+    def exact(recipes: Sequence[Recipe]) -> list[float]:
+        tried.extend(recipes)
+        totals = [math.prod(dict(s.params)["factor"] for s in r.steps) for r in recipes]
+        return [-abs(total - 1.56 * 1.1) for total in totals]
+
+    long = Recipe((factor("brightness", 1.2), factor("contrast", 1.1), factor("brightness", 1.3)))
+    shortest, *_ = shorten(long, exact([long])[0], exact, space, loss=1e-6, most=5)
+    first = Recipe((factor("brightness", 1.56), factor("contrast", 1.1)))
+    last = Recipe((factor("contrast", 1.1), factor("brightness", 1.56)))
+    assert shortest == first
+    assert last in tried, "at the place of either"
+
+
 def test_steps_that_are_left_take_over_in_small_turns() -> None:
     """Dials are turned by shares of the mode's way: of soft mode's, a hundredth is a hundredth."""
     long = Recipe(tuple(factor("brightness", 1.02) for _ in range(2)))

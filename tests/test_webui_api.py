@@ -1,5 +1,7 @@
 """The routes under /nulie."""
 
+# ruff: noqa: F811  # fixtures are imported
+
 from __future__ import annotations
 
 import base64
@@ -18,18 +20,18 @@ pytest.importorskip("gradio")
 
 from fastapi import FastAPI
 
+from nulie.predictor.loaded import PREDICTORS
 from nulie.recipe import Recipe
 from nulie.transforms import render
 
-from .conftest import picture
-from .test_webui_scripts import web  # noqa: F401  # a fixture
-from .webui_standin import Web
+from .conftest import FakePredictor, picture
+from .webui_standin import Web, web  # noqa: F401
 
 Call = Callable[..., Any]
 
 
 @pytest.fixture
-def app(web: Web) -> FastAPI:  # noqa: F811
+def app(web: Web) -> FastAPI:
     found = FastAPI()
     web.load("nulie_api")
     for add in web.callbacks["on_app_started"]:
@@ -54,7 +56,7 @@ def decoded(text: str) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(text)))
 
 
-def test_enhance(app: FastAPI, web: Web) -> None:  # noqa: F811
+def test_enhance(app: FastAPI, web: Web) -> None:
     image = picture().convert("RGBA")
     body = {"image": encoded(image), "seconds": None, "evaluations": 60, "top": 2, "seed": 1}
     answer = client(app).post("/nulie/enhance", json=body)
@@ -72,13 +74,76 @@ def test_enhance(app: FastAPI, web: Web) -> None:  # noqa: F811
     assert not web.lock.locked()
 
 
-def test_a_recipe_is_applied_as_it_is(app: FastAPI) -> None:
+def test_the_answer_has_its_form(app: FastAPI, web: Web, monkeypatch: Any) -> None:
+    """Programs rely on it."""
+    monkeypatch.setattr(PREDICTORS, "get", lambda *a, **k: (FakePredictor(), "a note"))
+    body = {"image": encoded(picture()), "seconds": None, "evaluations": 40}
+    data = client(app).post("/nulie/enhance", json=body).json()
+    assert set(data) == {"image", "variants", "report"}
+    assert [set(v) for v in data["variants"]] == [{"image", "recipe", "words", "after"}]
+    report = data["report"]
+    assert set(report) == {
+        *("changed", "predictor", "note", "before", "after", "recipe", "words"),
+        *("evaluations", "seconds", "reason"),
+    }
+    assert (report["note"], report["predictor"], report["changed"]) == ("a note", "fake", True)
+    assert report["after"] == data["variants"][0]["after"]
+    assert report["words"] == data["variants"][0]["words"]
+    assert report["after"]["score"] > report["before"]["score"]
+    scored = client(app).post("/nulie/score", json={"image": body["image"]}).json()
+    assert scored == {"score": report["before"]["score"], "predictor": "fake", "note": "a note"}
+
+
+def test_what_nothing_beat_comes_back(app: FastAPI, web: Web, monkeypatch: Any) -> None:
+    grey = Image.new("RGB", (40, 30), (150, 150, 150))
+    monkeypatch.setattr(PREDICTORS, "get", lambda *a, **k: (FakePredictor(150.0), ""))
+    body = {"image": encoded(grey), "seconds": None, "evaluations": 40}
+    data = client(app).post("/nulie/enhance", json=body).json()
+    assert not data["variants"]
+    assert not data["report"]["changed"]
+    assert decoded(data["image"]).tobytes() == grey.tobytes()
+    assert "nulie" not in decoded(data["image"]).info
+
+
+def test_interrupted_before_it_began(app: FastAPI, web: Web, monkeypatch: Any) -> None:
+    def get(*args: Any, **kwargs: Any) -> Any:
+        web.state.interrupted = True
+        return FakePredictor(), ""
+
+    monkeypatch.setattr(PREDICTORS, "get", get)
+    answer = client(app).post("/nulie/enhance", json={"image": encoded(picture())})
+    assert answer.status_code == 503
+    assert not web.lock.locked()
+    assert web.state.log == ["begin nulie", "end"]
+
+
+@pytest.mark.parametrize(("given", "used"), [("", "clip-b32"), ("auto", "auto")])
+def test_who_judges(app: FastAPI, web: Web, monkeypatch: Any, given: str, used: str) -> None:
+    names = []
+
+    def get(name: str, *args: Any, **kwargs: Any) -> Any:
+        names.append(name)
+        return FakePredictor(), ""
+
+    monkeypatch.setattr(PREDICTORS, "get", get)
+    web.opts.data["nulie_predictor"] = "clip-b32"
+    body = {"image": encoded(picture()), "predictor": given}
+    client(app).post("/nulie/enhance", json={**body, "evaluations": 5})
+    client(app).post("/nulie/score", json=body)
+    assert names == [used, used]
+
+
+def test_a_recipe_is_applied_as_it_is(app: FastAPI, web: Web) -> None:
     recipe = {"nulie": 1, "steps": [{"op": "brightness", "factor": 1.2}]}
     for given in (recipe, json.dumps(recipe)):
         uri = "data:image/png;base64," + encoded(picture())
         answer = client(app).post("/nulie/enhance", json={"image": uri, "recipe": given})
         wanted = render(Recipe.from_json(json.dumps(recipe)), picture())
-        assert decoded(answer.json()["image"]).tobytes() == wanted.tobytes()
+        data = answer.json()
+        assert decoded(data["image"]).tobytes() == wanted.tobytes()
+        assert json.loads(decoded(data["image"]).info["nulie"]) == recipe
+        assert (data["variants"], data["report"]) == ([], {"changed": True, "recipe": recipe})
+        assert not web.state.log, "needs no predictor, and waits for nobody"
 
 
 def test_score_and_predictors(app: FastAPI) -> None:
@@ -102,17 +167,19 @@ def test_score_and_predictors(app: FastAPI) -> None:
         {"ranges": {"brightness": [3, 1]}},
         {"top": "many"},
         {"predictor": "/etc/passwd"},
+        {"predictor": "mine.safetensors"},
+        {"predictor": "os:path"},
         {"recipe": "{}"},
         {"recipe": {"nulie": 1, "steps": [{"op": "nothing"}]}},
     ],
 )
-def test_bad_input_is_refused(app: FastAPI, web: Web, wrong: dict[str, Any]) -> None:  # noqa: F811
+def test_bad_input_is_refused(app: FastAPI, web: Web, wrong: dict[str, Any]) -> None:
     answer = client(app).post("/nulie/enhance", json={"image": encoded(picture()), **wrong})
     assert answer.status_code == 422
     assert not web.state.log
 
 
-def test_the_webui_guards_its_api(web: Web, tmp_path: Path) -> None:  # noqa: F811
+def test_the_webui_guards_its_api(web: Web, tmp_path: Path) -> None:
     web.cmd_opts.api_auth = "anna:secret,bert:hidden"
     app = FastAPI()
     web.load("nulie_api").add_routes(None, app)

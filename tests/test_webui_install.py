@@ -25,7 +25,7 @@ def install() -> ModuleType:
 
 
 def test_quiet_when_all_is_there(install: ModuleType, monkeypatch: Any, capsys: Any) -> None:
-    monkeypatch.setattr(install, "missing", lambda: [])
+    monkeypatch.setattr(install, "find_missing", lambda: [])
     monkeypatch.setattr(install.subprocess, "run", pytest.fail)
     install.main()
     assert capsys.readouterr().out == ""
@@ -41,7 +41,7 @@ def test_everything_that_is_there_keeps_its_version(
         seen["constraints"] = Path(command[command.index("-c") + 1]).read_text()
         return SimpleNamespace(returncode=0, stdout="", stderr="")
 
-    monkeypatch.setattr(install, "missing", lambda: ["safetensors>=0.4"])
+    monkeypatch.setattr(install, "find_missing", lambda: ["safetensors>=0.4"])
     monkeypatch.setattr(install.subprocess, "run", run)
     install.main()
     assert seen["command"][:4] == [sys.executable, "-m", "pip", "install"]
@@ -57,7 +57,7 @@ def test_a_failure_is_told_and_ends_nothing(
     install: ModuleType, monkeypatch: Any, capsys: Any
 ) -> None:
     answer = SimpleNamespace(returncode=1, stdout="", stderr="no matching distribution")
-    monkeypatch.setattr(install, "missing", lambda: ["tqdm>=4.64"])
+    monkeypatch.setattr(install, "find_missing", lambda: ["tqdm>=4.64"])
     monkeypatch.setattr(install.subprocess, "run", lambda *a, **k: answer)
     install.main()
     assert "could not install" in capsys.readouterr().out

@@ -1,14 +1,14 @@
 """The web UI's scripts, run against a stand-in for its modules."""
 
+# ruff: noqa: F811  # fixtures are imported
+
 from __future__ import annotations
 
 import json
 import random
 import re
-import sys
 import threading
 import time
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,45 +27,22 @@ from nulie.recipe.settings import Settings
 from nulie.transforms import render
 from nulie.webui import controls
 from nulie.webui import host as host_module
-from nulie.webui.page import _Turn
 
 from .conftest import FakePredictor, picture
-from .webui_standin import PostprocessedImage, Processing, Script, ScriptPostprocessing, Web
+from .webui_standin import (  # noqa: F401
+    QUICK,
+    PostprocessedImage,
+    Processing,
+    Script,
+    ScriptPostprocessing,
+    Web,
+    extras,
+    generated,
+    values,
+    web,
+)
 
 RECIPE = '{"nulie": 1, "steps": [{"op": "brightness", "factor": 1.1}]}'
-QUICK = {"enabled": True, "seconds": 0.5}
-"""Enough for a search to find something on a machine that has other work, too."""
-
-
-@pytest.fixture
-def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Web:
-    """A web UI with nulie connected, and a predictor that needs no weights."""
-    there = Web(tmp_path)
-    for name, module in there.modules.items():
-        monkeypatch.setitem(sys.modules, name, module)
-    monkeypatch.setattr(PREDICTORS, "get", lambda *a, **k: (FakePredictor(), ""))
-    monkeypatch.setattr(host_module, "_current", [])
-    there.load("nulie_settings")
-    for register in there.callbacks["on_ui_settings"]:
-        register()
-    return there
-
-
-@pytest.fixture
-def extras(web: Web) -> Any:
-    return web.load("nulie_extras").NulieOperation()
-
-
-@pytest.fixture
-def generated(web: Web) -> Any:
-    return web.load("nulie_generate").NulieGenerated()
-
-
-def values(script: Any, **changed: Any) -> list[Any]:
-    """What the web UI passes to a script's hooks."""
-    names = ["enabled", *(c.name for c in controls.OF_GENERATION)]
-    given = [c.value for c in script.ui(False)]
-    return [changed.get(name, value) for name, value in zip(names, given, strict=True)]
 
 
 @pytest.mark.parametrize(
@@ -139,6 +116,77 @@ def test_the_bar_and_the_preview_move(web: Web, extras: Any, monkeypatch: Any) -
     assert web.state.textinfo is None
 
 
+def test_the_words_are_those_of_the_search(web: Web, extras: Any, monkeypatch: Any) -> None:
+    """The last of them tells why the bar stands still at its end."""
+    monkeypatch.setattr("nulie.webui.job.INTERVAL", 1000.0)
+    extras.process(PostprocessedImage(picture()), **QUICK)
+    first, last = web.state.texts
+    assert re.match(r"NUlIE: best score \d.* nodes .* a second .* s left", first)
+    assert "at full size" in last
+
+
+def test_live_previews_are_small_and_only_of_what_is_new(
+    web: Web, extras: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("nulie.webui.job.INTERVAL", 0.0)
+    pp = PostprocessedImage(picture(1200, 900))
+    extras.process(pp, enabled=True, seconds=1)
+    assert {i.size for i in web.state.images} == {(512, 384)}
+    assert len(web.state.images) < len(web.state.texts) / 2
+    assert pp.image.size == (1200, 900)
+
+
+def test_stop_after_this_image_leaves_this_image_its_search(web: Web, extras: Any) -> None:
+    web.state.stopping_generation = True  # pressed while it was sampled
+    pp = PostprocessedImage(picture())
+    start = time.monotonic()
+    extras.process(pp, enabled=True, seconds=1)
+    assert time.monotonic() - start > 1
+    assert Recipe.from_json(pp.info["NUlIE recipe"]).steps
+
+
+def test_a_search_that_has_not_begun_leaves_the_image(
+    web: Web, extras: Any, generated: Any, monkeypatch: Any
+) -> None:
+    def get(*args: Any, **kwargs: Any) -> Any:
+        web.state.interrupted = True
+        return FakePredictor(), ""
+
+    monkeypatch.setattr(PREDICTORS, "get", get)
+    image = picture()
+    pp, p = PostprocessedImage(image), Processing()
+    extras.process(pp, **QUICK)
+    web.state.interrupted = False
+    generated.postprocess_image_after_composite(p, pp, *values(generated, **QUICK))
+    assert pp.image is image
+    assert not pp.info
+    assert not set(controls.OUTCOME_KEYS) & set(p.extra_generation_params)
+    assert not web.reports
+    assert not p.comments
+
+
+def test_the_predictor_of_the_settings_judges(web: Web, extras: Any, monkeypatch: Any) -> None:
+    names = []
+
+    def get(name: str, device: str, **kwargs: Any) -> Any:
+        names.append((name, device))
+        return FakePredictor(), ""
+
+    monkeypatch.setattr(PREDICTORS, "get", get)
+    web.opts.data["nulie_predictor"] = "clip-b32"
+    web.device = "mps"
+    extras.process(PostprocessedImage(picture()), **QUICK)
+    assert names == [("clip-b32", "mps")]
+
+
+def test_notes_are_logged_once(web: Web, extras: Any, monkeypatch: Any, caplog: Any) -> None:
+    monkeypatch.setattr("nulie.webui.job._logged", set())
+    monkeypatch.setattr(PREDICTORS, "get", lambda *a, **k: (FakePredictor(), "a note"))
+    for _ in range(2):
+        extras.process(PostprocessedImage(picture()), **QUICK)
+    assert [r.message for r in caplog.records] == ["a note"]
+
+
 @pytest.mark.parametrize("flag", ["interrupted", "skipped", "stopping_generation"])
 def test_a_search_stops_with_its_best(web: Web, extras: Any, flag: str) -> None:
     threading.Timer(0.5, setattr, (web.state, flag, True)).start()
@@ -165,11 +213,11 @@ def test_nothing_begins_after_a_stop(web: Web, extras: Any, generated: Any, flag
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"mode": "recipe"}, "needs a recipe"),
+        ({"mode": "recipe"}, "there is no recipe"),
         ({"mode": "recipe", "recipe": "{}"}, "format number"),
         ({"mode": "extreme"}, "extreme"),
         ({"seconds": -1}, "above 0"),
-        ({"seed": "x"}, "numbers"),
+        ({"seed": "x"}, "seed must be a number"),
         ({"min_light": float("nan")}, "0..1"),
     ],
 )
@@ -280,7 +328,7 @@ def test_an_image_keeps_nothing_of_the_one_before(web: Web, generated: Any) -> N
     assert "NUlIE recipe" in p.extra_generation_params
     web.state.interrupted = True
     generated.postprocess_image_after_composite(p, SimpleNamespace(image=picture()), *given)
-    assert not set(controls.RESULTS) & set(p.extra_generation_params)
+    assert not set(controls.OUTCOME_KEYS) & set(p.extra_generation_params)
 
 
 def test_never_twice(web: Web, generated: Any) -> None:
@@ -308,13 +356,17 @@ def test_the_seeds_of_the_next_images_stay(web: Web, generated: Any, monkeypatch
     torch.manual_seed(5)
     np.random.seed(5)
     random.seed(5)
-    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
+    before = (
+        torch.get_rng_state(),
+        np.random.get_state(legacy=False)["state"]["key"].copy(),
+        random.getstate(),
+    )
     given = values(generated, **QUICK)
     generated.postprocess_image_after_composite(
         Processing(), SimpleNamespace(image=picture()), *given
     )
     assert torch.equal(before[0], torch.get_rng_state())
-    assert (before[1] == np.random.get_state()[1]).all()
+    assert (before[1] == np.random.get_state(legacy=False)["state"]["key"]).all()
     assert before[2] == random.getstate()
 
 
@@ -339,192 +391,23 @@ def test_inside_inference_mode(web: Web, generated: Any, monkeypatch: Any) -> No
 
 def test_recipes_are_found_in_infotexts() -> None:
     text = f"a cat\nSteps: 20, NUlIE recipe: {json.dumps(RECIPE)}, Version: v1"
-    assert controls.find_recipe(text) == Recipe.from_json(RECIPE)
-    with pytest.raises(RecipeError, match="needs a recipe"):
-        controls.find_recipe("  ")
+    plan = controls.plan_of({"mode": "recipe", "recipe": text})
+    assert plan.recipe == Recipe.from_json(RECIPE)
+    assert controls.plan_text(plan) == {
+        "NUlIE mode": "recipe",
+        "NUlIE recipe": plan.recipe.to_json(),
+    }
+    with pytest.raises(RecipeError, match="there is no recipe"):
+        controls.plan_of({"mode": "recipe", "recipe": "  "})
     with pytest.raises(RecipeError):
-        controls.find_recipe("a cat\nSteps: 20")
+        controls.plan_of({"mode": "recipe", "recipe": "a cat\nSteps: 20"})
     with pytest.raises(SettingsError):
-        controls.wish({"mode": 3})
+        controls.plan_of({"mode": 3})
 
 
-# Settings, memory, lock
-
-
-def test_settings_have_their_defaults_before_and_after(web: Web) -> None:
-    there = webui.current()
-    assert there.option("seconds") == Settings().seconds
-    assert "nulie_seconds" in web.opts.data_labels
-    web.opts.data["nulie_seconds"] = 3
-    assert there.option("seconds") == 3
-    assert all(i.section == ("nulie", "NUlIE") for i in web.opts.data_labels.values())
-
-
-def test_results_follow_the_settings(web: Web) -> None:
-    assert webui.current().results_folder() == web.folder / "outputs" / "nulie"
-    web.opts.data["nulie_folder"] = str(web.folder / "x")
-    assert webui.current().results_folder() == web.folder / "x"
-
-
-def test_the_lock_is_given_back(web: Web) -> None:
-    def work() -> None:
-        with webui.current().turn():
-            assert web.lock.locked()
-            assert web.state.job_count == 1
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        work()
-    assert not web.lock.locked()
-    assert web.state.log == ["begin nulie", "end"]
-
-
-def test_the_page_shows_nothing_in_other_jobs(web: Web) -> None:
-    """It tells of its progress while it waits for its turn, too."""
-    turn = _Turn(webui.current())
-    turn.progress(0.5, "x", picture())
-    assert not web.state.images
-    with turn.taken():
-        turn.progress(0.5, "x", picture())
-    assert len(web.state.images) == 1
-
-
-def test_forgotten_after_a_run_if_wanted(web: Web, extras: Any, monkeypatch: Any) -> None:
-    cleared: list[int] = []
-    monkeypatch.setattr(PREDICTORS, "clear", lambda: cleared.append(web.state.job_no))
-    web.state.job_count = 2
-    for keep in (True, False):
-        web.opts.data["nulie_keep"] = keep
-        for web.state.job_no in (1, 2):
-            extras.process(PostprocessedImage(picture()), **QUICK)
-    assert cleared == [2]
-
-
-@pytest.mark.parametrize("stopped", [False, True])
-def test_forgotten_after_a_batch_if_wanted(
-    web: Web, generated: Any, monkeypatch: Any, stopped: bool
-) -> None:
-    """A further one is sampled then, which needs the memory."""
-    p, cleared = Processing(batch_size=2), []
-    monkeypatch.setattr(PREDICTORS, "clear", lambda: cleared.append(p.batch_index))
-    web.state.interrupted = stopped
-    for keep in (True, False):
-        web.opts.data["nulie_keep"] = keep
-        for p.batch_index in range(2):
-            pp, given = SimpleNamespace(image=picture()), values(generated, **QUICK)
-            generated.postprocess_image_after_composite(p, pp, *given)
-    assert cleared == [1]
-
-
-@pytest.fixture
-def cuda(web: Web, monkeypatch: Any) -> list[int]:
-    """A card with so many bytes free, as far as anybody looks."""
-    web.device, web.model = "cuda", object()
-    free = [0]
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free[0], 8_000_000_000))
-    return free
-
-
-def test_the_checkpoint_makes_room_and_comes_back(web: Web, cuda: list[int]) -> None:
-    def work() -> None:
-        with webui.current().room():
-            assert web.moves == ["to cpu"]
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        work()
-    assert web.moves == ["to cpu", "gc", "back"]
-
-
-@pytest.mark.parametrize("why", ["room", "no checkpoint", "not wanted", "cpu"])
-def test_the_checkpoint_stays(web: Web, cuda: list[int], why: str) -> None:
-    if why == "room":
-        cuda[0] = 5_000_000_000
-    elif why == "no checkpoint":
-        web.model = None
-    elif why == "not wanted":
-        web.opts.data["nulie_make_room"] = False
-    else:
-        web.device = "cpu"
-    with webui.current().room():
-        pass
-    assert not web.moves
-
-
-def test_forge_makes_room_by_itself(web: Web, cuda: list[int]) -> None:
-    asked: list[Any] = []
-    memory = SimpleNamespace(free_memory=lambda *a: asked.append(a))
-    there = webui.WebUI(**{**vars(webui.current()), "memory": memory})
-    with there.room():
-        pass
-    assert asked == [(host_module.ROOM, torch.device("cuda"))]
-    assert not web.moves
-
-
-def failing(web: Web, name: str, times: int = 99) -> Any:
-    """As that function of the web UI's would be if it failed so many times first."""
-    left = [times]
-
-    def fail(*args: Any) -> None:
-        left[0] -= 1
-        if left[0] >= 0:
-            raise RuntimeError(f"out of {name}")
-        web.moves.append(name)
-
-    return fail
-
-
-@pytest.mark.parametrize("times", [1, 99])
-@pytest.mark.parametrize(
-    "name", ["send_model_to_cpu", "send_model_to_device", "torch_gc", "free_memory"]
-)
-def test_moves_that_fail_do_not_cost_the_image(
-    web: Web, extras: Any, cuda: list[int], monkeypatch: Any, name: str, times: int
-) -> None:
-    module = "devices" if name == "torch_gc" else "sd_models"
-    fail = failing(web, name, times)
-    if name == "free_memory":
-        memory = SimpleNamespace(free_memory=fail)
-        webui.connect(webui.WebUI(**{**vars(webui.current()), "memory": memory}))
-    else:
-        monkeypatch.setattr(web.modules[f"modules.{module}"], name, fail)
-    image = picture()
-    pp = PostprocessedImage(image)
-    extras.process(pp, enabled=True, mode="recipe", recipe=RECIPE)
-    assert not web.moves  # a recipe needs no predictor
-    extras.process(pp, enabled=True, mode="hard", seconds=1)
-    assert "NUlIE recipe" in pp.info
-    assert "NUlIE error" not in pp.info
-    assert web.reports
-    # What has left, if in part alone, is asked back until it comes.
-    if name == "send_model_to_device":
-        assert web.moves.count(name) == (times == 1)
-    elif name == "send_model_to_cpu":
-        assert web.moves[-1] == "back"
-
-
-def test_a_card_that_cannot_tell_keeps_its_checkpoint(
-    web: Web, cuda: list[int], monkeypatch: Any
-) -> None:
-    monkeypatch.setattr(torch.cuda, "mem_get_info", failing(web, "driver"))
-    with webui.current().room():
-        pass
-    assert not web.moves
-
-
-def test_a_full_card_means_the_cpu(web: Web, cuda: list[int], monkeypatch: Any) -> None:
-    def load(name: str, device: str, **kwargs: Any) -> Any:
-        if device != "cpu":
-            raise torch.cuda.OutOfMemoryError
-        return FakePredictor(), ""
-
-    monkeypatch.setattr(PREDICTORS, "get", load)
-    assert "CPU" in webui.current().predictor()[1]
-
-
-@pytest.mark.parametrize(("device", "used"), [("cuda:1", "cuda:1"), ("xpu", "cpu"), ("mps", "mps")])
-def test_devices_are_those_that_nulie_knows(web: Web, device: str, used: str) -> None:
-    web.device = device
-    assert webui.current().device == used
-    web.opts.data["nulie_device"] = "cpu"
-    assert webui.current().device == "cpu"
+def test_the_controls_make_a_plan() -> None:
+    plan = controls.plan_of({"variants": 3, "seed": None, "recipe": RECIPE, "enabled": True})
+    assert plan.recipe is None, "a text in the recipe's control is for mode recipe"
+    assert plan.settings == Settings(top=3)
+    # Whatever the others say: a recipe needs none of them.
+    assert controls.plan_of({"mode": "recipe", "recipe": RECIPE, "seconds": -1}).recipe

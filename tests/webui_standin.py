@@ -5,15 +5,26 @@ from __future__ import annotations
 import importlib.util
 import sys
 import threading
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import pytest
 import torch
 from PIL import Image
 
-from .conftest import ROOT
+pytest.importorskip("gradio")
+
+from nulie.predictor.loaded import PREDICTORS
+from nulie.webui import controls
+from nulie.webui import host as host_module
+
+from .conftest import ROOT, FakePredictor
+
+QUICK = {"enabled": True, "seconds": 0.5}
+"""Enough for a search to find something on a machine that has other work, too."""
 
 
 class State:
@@ -23,7 +34,8 @@ class State:
         self.interrupted = self.skipped = self.stopping_generation = False
         self.job, self.job_no, self.job_count = "", 0, 0
         self.sampling_step, self.sampling_steps = 0, 20
-        self.textinfo: str | None = None
+        self.texts: list[str] = []
+        self.textinfo = None
         self.images: list[Image.Image] = []
         self.shares: list[float] = []
         self.log: list[str] = []
@@ -36,6 +48,16 @@ class State:
     def end(self) -> None:
         self.job, self.job_count = "", 0
         self.log.append("end")
+
+    @property
+    def textinfo(self) -> str | None:
+        return self._textinfo
+
+    @textinfo.setter
+    def textinfo(self, text: str | None) -> None:
+        self._textinfo = text
+        if text:
+            self.texts.append(text)
 
     def assign_current_image(self, image: Image.Image) -> None:
         self.images.append(image)
@@ -199,3 +221,37 @@ class Web:
         spec.loader.exec_module(module)
         assert path.name not in sys.modules
         return module
+
+
+@pytest.fixture
+def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
+    """A web UI with nulie connected, and a predictor that needs no weights."""
+    there = Web(tmp_path)
+    for name, module in there.modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr(PREDICTORS, "get", lambda *a, **k: (FakePredictor(), ""))
+    monkeypatch.setattr(host_module, "_current", [])
+    there.load("nulie_settings")
+    for register in there.callbacks["on_ui_settings"]:
+        register()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # several that wait for each other are slow on a busy machine
+    yield there
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def extras(web: Web) -> Any:
+    return web.load("nulie_extras").NulieOperation()
+
+
+@pytest.fixture
+def generated(web: Web) -> Any:
+    return web.load("nulie_generate").NulieGenerated()
+
+
+def values(script: Any, **changed: Any) -> list[Any]:
+    """What the web UI passes to a script's hooks."""
+    names = ["enabled", *(c.name for c in controls.OF_GENERATION)]
+    given = [c.value for c in script.ui(False)]
+    return [changed.get(name, value) for name, value in zip(names, given, strict=True)]

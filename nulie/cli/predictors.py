@@ -1,4 +1,4 @@
-"""The options that choose a predictor, and its loading with a bar for what is downloaded."""
+"""The options that choose a predictor, and the bar of what is downloaded."""
 
 from __future__ import annotations
 
@@ -7,17 +7,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tqdm import tqdm
-
-from ..errors import SettingsError
-from .console import importing
-
-if TYPE_CHECKING:
-    from ..predictor.base import Predictor
-
-PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +20,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="auto (default): clip-sac where its weights are or can be downloaded, else"
         " statistics; clip-sac, clip-laion, clip-b32, clip-b16: CLIP with a head; statistics:"
-        " embedded; or a file made by `nulie fit`",
+        " embedded; the name of an installed package's; a file: one made by `nulie fit`, or a head"
+        " for CLIP; or module:Name, a class of your own",
     )
     group.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
     group.add_argument(
@@ -50,32 +43,18 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load(options: argparse.Namespace, *, hide: bool) -> tuple[Predictor, str]:
-    """The predictor of the options, and what to tell the user of the choice.
+def values(options: argparse.Namespace) -> dict[str, Any]:
+    """The options as values of a plan."""
+    names = ("predictor", "device", "precision", "views", "head", "clip_weights")
+    return {name: getattr(options, name) for name in names}
 
-    Raises: SettingsError, PredictorError, WeightsError."""
-    if options.precision not in PRECISIONS:
-        raise SettingsError(
-            f"precision {options.precision!r} is unknown; known: {', '.join(PRECISIONS)}"
-        )
-    if options.views not in (1, 2):
-        raise SettingsError(f"views must be 1 or 2, not {options.views}")
-    with importing():
-        from ..predictor import create
-    with download_bar(hide=hide) as progress:
-        return create(
-            options.predictor,
-            device=options.device,
-            precision=options.precision,
-            views=options.views,
-            head=options.head,
-            clip_weights=options.clip_weights,
-            progress=progress,
-        )
+
+Download = Callable[[str, int, int], None]
+"""Is told (name, bytes done, bytes in all)."""
 
 
 @contextmanager
-def download_bar(*, hide: bool) -> Iterator[Callable[[str, int, int], None]]:
+def download_bar(*, hide: bool) -> Iterator[Download]:
     """A bar with the size, one for each file, which is told (name, bytes done, bytes in all)."""
     bars: dict[str, Any] = {}
     hidden = hide or sys.stderr is None or not sys.stderr.isatty()

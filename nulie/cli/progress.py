@@ -1,66 +1,50 @@
-"""A run's events as a progress bar on stderr."""
+"""Progress bars on stderr, where that is a terminal."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tqdm import tqdm
 
-from ..engine import Event, Finished, Noted, Result, Started
-from ..recipe.settings import Settings
-from ..search import Improved
+from ..jobs.events import Searching
 
 SHORTEST = 0.1
 """Seconds between two looks of the bar; a batch may take less than a hundredth."""
 
 
-def follow(
-    events: Generator[Event, None, None], name: str, settings: Settings, *, hide: bool
-) -> Result:
-    """Consumes a run's events and returns its result. The bar shows on a terminal only."""
-    by_time = settings.seconds is not None
-    with tqdm(
-        total=settings.seconds if by_time else settings.evaluations,
-        desc=name,
-        file=sys.stderr,
-        mininterval=SHORTEST,
-        leave=False,
-        disable=hide or not _on_terminal(),
-        bar_format="{desc} |{bar}| {postfix}",
-    ) as bar:
-        base = best = 0.0
-        for event in events:
-            if isinstance(event, Finished):
-                return event.result
-            if isinstance(event, Started):
-                base = best = event.base.total
-                continue
-            if isinstance(event, Noted):
-                tqdm.write(f"{name}: {event.text}", file=sys.stderr)
-                continue
-            best = max(best, getattr(event, "best_score", best))
-            bar.n = event.seconds if by_time else event.evaluations
-            if bar.total is not None:
-                bar.n = min(bar.n, bar.total)
-            rate = event.evaluations / event.seconds if event.seconds else 0.0
-            bar.postfix = (
-                f"{event.seconds:.0f} s, {event.evaluations:,} nodes, {rate:,.0f}/s,"
-                f" best {best:.2f} ({best - base:+.2f})"
+class Bar:
+    """The bar of one search after the other."""
+
+    def __init__(self, *, hide: bool) -> None:
+        self._hide = hide or not _on_terminal()
+        self._bar: tqdm[None] | None = None
+
+    def show(self, event: Searching) -> None:
+        if self._hide:
+            return
+        if self._bar is None:
+            self._bar = tqdm(
+                total=1.0,
+                desc=event.item.file_name,
+                file=sys.stderr,
+                mininterval=SHORTEST,
+                leave=False,
+                bar_format="{desc} |{bar}| {postfix}",
             )
-            bar.update(0)
-    raise AssertionError("a run always ends with Finished")
+        self._bar.n = event.share
+        self._bar.postfix = (
+            f"{event.seconds:.0f} s, {event.evaluations:,} nodes, {event.rate:,.0f}/s,"
+            f" best {event.best:.2f} ({event.best - event.base:+.2f})"
+        )
+        self._bar.update(0)
 
-
-def recorded(
-    events: Generator[Event, None, None], points: list[tuple[float, float]]
-) -> Generator[Event, None, None]:
-    """The same events; notes (seconds, best score) at each improvement."""
-    for event in events:
-        if isinstance(event, Improved):
-            points.append((event.seconds, event.score))
-        yield event
+    def close(self) -> None:
+        """The search is over; another one may begin."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
 
 
 @contextmanager

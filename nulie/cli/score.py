@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from itertools import islice
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .. import image_io
-from ..errors import NulieError
-from ..image_io import shown_path
 from . import arguments, predictors
 from .console import complain, importing
 
 if TYPE_CHECKING:
-    import torch
-
-    from ..predictor.base import Predictor
+    from ..jobs.score import Scored
 
 DESCRIPTION = """\
 Prints the scores of images as a table, the best first. By CLIP they are about 1 to 10, as people
@@ -43,50 +36,34 @@ def parser() -> arguments.Parser:
 
 def main(argv: Sequence[str]) -> int:
     options = parser().parse(argv, "images")
-    paths = list(arguments.images(options.images, recursive=options.recursive))
-    predictor, why = predictors.load(options, hide=options.quiet)
-    if why and not options.quiet:
-        complain(why)
     with importing():
-        from ..predictor import exact_form
-    exact = exact_form(predictor)
-    failed: list[Path] = []
-    rows: list[tuple[float, Path]] = []
-    previews = _previews(paths, exact, failed)
-    while batch := list(islice(previews, exact.batch_size)):
-        for path, score in _scores(batch, exact):
-            rows.append((score, path))
-            if options.json:
-                line = {"input": str(path), "score": round(score, 4), "predictor": predictor.name}
-                print(json.dumps(line), flush=True)
+        from ..jobs import events, inputs, plan
+    items = inputs.items(options.images, recursive=options.recursive)
+    wanted = plan.plan(predictors.values(options), files=len(items))
+    with importing():
+        from ..jobs.host import Host
+        from ..jobs.score import Scored, score
+    failed = 0
+    rows: list[Scored] = []
+    with predictors.download_bar(hide=options.quiet) as download:
+        for event in score(items, wanted.choice, Host()):
+            if isinstance(event, events.Loading) and event.file:
+                download(event.file, event.done, event.size)
+            elif isinstance(event, events.Noted) and not options.quiet:
+                complain(event.text)
+            elif isinstance(event, events.Failed):
+                failed += 1
+                complain(event.text)
+            elif isinstance(event, Scored):
+                rows.append(event)
+                if options.json:
+                    print(json.dumps(_line(event)), flush=True)
     if not options.json:
-        for score, path in sorted(rows, key=lambda row: -row[0]):
-            print(f"{score:8.4f}  {shown_path(path)}")
-    return 0 if not failed else 2 if len(failed) == len(paths) else 1
+        for row in sorted(rows, key=lambda row: -row.score):
+            print(f"{row.score:8.4f}  {row.item.shown}")
+    return 0 if not failed else 2 if not rows else 1
 
 
-def _previews(
-    paths: Sequence[Path], predictor: Predictor, failed: list[Path]
-) -> Iterator[tuple[Path, torch.Tensor]]:
-    """What the predictor is to see of each image; one that cannot be read is reported."""
-    from ..transforms.preview import shrink
-
-    for path in paths:
-        try:
-            yield path, shrink(image_io.load(path).pixels, predictor.input_size)
-        except NulieError as e:
-            failed.append(path)
-            complain(str(e))
-
-
-def _scores(
-    batch: Sequence[tuple[Path, torch.Tensor]], predictor: Predictor
-) -> Iterator[tuple[Path, float]]:
-    """Different images in one batch where the predictor has a way to take them, else one by one."""
-    together = getattr(predictor, "predict", None)
-    if together is not None:
-        scores = together([preview for _, preview in batch]).scores.tolist()
-        yield from zip((path for path, _ in batch), scores, strict=True)
-        return
-    for path, preview in batch:
-        yield path, float(predictor.judge(preview)(preview[None]).scores[0])
+def _line(row: Scored) -> dict[str, object]:
+    score = round(row.score, 4)
+    return {"input": str(row.item.path), "score": score, "predictor": row.predictor}

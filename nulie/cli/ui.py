@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..errors import NulieError, SettingsError
+from ..errors import SettingsError, needed_for
 from .console import importing
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -66,23 +66,16 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _serve(options: argparse.Namespace, results: Path, auth: tuple[str, str] | None) -> None:
-    with importing():
+    with importing(), needed_for("the page", "gradio", extra="page"):
         from ..predictor import NAMES
-        from ..predictor.loaded import PREDICTORS
-
-        try:
-            from ..ui import Host, close, serve
-        except ModuleNotFoundError as e:
-            if e.name != "gradio":
-                raise
-            raise NulieError("the page needs gradio: pip install 'nulie[page]'") from None
+        from ..ui import Host, close, serve
     local = options.host in LOOPBACK
     first = options.predictor or "auto"
     host = Host(
         results,
         private=options.share_results is None,
         predictors=tuple(dict.fromkeys([first, "auto", *NAMES])),
-        predictor=lambda name: PREDICTORS.get(name, options.device),
+        device=options.device,
         open_folder=_folder_opener() if local else None,
         folders=local and auth is None,
     )

@@ -10,7 +10,7 @@ from . import arguments, predictors
 from .console import importing
 
 if TYPE_CHECKING:
-    from ..models.weights import Status
+    from ..models.store import Status
 
 DESCRIPTION = """\
 Lists the files that the CLIP predictors need: where they lie, their size and licence.
@@ -40,13 +40,15 @@ def main(argv: Sequence[str]) -> int:
     if verb not in ("list", "fetch", "check") or len(names) > (verb == "fetch"):
         raise SettingsError(f"weights {' '.join(options.what)}: see nulie weights --help")
     with importing():
-        from ..models import weights
+        from ..models import store
+        from ..predictor.published import WEIGHTS
     if verb == "fetch":
         with predictors.download_bar(hide=options.quiet) as progress:
-            for path in weights.fetch(names[0] if names else "clip-sac", progress=progress):
+            name = names[0] if names else "clip-sac"
+            for path in store.fetch(WEIGHTS, name, progress=progress):
                 print(path)
         return 0
-    rows = weights.check() if verb == "check" else weights.status()
+    rows = store.check(WEIGHTS) if verb == "check" else store.status(WEIGHTS)
     for row in rows:
         print(_line(row))
     return 2 if any(row.verified is False for row in rows) else 0
@@ -58,5 +60,5 @@ def _line(row: Status) -> str:
     else:
         state = {True: "verified", False: "WRONG DIGEST", None: "not verified yet"}[row.verified]
         state = f"{state}, {row.path}"
-    users = ", ".join(row.predictors) or "no predictor"
-    return f"{row.name}: {row.size / 2**20:,.1f} MiB, {row.licence}, for {users}\n    {state}"
+    users = ", ".join(row.users) or "no predictor"
+    return f"{row.name}: {row.size / 2**20:,.1f} MiB, {row.license}, for {users}\n    {state}"

@@ -2,21 +2,28 @@
 
 from .compare import compare, picture
 from .curve import curve
-from .pictures import Shown, fitted, shown
+from .pictures import DataImage, embed
 from .report import report
+from .rows import Row, history, table
 from .style import CSS
+from .thumbs import Thumb, thumbs
 from .tree import tree
-from .words import terms_table
+from .words import cost, terms_table
 
 __all__ = [
     "CSS",
-    "Shown",
+    "DataImage",
+    "Row",
+    "Thumb",
     "compare",
+    "cost",
     "curve",
-    "fitted",
+    "embed",
+    "history",
     "picture",
     "report",
-    "shown",
+    "table",
     "terms_table",
+    "thumbs",
     "tree",
 ]

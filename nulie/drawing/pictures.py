@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from ..jobs.look import scale_down
+
 if TYPE_CHECKING:
     from ..image_io import Photo
 
@@ -17,7 +19,7 @@ LARGEST_PROFILE = 64 << 10
 
 
 @dataclass(frozen=True)
-class Shown:
+class DataImage:
     """A picture as a data URI, and its size in pixels."""
 
     uri: str
@@ -25,18 +27,9 @@ class Shown:
     height: int
 
 
-def fitted(image: Image.Image, longest: int) -> Image.Image:
-    """The picture itself, or a copy whose long side is `longest`."""
-    if max(image.size) <= longest:
-        return image
-    scale = longest / max(image.size)
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
-
-
-def shown(pixels: Image.Image, photo: Photo, longest: int, *, quality: int = 90) -> Shown:
+def embed(pixels: Image.Image, photo: Photo, longest: int, *, quality: int = 90) -> DataImage:
     """`pixels` as they look: with the photo's colour profile and its transparency."""
-    small = fitted(pixels, longest)
+    small = scale_down(pixels, longest)
     profile = photo.metadata.icc_profile
     if profile and (len(profile) > LARGEST_PROFILE or profile[16:20] == b"GRAY"):
         profile = None
@@ -51,4 +44,4 @@ def shown(pixels: Image.Image, photo: Photo, longest: int, *, quality: int = 90)
         kind = "jpeg"
         small.save(stream, "JPEG", quality=quality, subsampling=0, **options)
     data = base64.b64encode(stream.getvalue()).decode()
-    return Shown(f"data:image/{kind};base64,{data}", small.width, small.height)
+    return DataImage(f"data:image/{kind};base64,{data}", small.width, small.height)

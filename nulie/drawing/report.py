@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from ..transforms import describe, render
+from ..jobs.look import Look
+from ..transforms import describe
 from .compare import compare, picture
 from .curve import curve
-from .pictures import fitted, shown
+from .pictures import embed
 from .style import CSS
+from .thumbs import Thumb, thumbs
 from .tree import tree
-from .words import terms_table
+from .words import cost, terms_table
 
 if TYPE_CHECKING:
     from ..engine import Result
@@ -49,36 +51,30 @@ def report(
 ) -> str:
     """The whole file. `points`: (seconds, best score) at each improvement of the search; `nodes`:
     what its tree remembers, best first."""
-    settled = fitted(photo.pixels, LONGEST)
-    before = shown(settled, photo, LONGEST)
-    rate = result.evaluations / result.seconds if result.seconds else 0.0
-    spent = (
-        f"{result.evaluations:,} nodes in {result.seconds:.1f} s ({rate:,.0f} a second),"
-        f" judged by {predictor}"
-    )
+    before = embed(photo.pixels, photo, LONGEST)
     if result.variants:
-        view = compare(before, shown(result.image, photo, LONGEST), size=photo.size)
+        view = compare(before, embed(result.image, photo, LONGEST), size=photo.size)
         end = f"score {result.base.score:.2f} \u2192 <b>{result.terms.score:.2f}</b>"
     else:
         view = picture(before, "stays as it is", size=photo.size)
         end = f"nothing found that beats it (score {result.base.score:.2f})"
-    small = fitted(settled, SMALL)
-    others = "".join(
-        f'<span class="nulie-thumb"><img src="{shown(render(v.recipe, small), photo, SMALL).uri}"'
-        f' alt="">{number}: {v.terms.score:.2f}<br><small>{escape(describe(v.recipe))}</small>'
-        "</span>"
-        for number, v in enumerate(result.variants, 1)
-    )
-    gallery = f'<h2>Variants</h2><div class="nulie-thumbs">{others}</div>'
+    gallery = ""
+    if len(result.variants) > 1:
+        look = Look(photo, SMALL)
+        variants = [
+            Thumb(embed(look.picture(v.recipe), photo, SMALL), v.terms.score, describe(v.recipe))
+            for v in result.variants
+        ]
+        gallery = f"<h2>Variants</h2>{thumbs(variants)}"
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(name)} - nulie</title><style>{_LOOK}{CSS}</style></head><body>"
-        f"<h1>{escape(name)}</h1>{view}<p>{end} \u00b7 {escape(spent)}</p>"
+        f"<h1>{escape(name)}</h1>{view}<p>{end} \u00b7 {escape(cost(result, predictor))}</p>"
         f"<p><b>Recipe:</b> {escape(describe(result.recipe))}</p>"
         f"<pre>{escape(result.recipe.to_json())}</pre>"
-        f"{gallery if len(result.variants) > 1 else ''}"
+        f"{gallery}"
         f"<h2>What the score is made of</h2>{terms_table(result.base, result.terms)}"
         f"<h2>How it was found</h2>{curve(points, result.base.total, result.seconds)}"
         f"{tree(nodes, result.base.total, result.recipe)}"

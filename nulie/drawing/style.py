@@ -1,4 +1,4 @@
-"""The look, in one string that goes into the page as a style element. Colours are the host's."""
+"""The look, in one string that goes into the page as a style element. Colors are the host's."""
 
 from __future__ import annotations
 

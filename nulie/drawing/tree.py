@@ -18,7 +18,7 @@ MOST_DRAWN = 140
 MOST_CHILDREN = 3
 WIDTH, ROW, MARGIN = 960, 15, 16
 # Dark blue, teal, green, yellow: ends of equal steps in lightness, told apart by most eyes.
-_COLOURS = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37))
+_COLORS = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37))
 
 
 @dataclass
@@ -48,57 +48,94 @@ def tree(nodes: Sequence[Node], base: float, winner: Recipe | None = None) -> st
     if not known:
         return '<p class="nulie-note">Nothing was tried.</p>'
     won = next((n for n in known.values() if n.recipe == winner), next(iter(known.values())))
-    chosen = _chosen(known, won)
-    drawn = {number: _Drawn(known[number]) for number in chosen}
     root = _Drawn(Node(Recipe(), base, -1, 0))
-    for number in sorted(chosen):
-        parent = drawn.get(known[number].parent, root)
-        drawn[number].change = change(parent.node.recipe, known[number].recipe)
-        parent.children.append(drawn[number])
-    rows, depth = _placed(root)
-    path = {d.node.number for d in _path(drawn, known, won)}
+    drawn = _hang(root, known, _choose(known, won))
+    rows, depth = _place(root)
+    scores = [item.node.score for item in drawn.values()]
+    path = {item.node.number for item in _path(drawn, known, won)}
+    paint = _Paint((WIDTH - 2 * MARGIN - 60) / max(1, depth), min(scores), max(scores), path)
     height = round(max(6.0, rows) * ROW) + 2 * MARGIN
-    across = (WIDTH - 2 * MARGIN - 60) / max(1, depth)
-    scores = [known[n].score for n in chosen]
-    low, high = min(scores), max(scores)
-
-    def at(item: _Drawn) -> tuple[float, float]:
-        return MARGIN + item.depth * across, MARGIN + (item.row + 0.5) * ROW
-
-    branches, dots, marks = [], [], []
-    stack = [root]
-    while stack:
-        item = stack.pop()
-        x, y = at(item)
-        on_path = item is root or item.node.number in path
-        dots.append(
-            _dot(item, x, y, on_path, (item.node.score - low) / ((high - low) or 1.0), base)
-        )
-        for child in item.children:
-            cx, cy = at(child)
-            wins = on_path and child.node.number in path
-            mark = " nulie-won" if wins else ""
-            middle = (x + cx) / 2
-            branches.append(
-                (wins, f'<path class="nulie-branch{mark}" d="M{x:.1f} {y:.1f}C{middle:.1f} {y:.1f}'
-                f' {middle:.1f} {cy:.1f} {cx:.1f} {cy:.1f}"/>')
-            )  # fmt: skip
-            stack.append(child)
-    x, y = at(drawn[won.number])
-    marks.append(f'<text class="nulie-step" x="{x + 8:.1f}" y="{y + 4:.1f}">{won.score:.2f}</text>')
-    lines = "".join(text for _, text in sorted(branches, key=lambda b: b[0]))
-    best = max(scores)
     return (
         f'<div class="nulie-scroll"><svg class="nulie-tree" viewBox="0 0 {WIDTH} {height}"'
-        f' role="img" aria-label="Tree of the search: {len(chosen)} of {len(known)} nodes, best'
-        f' score {best:.2f}">{lines}{"".join(dots)}{"".join(marks)}</svg></div>'
-        f'<p class="nulie-note">The best {len(chosen)} of {len(known):,} remembered nodes. Left:'
+        f' role="img" aria-label="Tree of the search: {len(drawn)} of {len(known)} nodes, best'
+        f' score {max(scores):.2f}">{paint.all(root)}{paint.mark(drawn[won.number])}</svg></div>'
+        f'<p class="nulie-note">The best {len(drawn)} of {len(known):,} remembered nodes. Left:'
         " the photo; each branch adds, changes or drops steps. Dark is worse, bright is better; the"
         " thick line leads to the result. Hover over a node for its step and score.</p>"
     )
 
 
-def _chosen(known: Mapping[int, Node], won: Node) -> list[int]:
+@dataclass(frozen=True)
+class _Paint:
+    """Nodes that have their place as SVG."""
+
+    across: float
+    """From one depth to the next."""
+    low: float
+    """The lowest score, and the highest one: the ends of the scale of colors."""
+    high: float
+    path: set[int]
+    """Numbers of the nodes that lead to the winner."""
+
+    def all(self, root: _Drawn) -> str:
+        """The branches, those of the path above the others, and the nodes on top of them."""
+        branches: list[tuple[bool, str]] = []
+        dots = []
+        stack = [root]
+        while stack:
+            item = stack.pop()
+            on_path = item is root or item.node.number in self.path
+            dots.append(self._dot(item, on_path, root.node.score))
+            for child in item.children:
+                wins = on_path and child.node.number in self.path
+                branches.append((wins, self._branch(item, child, wins)))
+                stack.append(child)
+        lines = [text for _, text in sorted(branches, key=lambda branch: branch[0])]
+        return "".join(lines + dots)
+
+    def mark(self, winner: _Drawn) -> str:
+        x, y = self._at(winner)
+        score = winner.node.score
+        return f'<text class="nulie-step" x="{x + 8:.1f}" y="{y + 4:.1f}">{score:.2f}</text>'
+
+    def _at(self, item: _Drawn) -> tuple[float, float]:
+        return MARGIN + item.depth * self.across, MARGIN + (item.row + 0.5) * ROW
+
+    def _branch(self, parent: _Drawn, child: _Drawn, wins: bool) -> str:
+        (x, y), (cx, cy) = self._at(parent), self._at(child)
+        middle = (x + cx) / 2
+        return (
+            f'<path class="nulie-branch{" nulie-won" if wins else ""}" d="M{x:.1f} {y:.1f}'
+            f'C{middle:.1f} {y:.1f} {middle:.1f} {cy:.1f} {cx:.1f} {cy:.1f}"/>'
+        )
+
+    def _dot(self, item: _Drawn, on_path: bool, base: float) -> str:
+        node = item.node
+        (x, y), radius = self._at(item), 5.5 if on_path else 4
+        title = f"the photo, score {base:.2f}"
+        if node.recipe.steps:
+            gain = node.score - base
+            title = f"score {node.score:.2f} ({gain:+.2f})\n{describe(node.recipe)}"
+        if item.change:
+            title = f"{item.change}\n{title}"
+        color = _color((node.score - self.low) / ((self.high - self.low) or 1.0))
+        return (
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" fill="{color}">'
+            f"<title>{escape(title)}</title></circle>"
+        )
+
+
+def _hang(root: _Drawn, known: Mapping[int, Node], chosen: Sequence[int]) -> dict[int, _Drawn]:
+    """The chosen nodes by number, each among the children of its parent, or of the root."""
+    drawn = {number: _Drawn(known[number]) for number in chosen}
+    for number in sorted(chosen):
+        parent = drawn.get(known[number].parent, root)
+        drawn[number].change = change(parent.node.recipe, known[number].recipe)
+        parent.children.append(drawn[number])
+    return drawn
+
+
+def _choose(known: Mapping[int, Node], won: Node) -> list[int]:
     """Numbers of the nodes to draw: the winner and then the best ones, each with its ancestors,
     few siblings each, so that one crowded branch does not hide the others."""
     chosen: dict[int, None] = {}
@@ -133,7 +170,7 @@ def _path(drawn: Mapping[int, _Drawn], known: Mapping[int, Node], won: Node) -> 
     return path
 
 
-def _placed(root: _Drawn) -> tuple[float, int]:
+def _place(root: _Drawn) -> tuple[float, int]:
     """Gives each node its depth and row; returns the number of rows and the greatest depth."""
     order, stack = [], [root]
     while stack:
@@ -151,21 +188,6 @@ def _placed(root: _Drawn) -> tuple[float, int]:
         if item.children:
             item.first, item.last = item.children[0].first, item.children[-1].last
     return rows, max(item.depth for item in order)
-
-
-def _dot(item: _Drawn, x: float, y: float, on_path: bool, share: float, base: float) -> str:
-    node = item.node
-    if not node.recipe.steps:
-        title = f"the photo, score {base:.2f}"
-    else:
-        title = f"score {node.score:.2f} ({node.score - base:+.2f})\n{describe(node.recipe)}"
-    if item.change:
-        title = f"{item.change}\n{title}"
-    radius = 5.5 if on_path else 4
-    return (
-        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" fill="{_colour(share)}">'
-        f"<title>{escape(title)}</title></circle>"
-    )
 
 
 def change(before: Recipe, after: Recipe) -> str:
@@ -191,12 +213,12 @@ def _words(step: Step) -> str:
     return describe(Recipe((step,)))
 
 
-def _colour(share: float) -> str:
+def _color(share: float) -> str:
     """On the scale from bad to good. The good ones lie close together, hence the power."""
-    place = max(0.0, min(1.0, share)) ** 2 * (len(_COLOURS) - 1)
-    left = min(int(place), len(_COLOURS) - 2)
+    place = max(0.0, min(1.0, share)) ** 2 * (len(_COLORS) - 1)
+    left = min(int(place), len(_COLORS) - 2)
     part = place - left
     mixed = (
-        round(a + (b - a) * part) for a, b in zip(_COLOURS[left], _COLOURS[left + 1], strict=True)
+        round(a + (b - a) * part) for a, b in zip(_COLORS[left], _COLORS[left + 1], strict=True)
     )
     return "#" + "".join(f"{v:02x}" for v in mixed)

@@ -1,11 +1,22 @@
-"""The marks of a result as a table in words."""
+"""A result in words: its marks as a table, what its search has cost, how it ended."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ..engine import Result
     from ..engine.objective import Terms
+
+
+def cost(result: Result, predictor: str) -> str:
+    """What a search has cost, and who judged."""
+    stopped = "stopped after " if result.reason == "cancelled" else ""
+    rate = result.evaluations / result.seconds if result.seconds else 0.0
+    return (
+        f"{stopped}{result.evaluations:,} nodes in {result.seconds:.1f} s"
+        f" ({rate:,.0f} a second), judged by {predictor}"
+    )
 
 
 def terms_table(base: Terms, terms: Terms) -> str:

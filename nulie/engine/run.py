@@ -14,7 +14,7 @@ from PIL import Image
 
 from .. import transforms
 from ..errors import CheckpointError
-from ..predictor.base import Predictor, exact_form, take_notes
+from ..predictor import Judging, adapt, exact_form, take_notes
 from ..recipe.settings import Settings
 from ..recipe.space import Space
 from ..search import Progress, Reason, Tree, run
@@ -32,7 +32,7 @@ class Enhancement:
     def __init__(
         self,
         image: Image.Image,
-        predictor: Predictor,
+        predictor: Judging,
         settings: Settings | None = None,
         *,
         resume: Checkpoint | None = None,
@@ -53,8 +53,8 @@ class Enhancement:
         )
         self.image = image
         self.tree = Tree(self.space, self.settings.seed)
-        self._predictor = predictor
-        self._exact = exact_form(predictor)
+        self._predictor = adapt(predictor)
+        self._exact = exact_form(self._predictor)
         self._cancel = cancel or threading.Event()
         self._clock = clock
         self._evaluations, self._seconds = 0, 0.0

@@ -53,7 +53,3 @@ class Ticket:
     def leave(self) -> None:
         """Lets the next one go. May be called twice."""
         self._line._leave(self)
-
-
-LINE = Line()
-"""That of this process."""

@@ -12,6 +12,7 @@ import base64
 import json
 import math
 from collections.abc import Mapping
+from reprlib import repr  # of a value of any size, which a stranger may have written
 from typing import Any
 
 from ..errors import RecipeError
@@ -50,11 +51,11 @@ def load(text: str) -> tuple[int, bool | None, list[Any]]:
     if type(number) is not int or number not in READABLE:
         known = " and ".join(map(str, READABLE))
         raise RecipeError(
-            f"recipe format {number!r} is unknown; this version reads formats {known}"
+            f"recipe format {repr(number)} is unknown; this version reads formats {known}"
         )
     frozen = data.get("frozen") if number > 1 else None
     if not isinstance(frozen, bool | None):
-        raise RecipeError(f'"frozen" is {frozen!r}; it must be true or false')
+        raise RecipeError(f'"frozen" is {repr(frozen)}; it must be true or false')
     steps = data.get("steps")
     if not isinstance(steps, list):
         raise RecipeError('not a nulie recipe: "steps" is no list')
@@ -67,13 +68,13 @@ def number(name: str, value: Any) -> float:
     """Raises: RecipeError on anything but a finite number."""
     # bool is an int to Python, but nobody means 1.0 by true.
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise RecipeError(f"{name}={value!r} is no number")
+        raise RecipeError(f"{name}={repr(value)} is no number")
     try:
         found = float(value)
     except OverflowError:
         found = math.inf
     if not math.isfinite(found):
-        raise RecipeError(f"{name}={value!r} is not finite")
+        raise RecipeError(f"{name}={repr(value)} is not finite")
     return found
 
 
@@ -86,22 +87,22 @@ def number_or_text(name: str, value: Any) -> float | str:
     return value
 
 
-def carried(data: Any) -> tuple[tuple[str, Carried], ...]:
+def read_carried(data: Any) -> tuple[tuple[str, Carried], ...]:
     """What stands under "frozen" in a step. Raises: RecipeError."""
     if not isinstance(data, Mapping):
-        raise RecipeError(f'"frozen" is {data!r}; it must be what was measured, by name')
-    return tuple(sorted((name, _measured(name, value)) for name, value in data.items()))
+        raise RecipeError(f'"frozen" is {repr(data)}; it must be what was measured, by name')
+    return tuple(sorted((name, _read_statistic(name, value)) for name, value in data.items()))
 
 
-def plain(measured: tuple[tuple[str, Carried], ...]) -> dict[str, Any]:
-    """The inverse of `carried`."""
+def write_carried(carried: tuple[tuple[str, Carried], ...]) -> dict[str, Any]:
+    """The inverse of `read_carried`."""
     return {
         name: base64.b64encode(value).decode() if isinstance(value, bytes) else value
-        for name, value in measured
+        for name, value in carried
     }
 
 
-def _measured(name: str, value: Any) -> Carried:
+def _read_statistic(name: str, value: Any) -> Carried:
     if isinstance(value, str | list) and len(value) > MOST_CARRIED:
         kind = "characters" if isinstance(value, str) else "numbers"
         raise RecipeError(f"{name} has {len(value):,} {kind}; {MOST_CARRIED:,} at most")
@@ -111,11 +112,12 @@ def _measured(name: str, value: Any) -> Carried:
         except ValueError:
             raise RecipeError(f"{name} is no table in base64") from None
     if isinstance(value, list):
-        return tuple(_exact(name, item) for item in value)
-    return _exact(name, value)
+        return tuple(_keep_number(name, item) for item in value)
+    return _keep_number(name, value)
 
 
-def _exact(name: str, value: Any) -> float:
+def _keep_number(name: str, value: Any) -> float:
     """A finite number as it is: whole numbers stay whole, and are written so again."""
     number(name, value)
-    return value  # type: ignore[no-any-return]
+    finite: float = value
+    return finite

@@ -143,7 +143,7 @@ class Recipe:
         """One line of JSON that `from_json` reads back to an equal recipe. Of one without ops it
         cannot tell whether a model's step stood before or after them; it reads `before`."""
         frozen = self.frozen
-        return layout.dump(frozen, [_plain(entry, frozen) for entry in self.entries])
+        return layout.dump(frozen, [_write_entry(entry, frozen) for entry in self.entries])
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
@@ -157,7 +157,7 @@ class Recipe:
         beside: tuple[list[ModelStep], list[ModelStep]] = [], []
         for place, item in enumerate(items, 1):
             try:
-                entry = _entry(item, number, frozen)
+                entry = _read_entry(item, number, frozen)
             except RecipeError as e:
                 raise RecipeError(f"step {place}: {e}") from None
             if isinstance(entry, ModelStep):
@@ -184,18 +184,18 @@ _set_before: Any = Recipe.__dict__["before"].__set__
 _set_after: Any = Recipe.__dict__["after"].__set__
 
 
-def _plain(entry: ModelStep | Step, frozen: bool) -> dict[str, Any]:
+def _write_entry(entry: ModelStep | Step, frozen: bool) -> dict[str, Any]:
     """A step as it stands in JSON; `frozen`: whether the whole recipe is."""
     if isinstance(entry, ModelStep):
         return {"op": entry.op, "model": entry.model, **dict(entry.params)}
     data: dict[str, Any] = {"op": entry.op, **dict(entry.params)}
     if entry.frozen or (entry.frozen is not None and not frozen):
-        data["frozen"] = layout.plain(entry.frozen)
+        data["frozen"] = layout.write_carried(entry.frozen)
     return data
 
 
-def _entry(data: Any, number: int, frozen: bool | None) -> ModelStep | Step:
-    """The inverse of `_plain`, for a recipe of this format. Raises: RecipeError."""
+def _read_entry(data: Any, number: int, frozen: bool | None) -> ModelStep | Step:
+    """The inverse of `_write_entry`, for a recipe of this format. Raises: RecipeError."""
     if not isinstance(data, Mapping) or not isinstance(data.get("op"), str):
         raise RecipeError('it has no "op" name')
     special = {"op"} if number == 1 else {"op", "frozen"}
@@ -209,5 +209,5 @@ def _entry(data: Any, number: int, frozen: bool | None) -> ModelStep | Step:
     values = {k: layout.number(k, v) for k, v in data.items() if k not in special}
     measured = None
     if number > 1 and ("frozen" in data or frozen):
-        measured = layout.carried(data.get("frozen", {}))
+        measured = layout.read_carried(data.get("frozen", {}))
     return Step(data["op"], tuple(sorted(values.items())), measured)

@@ -47,17 +47,17 @@ class Surrogate:
         return True
 
     def _solve(self, known: Array, scaled: Array) -> None:
-        squares = _squares(known, known)
+        squares = _squared_distances(known, known)
         noise = self.NOISE * np.eye(len(scaled))
         linear = known @ known.T + noise
         few = slice(self.FEW)
         self._length = max(
             self.LENGTHS,
             key=lambda length: _likelihood(
-                _near(squares[few, few], length) + linear[few, few], scaled[few]
+                _squared_exponential(squares[few, few], length) + linear[few, few], scaled[few]
             ),
         )
-        near = _near(squares, self._length)
+        near = _squared_exponential(squares, self._length)
         self._weights = np.linalg.solve(near + linear, scaled)
         self._slope = known.T @ self._weights
         self._inverse32 = np.linalg.inv(np.linalg.cholesky(near + noise)).astype(np.float32)
@@ -76,7 +76,9 @@ class Surrogate:
     def _bounds(self, points: Array) -> Array:
         mean = points @ self._slope
         # Half the digits, half the time, and there are many of these.
-        near = _near(_squares(points.astype(np.float32), self._known32), self._length)
+        near = _squared_exponential(
+            _squared_distances(points.astype(np.float32), self._known32), self._length
+        )
         mean += near @ self._weights
         variance = 1 - ((near @ self._inverse32.T) ** 2).sum(1)
         doubt = np.sqrt(np.maximum(variance, 0))
@@ -90,13 +92,13 @@ def _one_core() -> AbstractContextManager[Any]:
     return one_core("openblas")
 
 
-def _squares(a: Floats, b: Floats) -> Floats:
+def _squared_distances(a: Floats, b: Floats) -> Floats:
     """Squared distances of `[A, D]` and `[B, D]`: `[A, B]`."""
     squares: Floats = (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * a @ b.T
     return np.maximum(squares, 0, out=squares)
 
 
-def _near(squares: Floats, length: float) -> Floats:
+def _squared_exponential(squares: Floats, length: float) -> Floats:
     """The squared exponential of squared distances."""
     near: Floats = np.exp(squares * (-0.5 / length**2))
     return near

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..jobs.queue import LINE, Line
-from ..predictor import NAMES
-from ..predictor.loaded import PREDICTORS
+from .. import predictor
+from ..errors import ImageError
+from ..jobs.host import Host as JobHost
+from ..jobs.host import load_from
+from ..models.pool import Pool
 from ..recipe.settings import Settings
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from ..predictor.base import Predictor
+LARGEST_UPLOAD = 300
+"""Megabytes; a TIFF of the largest picture that is read may be more, but not a photo."""
+
+
+def _jobs() -> JobHost:
+    """Of a page that has its process to itself: what it loads stays loaded."""
+    return JobHost(load=load_from(Pool(predictor.create)))
 
 
 @dataclass(frozen=True)
@@ -30,22 +37,18 @@ class Host:
     heading: bool = True
     """Whether the page says what it is."""
     defaults: Settings = field(default_factory=Settings)
-    predictors: tuple[str, ...] = ("auto", *NAMES)
-    predictor: Callable[[str], tuple[Predictor, str]] = PREDICTORS.get
-    """Name to a loaded predictor and what to tell of the choice. Called by the search's thread."""
-    line: Line = LINE
-    """Where searches wait for their device."""
-    turn: Callable[[], AbstractContextManager[Any]] = nullcontext
-    """Entered by the thread of a search while it runs: the host's own lock, its job's start and
-    end."""
-    interrupted: Callable[[], bool] = lambda: False
-    """Polled during a search: whether the host wants it to end with the best so far."""
+    predictors: tuple[str, ...] = ("auto", *predictor.NAMES)
+    device: str = "auto"
+    """Where predictors work."""
+    jobs: JobHost = field(default_factory=_jobs)
+    """How predictors are loaded, the line before each device, the program's own lock and stop."""
     progress: Callable[[float, str, Image.Image | None], None] = lambda share, text, image: None
     """Told during a search: share done, a line of text, the best preview where it is a new one."""
     format: str = "as the photo"
     """First choice of the format to save in; one of `saving.FORMATS`."""
     saved: Callable[[Path], None] = lambda path: None
-    """Told of each file that was written, so that the server can let it be fetched."""
+    """Told of each file that was written, so that the server can let it be fetched. Called by any
+    thread."""
     open_folder: Callable[[Path], None] | None = None
     """Shows a folder on the server's screen; None hides the button."""
     folders: bool = False
@@ -60,5 +63,20 @@ class Host:
     theme: Any = None
     """gradio's; None: the page's own."""
 
+    @property
+    def work(self) -> JobHost:
+        """`jobs`, with the page's limit of a file's size."""
+        return replace(self.jobs, check=check_upload)
+
     def results_folder(self) -> Path:
         return Path(self.results() if callable(self.results) else self.results)
+
+
+def check_upload(path: Path, name: str) -> None:
+    """Raises: ImageError when a file is too large to be looked at."""
+    try:
+        size = path.stat().st_size
+    except OSError as e:
+        raise ImageError(f"{name}: the upload did not arrive ({e.strerror})") from None
+    if size > LARGEST_UPLOAD * 1_000_000:
+        raise ImageError(f"{name}: is larger than {LARGEST_UPLOAD} MB; scale it down first")

@@ -1,20 +1,20 @@
-"""The photo that a visitor works on, with the small copies that are shown of it."""
+"""The photo that a visitor works on, and how it is shown."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from PIL import Image
 
-from ..drawing import Shown, fitted, shown
+from ..drawing import DataImage, embed
+from ..engine.pipeline import apply
 from ..image_io import Photo
+from ..jobs.look import LONGEST, Look
 from ..recipe import Recipe
-from ..transforms import render
 
-LIVE = 512
-"""Long side of what is shown while things change."""
 FULL = 1600
-"""Long side of what is shown when they are settled; more does not fit on most screens."""
+"""Long side of what is shown when it is settled; more does not fit on most screens."""
 
 
 @dataclass(frozen=True)
@@ -24,23 +24,38 @@ class Opened:
     photo: Photo
     name: str
     """Its file name, safe to show and to write under."""
-    small: Image.Image
-    """RGB copy of long side `LIVE`."""
-    before: Shown
+    look: Look
+    before: DataImage
     """As it was, of long side `FULL`."""
-    quick: Shown
-    """As it was, of long side `LIVE`."""
+    quick: DataImage
+    """As it was, as small as what is shown while things change."""
+
+    models: Any = None
+    """Those of a recipe's steps, see `engine.pipeline.apply`."""
 
     @classmethod
-    def of(cls, photo: Photo, name: str) -> Opened:
-        settled = fitted(photo.pixels, FULL)
-        small = fitted(settled, LIVE)
-        return cls(photo, name, small, shown(settled, photo, FULL), shown(small, photo, LIVE))
+    def of(cls, photo: Photo, name: str, models: Any = None) -> Opened:
+        look = Look(photo)
+        quick = embed(look.picture(Recipe()), photo, LONGEST)
+        return cls(photo, name, look, full(photo), quick, models)
 
-    def live(self, recipe: Recipe) -> Shown:
+    def result(self, recipe: Recipe) -> Photo:
+        """What a recipe makes of it, at full size. Raises: RecipeError."""
+        return apply(recipe, self.photo, self.models)
+
+    def live(self, recipe: Recipe) -> DataImage:
         """A quick look at a recipe's result."""
-        return shown(render(recipe, self.small), self.photo, LIVE, quality=82)
+        return self.small(self.look.picture(recipe))
 
-    def settled(self, recipe: Recipe) -> Shown:
+    def small(self, picture: Image.Image) -> DataImage:
+        """A picture of `look`."""
+        return embed(picture, self.photo, LONGEST, quality=82)
+
+    def still(self, recipe: Recipe) -> DataImage:
         """The pixels that would be saved, only smaller where they are more than fit."""
-        return shown(render(recipe, self.photo.pixels), self.photo, FULL)
+        return full(self.result(recipe))
+
+
+def full(photo: Photo) -> DataImage:
+    """A photo as it is shown when it is settled."""
+    return embed(photo.pixels, photo, FULL)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
-from ..errors import SettingsError
-from ..recipe.settings import Settings
-from ..transforms import MODES, Param, ops, space
-from ..transforms.base import Bounds
+from ..transforms import ops
+from . import ranges
 from .compat import quiet
 from .host import Host
 
@@ -22,10 +19,11 @@ MODE_NAMES = {
 
 
 class Options:
-    """Build with `first` and `more`; then `inputs` are the components and `read` their values.
+    """Build with `first` and `more`; then `inputs` are the components, and `values` says what
+    theirs mean.
 
-    All dials share one pair of sliders, for two for each would make a web UI's page slow to load;
-    what is set with them is written down as text, which can be typed as well."""
+    All dials share one pair of sliders: a pair for each would make a web UI's page slow to load.
+    What is set with them is written down as text, which can be typed as well."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -92,23 +90,23 @@ class Options:
             label="Operations to search with",
             elem_id="nulie_used",
         )
-        first = next(iter(_DIALS))
-        param = _DIALS[first]
-        low, high = _bounds(param, mode)
+        first = next(iter(ranges.DIALS))
+        dial = ranges.DIALS[first]
+        low, high = ranges.usual(first, mode)
         self.dial = gr.Dropdown(
-            choices=list(_DIALS),
+            choices=list(ranges.DIALS),
             value=first,
             label="Range to change",
-            info=_help(first),
+            info=ranges.explain(first),
             elem_id="nulie_dial",
         )
         with gr.Row():
             self.low, self.high = (
                 gr.Slider(
-                    param.dial.low,
-                    param.dial.high,
+                    dial.low,
+                    dial.high,
                     value=value,
-                    step=param.dial.step,
+                    step=dial.step,
                     label=word,
                     elem_id=f"nulie_range_{word.lower()}",
                     min_width=120,
@@ -147,126 +145,52 @@ class Options:
             *(self.protect_skin, self.predictor, self.seed, self.used, self.ranges),
         ]
 
-    def read(self, values: tuple[Any, ...]) -> tuple[Settings, str]:
-        """The settings and the predictor's name from the values of `inputs`.
-
-        Raises: SettingsError."""
-        mode_name, seconds, top, min_light, keep_content, skin, predictor, seed, *of_ops = values
-        mode = _mode(mode_name)
-        used = [op_id for op_id in ops() if op_id in of_ops[0]]
-        ranges = _ranges(of_ops[1], mode, used)
-        if not used:
-            raise SettingsError("all operations are switched off; switch one on")
-        if seconds is None or seed is None or top is None:
-            raise SettingsError("seconds, variants and seed must be numbers")
-        settings = Settings(
-            mode=mode,
-            seconds=float(seconds),
-            seed=int(seed),
-            ops=None if used == _ops_of(mode) else tuple(used),
-            ranges=ranges,
-            min_light=float(min_light),
-            keep_content=float(keep_content),
-            protect_skin=bool(skin),
-            top=int(top),
-        )
-        return settings, str(predictor)
+    def values(self, values: Sequence[Any]) -> dict[str, Any]:
+        """Those of `inputs` as values of a plan."""
+        mode, seconds, top, min_light, keep_content, skin, predictor, seed, chosen, text = values
+        mode = _mode(mode)
+        used = [op_id for op_id in ops() if op_id in chosen]
+        numbers = {
+            "seconds": seconds,
+            "top": top,
+            "min_light": min_light,
+            "keep_content": keep_content,
+            "seed": seed,
+        }
+        return {
+            # An emptied field does not ask for the default.
+            **{name: "" if value is None else value for name, value in numbers.items()},
+            "mode": mode,
+            "protect_skin": skin,
+            "predictor": predictor,
+            "device": self._host.device,
+            "ops": None if used == _ops_of(mode) else used,
+            "ranges": ranges.without(text or "", used),
+        }
 
     def _on_range(
-        self, name: str, low: float | None, high: float | None, text: str, mode_name: str
+        self, name: str, low: float | None, high: float | None, text: str, mode: str
     ) -> str:
         """The text with what the sliders say of their dial."""
-        param = _DIALS[name]
-        entries = {k: v for k, v in _entries(text).items() if _named(k) is not param}
-        if low is not None and high is not None:
-            step = param.dial.step
-            usual = _bounds(param, _mode(mode_name))
-            # A range of the user's own limits the op to once, so only real changes count.
-            if abs(low - usual[0]) > step / 2 or abs(high - usual[1]) > step / 2:
-                entries[name] = f"{low:g}:{high:g}"
-        return ", ".join(f"{key}={value}" if value else key for key, value in entries.items())
+        return ranges.write(text or "", name, low, high, _mode(mode))
 
-    def _on_dial(self, name: str, text: str, mode_name: str) -> list[Any]:
+    def _on_dial(self, name: str, text: str, mode: str) -> list[Any]:
         """The sliders of the dial that was chosen."""
-        param = _DIALS[name]
-        bounds = _bounds(param, _mode(mode_name))
-        for key, value in _entries(text).items():
-            with suppress(SettingsError):
-                if _named(key) is param:
-                    bounds = _pair(key, value)
+        dial = ranges.DIALS[name]
         ends = [
-            gr.update(
-                minimum=param.dial.low, maximum=param.dial.high, step=param.dial.step, value=value
-            )
-            for value in bounds
+            gr.update(minimum=dial.low, maximum=dial.high, step=dial.step, value=value)
+            for value in ranges.bounds(text or "", name, _mode(mode))
         ]
-        return [*ends, gr.update(info=_help(name))]
+        return [*ends, gr.update(info=ranges.explain(name))]
 
-    def _on_mode(self, mode_name: str, name: str) -> list[Any]:
-        return [_ops_of(_mode(mode_name)), "", *self._on_dial(name, "", mode_name)]
-
-
-def _names() -> Iterator[tuple[str, Param]]:
-    for op in ops().values():
-        for param in op.params:
-            yield op.id if len(op.params) == 1 else f"{op.id}.{param.dial.name}", param
+    def _on_mode(self, mode: str, name: str) -> list[Any]:
+        return [_ops_of(_mode(mode)), "", *self._on_dial(name, "", mode)]
 
 
-_DIALS = dict(_names())
-"""Each dial by the name that a range has."""
-
-
-def _named(name: str) -> Param | None:
-    """The dial of a range's name; an op's name alone is its first one's."""
-    op_id, _, dial_name = name.partition(".")
-    params = ops()[op_id].params if op_id in ops() else ()
-    return next((p for p in params if dial_name in ("", p.dial.name)), None)
-
-
-def _help(name: str) -> str:
-    unit = _DIALS[name].dial.unit
-    said = ops()[name.partition(".")[0]].help
-    return said if unit == "factor" else f"{said} (in {unit})"
-
-
-def _entries(text: str) -> dict[str, str]:
-    """`a=1:2, b=3:4` in parts, right or wrong."""
-    parts = (part.partition("=") for part in (text or "").replace("\n", ",").split(","))
-    return {name.strip(): value.strip() for name, _, value in parts if name.strip()}
-
-
-def _pair(name: str, value: str) -> Bounds:
-    low, colon, high = value.partition(":")
-    try:
-        if not colon:
-            raise ValueError
-        return float(low), float(high)
-    except ValueError:
-        raise SettingsError(
-            f"range {name}: write it as NAME=LEAST:MOST, such as {name}=1:1.3"
-        ) from None
-
-
-def _ranges(text: str, mode: str, used: Sequence[str]) -> dict[str, Bounds]:
-    """The ranges of the ops that are used. Raises: SettingsError."""
-    found = {}
-    for name, value in _entries(text).items():
-        pair = _pair(name, value)
-        space(mode, None, {name: pair})  # type: ignore[arg-type]  # complains of the rest
-        if name.partition(".")[0] in used:
-            found[name] = pair
-    return found
-
-
-def _mode(name: str) -> str:
-    return next((m for m in MODES if MODE_NAMES[m] == name), name)
+def _mode(label: str) -> str:
+    """The mode of a button, whose label is its value."""
+    return next((mode for mode, name in MODE_NAMES.items() if name == label), label)
 
 
 def _ops_of(mode: str) -> list[str]:
-    return [op.id for op in ops().values() if any(getattr(p, mode) for p in op.params)]
-
-
-def _bounds(param: Param, mode: str) -> Bounds:
-    """The mode's range, or that of the other mode where it leaves the dial alone."""
-    neutral = (param.dial.neutral, param.dial.neutral)
-    return getattr(param, mode) or param.hard or param.soft or neutral
+    return [op.id for op in ops().values() if any(getattr(d, mode) for d in op.dials)]

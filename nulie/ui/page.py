@@ -7,11 +7,14 @@ from typing import Any
 import gradio as gr
 
 from ..drawing import CSS
-from . import words
+from . import help, scripts
 from .batch import Batch
+from .batch_tab import BatchTab
 from .compat import blocks, quiet, script
 from .host import Host
+from .keeping import Keeping
 from .options import Options
+from .photo_tab import PhotoTab
 from .session import Sessions
 from .single import Single
 
@@ -22,22 +25,22 @@ def build(host: Host) -> Any:
     with blocks("nulie", host.theme) as page:
         # A style element inside the page goes wherever the page goes.
         gr.HTML(
-            f"<style>{CSS}{words.FRAMED if host.targets else ''}</style>"
-            + (words.HEADING if host.heading else "")
+            f"<style>{CSS}{scripts.FRAMED if host.targets else ''}</style>"
+            + (help.HEADING if host.heading else "")
         )
         state = gr.State(None)
         options = Options(host)
-        single = Single(host, state, sessions, options)
-        batch = Batch(host, state, sessions, options)
+        photo, batch = PhotoTab(host, options), BatchTab(host)
         with gr.Tabs(elem_id="nulie_tabs"):
             with gr.Tab("Photo", elem_id="nulie_tab_photo"):
-                single.build()
+                photo.build()
             with gr.Tab("Batch", elem_id="nulie_tab_batch"):
                 batch.build()
             with gr.Tab("Help", elem_id="nulie_tab_help"):
-                gr.HTML(words.HELP)
-        single.connect()
-        batch.connect()
+                gr.HTML(help.HELP)
+        Single(host, state, sessions, options, photo).connect()
+        Keeping(host, state, photo).connect()
+        Batch(host, state, sessions, options, batch).connect()
         if host.targets:
-            page.load(None, None, None, **script(words.READY), **quiet(queue=False))
+            page.load(None, None, None, **script(scripts.READY), **quiet(queue=False))
     return page

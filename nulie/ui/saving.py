@@ -1,34 +1,25 @@
-"""Results become files: names, formats, folders."""
+"""Where a visitor's results go, and in what formats."""
 
 from __future__ import annotations
 
-import itertools
-import json
-import re
 import time
 from pathlib import Path
-from typing import Any
 
-from PIL import Image
-
-from .. import image_io
-from ..errors import ImageError, RecipeError
-from ..image_io import Photo
+from ..errors import ImageError
 from ..image_io.read import HAS_AVIF
-from ..recipe import Recipe
-from ..transforms import check
+from ..jobs.names import at_free_name
 from .host import Host
 from .session import Session
 
-AS_IT_CAME = "as the photo"
 FORMATS = {
-    AS_IT_CAME: None,
+    "as the photo": None,
     "PNG": ".png",
     "JPEG": ".jpg",
     "WebP": ".webp",
     "TIFF": ".tif",
     **({"AVIF": ".avif"} if HAS_AVIF else {}),
 }
+"""Suffix of results by what the page calls the format."""
 
 
 def folder(host: Host, session: Session) -> Path:
@@ -39,77 +30,18 @@ def folder(host: Host, session: Session) -> Path:
 
 def new_folder(host: Host, session: Session, name: str) -> Path:
     """A folder of this visitor's for several files, that nobody else has. Raises: ImageError."""
-    start = folder(host, session) / time.strftime(f"{name}-%Y%m%d-%H%M%S")
-    for number in itertools.count(1):
-        made = start if number == 1 else start.with_name(f"{start.name}_{number}")
-        try:
-            made.mkdir(parents=True)
-            return made
-        except FileExistsError:
-            continue
-        except OSError as e:
-            raise ImageError(f"{made}: cannot be made ({e.strerror})") from None
-    raise AssertionError("there is always a free name")
 
+    def make(path: Path) -> Path:
+        path.mkdir(parents=True)
+        return path
 
-def safe_name(name: str) -> str:
-    """An upload's name without anything that means something to a file system, or to a page."""
-    path = Path(name.replace("\\", "/"))
-    stem = re.sub(r"[^\w .()+-]", "_", path.stem)[:80].strip(" .") or "photo"
-    return stem + re.sub(r"[^\w.]", "", path.suffix)[:8]
-
-
-def save(
-    photo: Photo,
-    name: str,
-    image: Image.Image,
-    recipe: Recipe,
-    into: Path,
-    *,
-    score: dict[str, Any] | None = None,
-    format: str = AS_IT_CAME,
-    quality: int = 0,
-) -> Path:
-    """Writes a picture with all that its photo carried, under a name that is free.
-
-    Raises: ImageError."""
+    path = folder(host, session) / time.strftime(f"{name}-%Y%m%d-%H%M%S")
     try:
-        into.mkdir(parents=True, exist_ok=True)
+        return at_free_name(path, make, clash=FileExistsError)
     except OSError as e:
-        raise ImageError(f"{into}: cannot be made ({e.strerror})") from None
-    target = image_io.default_output(Path(name), into, photo=photo)
-    suffix = FORMATS.get(format)
-    if suffix:
-        target = target.with_suffix(suffix)
-    data = {**json.loads(recipe.to_json()), **({"score": score} if score else {})}
-    text = {"nulie": json.dumps(data)}
-    for number in itertools.count(1):
-        path = target if number == 1 else target.with_stem(f"{target.stem}_{number}")
-        if path.exists():
-            continue
-        try:
-            return image_io.save(photo, image, path, text=text, quality=quality or None)
-        except ImageError:
-            if not path.exists():  # else somebody was quicker with this name
-                raise
-    raise AssertionError("there is always a free name")
+        raise ImageError(f"{path}: cannot be made ({e.strerror})") from None
 
 
-def read_recipe(path: Path, name: str) -> Recipe:
-    """From a JSON file, or from a picture that nulie wrote. Raises: ImageError, RecipeError."""
-    shown = safe_name(name)
-    try:
-        if path.suffix.lower() in (".json", ".txt"):
-            text = path.read_text(encoding="utf-8")
-        else:
-            found = image_io.load(path, name=shown)
-            text = found.metadata.text.get("nulie", "")
-            if not text:
-                raise RecipeError("holds no recipe; nulie writes one into its results")
-        return check(Recipe.from_json(text))
-    except UnicodeDecodeError:
-        raise RecipeError(f"{shown}: is no text; give a JSON file or a result of nulie's") from None
-    except OSError as e:
-        raise RecipeError(f"{shown}: cannot be read ({e.strerror})") from None
-    except RecipeError as e:
-        raise RecipeError(f"{shown}: {e}") from None
+def values(format: str, quality: float | None) -> dict[str, object]:
+    """The controls of format and quality as values of a plan; 0: as the photo."""
+    return {"suffix": FORMATS.get(format), "quality": int(quality or 0) or None, "numbered": True}

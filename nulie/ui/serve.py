@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from .compat import MAJOR, theme
-from .host import Host
+from .host import LARGEST_UPLOAD, Host
 from .page import build
 from .running import leave
-from .single import LARGEST_UPLOAD
-from .words import LEAVING
+from .scripts import LEAVING
 
 VISITORS = 16
 """Handlers of one kind that run at once; the searches among them wait in their own line. And the
@@ -52,15 +50,13 @@ def serve(
         options["state_session_capacity"] = VISITORS
         options["max_file_size"] = LARGEST
         page.delete_cache = (HOUR, 24 * HOUR)  # uploads of batches, which may be run again
-    else:
-        # This gradio serves the working folder, too.
-        os.chdir(results)
     if MAJOR >= 6:
         options.update(theme=theme(), footer_links=[])
     else:
         options["show_api"] = False
     app, *_ = page.launch(**options)
     _hear(app)
+    _confine(app)
     return page
 
 
@@ -81,6 +77,7 @@ def mount(app: Any, page: Any, *, address: str | None = None) -> Any:
         options.update(theme=theme(), footer_links=[])
     gr.mount_gradio_app(app, page, path="/", **options)
     own: Any = app.routes[-1].app
+    _confine(own)
     # The oldest gradio lets the pages of any other server call it.
     own.user_middleware = [m for m in own.user_middleware if m.cls.__name__ != "CORSMiddleware"]
     return own
@@ -101,6 +98,12 @@ def _hear(app: Any) -> None:
         leave(token)
 
     app.add_api_route(f"/{LEAVING}{{token}}", left, methods=["POST"], response_model=None)
+
+
+def _confine(app: Any) -> None:
+    """gradio 3.41 serves the working folder of the process, too; a page has nothing there."""
+    if MAJOR < 4:
+        app.cwd = app.uploaded_file_dir
 
 
 def close(page: Any) -> None:

@@ -8,12 +8,14 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from ..drawing import Shown
+from ..drawing import DataImage
 from ..errors import ImageError
 from ..recipe import Recipe
+from .batch_run import BatchRun
 from .opened import Opened
-from .running import Outcome, Run
+from .searching import Finish, Search
 
 MOST_SESSIONS = 12
 """Visitors whose photos stay in memory; whoever has been away longest goes first."""
@@ -25,7 +27,7 @@ class Saved:
 
     path: Path
     words: str
-    thumb: Shown
+    thumb: DataImage
 
 
 @dataclass(eq=False)
@@ -33,13 +35,15 @@ class Session:
     """What the page knows of one visitor. Handlers run in any thread."""
 
     opened: Opened | None = None
-    outcome: Outcome | None = None
-    run: Run | None = None
+    finish: Finish | None = None
+    """How the last search for this photo ended."""
+    search: Search | None = None
+    """The one under way."""
+    batch: BatchRun | None = None
+    """The one under way."""
     recipe: Recipe = field(default_factory=Recipe)
     """What is on the touch-up's sliders."""
     saved: list[Saved] = field(default_factory=list)
-    batch_run: Run | None = None
-    batch_stop: threading.Event | None = None
     folder: str = field(default_factory=lambda: time.strftime("%Y-%m-%d-") + secrets.token_hex(8))
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -49,20 +53,24 @@ class Session:
             raise ImageError("no photo yet; drop one first")
         return self.opened
 
-    def stop(self, *, drop: bool = False) -> None:
-        """Ends what runs: with its best so far, or (`drop`) without a result."""
-        if self.batch_stop is not None:
-            self.batch_stop.set()
-        for run in (self.run, self.batch_run):
-            if run is not None:
-                run.stop(drop=drop)
+    def best(self) -> Recipe:
+        """What the last search has found; the empty recipe when there was none, or nothing."""
+        return self.finish.outcome.recipe if self.finish else Recipe()
+
+    def score(self, recipe: Recipe) -> dict[str, Any]:
+        """The scores of a recipe that the search has found; one made by hand has none."""
+        finish = self.finish
+        if finish is None or finish.opened is not self.opened:
+            return {}
+        recipes = finish.outcome.recipes()
+        return finish.outcome.score(recipes.index(recipe)) if recipe in recipes else {}
 
     def clear(self) -> None:
         """Forgets photo and results, which are what takes memory. A batch goes on."""
-        run = self.run
-        if run is not None:
-            run.stop(drop=True)
-        self.opened = self.outcome = None
+        search = self.search
+        if search is not None:
+            search.stop(drop=True)
+        self.opened = self.finish = None
         self.recipe = Recipe()
 
 

@@ -6,23 +6,24 @@ and gradio 3.41 cannot add components to a page that is open.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import gradio as gr
 
 from ..recipe import Recipe, Step
 from ..recipe.space import Dial
-from ..transforms import Param, get, ops, resolve
+from ..transforms import get, ops, resolve
+from . import edits
 from .compat import quiet
 from .session import Session
 
 MOST_STEPS = 40
-DIALS = max(len(op.params) for op in ops().values())
+DIALS = max(len(op.dials) for op in ops().values())
 
 Changed = Callable[[Session, Recipe], dict[Any, Any]]
-Edit = Callable[[list[Step], int, str], tuple[list[Step], int]]
-"""Steps, the place of the chosen one, the op in its list -> steps, the place of the chosen one."""
 
 
 class Steps:
@@ -72,24 +73,24 @@ class Steps:
     def show(self, recipe: Recipe, at: int = 0) -> dict[Any, Any]:
         """What makes the controls show a recipe, and its step of that place."""
         labels = _labels(recipe)
-        found: dict[Any, Any] = {
+        updates: dict[Any, Any] = {
             self.chosen: gr.update(
                 choices=labels, value=labels[at] if labels else None, visible=bool(labels)
             ),
             self._box: gr.update(visible=bool(labels)),
         }
         if not labels:
-            return found
+            return updates
         step = recipe.steps[at]
-        params, values = get(step.op).params, resolve(step)[1]
-        found[self.op] = gr.update(value=step.op)
+        dials, values = get(step.op).dials, resolve(step)[1]
+        updates[self.op] = gr.update(value=step.op)
         for place, slider in enumerate(self.dials):
-            if place >= len(params):
-                found[slider] = gr.update(visible=False)
+            if place >= len(dials):
+                updates[slider] = gr.update(visible=False)
                 continue
-            dial = params[place].dial
-            low, high = _reach(params[place], values[dial.name])
-            found[slider] = gr.update(
+            dial = dials[place]
+            low, high = _reach(dial, values[dial.name])
+            updates[slider] = gr.update(
                 minimum=low,
                 maximum=high,
                 step=dial.step,
@@ -97,73 +98,76 @@ class Steps:
                 label=dial_name(dial),
                 visible=True,
             )
-        return found
+        return updates
 
     def connect(self, state: Any, changed: Changed, outputs: list[Any]) -> None:
         """`changed(session, recipe)` gives the updates of `outputs` when the recipe is another."""
-        nothing = {self._box: gr.update()}
-        all_outputs = [*outputs, *self.outputs]
-
-        def on_turn(session: Session | None, label: str, op_id: str, *numbers: Any) -> Any:
-            at = _place(session, label)
-            # What comes late may mean a step that is no longer there.
-            if session is None or at is None or session.recipe.steps[at].op != op_id:
-                return {outputs[0]: gr.update()}
-            steps = list(session.recipe.steps)
-            steps[at] = _turned(steps[at], numbers)
-            if steps[at] == session.recipe.steps[at]:  # only the focus has gone
-                return {outputs[0]: gr.update()}
-            return changed(session, Recipe(tuple(steps)))
-
+        self._changed = changed
+        # An update of something, since gradio wants one.
+        self._nothing = {outputs[0]: gr.update()}
+        of_dials = [state, self.chosen, self.op, *self.dials]
         for dial in self.dials:
             # While it moves, and once more when it is let go: what is shown last is right.
             for event in (dial.input, dial.release):
-                event(
-                    on_turn,
-                    [state, self.chosen, self.op, *self.dials],
-                    outputs,
-                    **quiet(latest=True, many=True),
-                )
-
-        def on_choice(session: Session | None, event: gr.SelectData) -> Any:
-            at = _place(session, event.value)
-            if session is None or at is None:
-                return nothing
-            # Without the list itself: what comes late may not choose for the user.
-            return {k: v for k, v in self.show(session.recipe, at).items() if k in of_step}
-
-        of_step = [self._box, self.op, *self.dials]
+                event(self._on_turn, of_dials, outputs, **quiet(latest=True, many=True))
         # Gradio 4.40 also tells of choices that came from here, and `input` with the one before.
-        self.chosen.select(on_choice, [state], of_step, **quiet(latest=True, many=True))
+        self.chosen.select(self._on_choice, [state], self._of_step, **quiet(latest=True, many=True))
+        everything = [*outputs, *self.outputs]
+        for event, edit in (
+            (self.op.input, edits.use),
+            (self.earlier.click, edits.earlier),
+            (self.later.click, edits.later),
+            (self.remove.click, edits.remove),
+        ):
+            event(
+                partial(self._on_edit, edit),
+                [state, self.chosen, self.op],
+                everything,
+                **quiet(many=True),
+            )
+        self.add.click(self._on_add, [state, self.new], everything, **quiet(many=True))
 
-        def bind(event: Any, edit: Edit) -> None:
-            def on_edit(session: Session | None, label: str, op_id: str) -> Any:
-                at = _place(session, label)
-                if session is None or at is None:
-                    return nothing
-                steps, place = edit(list(session.recipe.steps), at, op_id)
-                if tuple(steps) == session.recipe.steps and place == at:
-                    return nothing
-                return edited(session, steps, place)
+    @property
+    def _of_step(self) -> list[Any]:
+        """What shows the chosen step."""
+        return [self._box, self.op, *self.dials]
 
-            event(on_edit, [state, self.chosen, self.op], all_outputs, **quiet(many=True))
+    def _on_turn(self, session: Session | None, label: str, op_id: str, *numbers: Any) -> Any:
+        at = _place(session, label)
+        # What comes late may mean a step that is no longer there.
+        if session is None or at is None or session.recipe.steps[at].op != op_id:
+            return self._nothing
+        steps = list(session.recipe.steps)
+        steps[at] = edits.turn(steps[at], numbers)
+        if steps[at] == session.recipe.steps[at]:  # only the focus has gone
+            return self._nothing
+        return self._changed(session, replace(session.recipe, steps=tuple(steps)))
 
-        def edited(session: Session, steps: list[Step], at: int) -> Any:
-            recipe = Recipe(tuple(steps))
-            return {**changed(session, recipe), **self.show(recipe, at)}
+    def _on_choice(self, session: Session | None, event: gr.SelectData) -> Any:
+        at = _place(session, event.value)
+        if session is None or at is None:
+            return {self._box: gr.update()}
+        # Without the list itself: what comes late may not choose for the user.
+        return {k: v for k, v in self.show(session.recipe, at).items() if k in self._of_step}
 
-        bind(self.op.input, _replaced)
-        bind(self.earlier.click, lambda steps, at, _: _swapped(steps, at, at - 1))
-        bind(self.later.click, lambda steps, at, _: _swapped(steps, at, at + 1))
-        bind(self.remove.click, _removed)
+    def _on_edit(self, edit: edits.Edit, session: Session | None, label: str, op_id: str) -> Any:
+        at = _place(session, label)
+        if session is None or at is None:
+            return self._nothing
+        steps, place = edit(list(session.recipe.steps), at, op_id)
+        if tuple(steps) == session.recipe.steps and place == at:
+            return self._nothing
+        return self._become(session, steps, place)
 
-        def on_add(session: Session | None, op_id: str) -> Any:
-            if session is None or not op_id or len(session.recipe) >= MOST_STEPS:
-                return nothing
-            steps = [*session.recipe.steps, _step(op_id)]
-            return edited(session, steps, len(steps) - 1)
+    def _on_add(self, session: Session | None, op_id: str) -> Any:
+        if session is None or not op_id or len(session.recipe) >= MOST_STEPS:
+            return self._nothing
+        steps = [*session.recipe.steps, edits.neutral(op_id)]
+        return self._become(session, steps, len(steps) - 1)
 
-        self.add.click(on_add, [state, self.new], all_outputs, **quiet(many=True))
+    def _become(self, session: Session, steps: list[Step], at: int) -> Any:
+        recipe = replace(session.recipe, steps=tuple(steps))
+        return {**self._changed(session, recipe), **self.show(recipe, at)}
 
 
 def dial_name(dial: Dial) -> str:
@@ -180,38 +184,7 @@ def _place(session: Session | None, label: str | None) -> int | None:
     return labels.index(label) if label in labels else None
 
 
-def _turned(step: Step, numbers: Sequence[float | None]) -> Step:
-    """The step with the sliders' values, which may be None for a moment while one is typed."""
-    dials = zip(get(step.op).dials, numbers, strict=False)
-    return Step.of(
-        step.op, **{d.name: d.snap(d.neutral if v is None else float(v)) for d, v in dials}
-    )
-
-
-def _reach(param: Param, value: float) -> tuple[float, float]:
+def _reach(dial: Dial, value: float) -> tuple[float, float]:
     """How far a slider goes: the hard mode's range, or all of the dial's if the value needs it."""
-    low, high = param.hard or param.soft or (param.dial.low, param.dial.high)
-    return (low, high) if low <= value <= high else (param.dial.low, param.dial.high)
-
-
-def _step(op_id: str) -> Step:
-    return Step.of(op_id, **{d.name: d.neutral for d in get(op_id).dials})
-
-
-def _replaced(steps: list[Step], at: int, op_id: str) -> tuple[list[Step], int]:
-    """The step's op is another one: its dials begin where they do nothing. Lists tell of the same
-    one, too, when they lose the focus."""
-    if op_id in ("", None, steps[at].op):
-        return steps, at
-    return [*steps[:at], _step(op_id), *steps[at + 1 :]], at
-
-
-def _swapped(steps: list[Step], at: int, other: int) -> tuple[list[Step], int]:
-    if not 0 <= other < len(steps):
-        return steps, at
-    steps[at], steps[other] = steps[other], steps[at]
-    return steps, other
-
-
-def _removed(steps: list[Step], at: int, _: str) -> tuple[list[Step], int]:
-    return steps[:at] + steps[at + 1 :], max(0, min(at, len(steps) - 2))
+    low, high = dial.bounds("hard")
+    return (low, high) if low <= value <= high else (dial.low, dial.high)

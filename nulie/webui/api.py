@@ -4,31 +4,33 @@
 import base64
 import binascii
 import io
-import json
 import secrets
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
-from PIL import Image
 from pydantic import BaseModel
 
-from .. import __version__, image_io, transforms
-from ..engine import Variant
-from ..engine.objective import Objective
+from .. import __version__
 from ..errors import ImageError, NulieError, SettingsError, WeightsError
+from ..image_io import Photo, load
 from ..image_io.encode import ENCODERS, merged_text
-from ..models.weights import status
-from ..predictor import NAMES, exact_form
+from ..jobs.outcome import file_text
+from ..jobs.plan import Choice, Plan, plan
+from ..jobs.score import of_photo
+from ..models.store import status
+from ..predictor import NAMES
+from ..predictor.published import WEIGHTS
 from ..recipe import Recipe
 from ..recipe.settings import Settings
-from ..transforms.preview import shrink
-from . import controls
+from ..transforms import describe
+from . import job, state
 from .host import WebUI
-from .job import search
+from .turn import turn
 
 _DEFAULTS = Settings()
 
@@ -110,72 +112,55 @@ def _refusals() -> Iterator[None]:
 
 
 def _enhance(webui: WebUI, request: EnhanceRequest) -> dict[str, Any]:
-    photo = _decoded(request.image)
-    if request.recipe is not None:
-        text = request.recipe if isinstance(request.recipe, str) else json.dumps(request.recipe)
-        recipe = controls.find_recipe(text)
-        image = transforms.render(recipe, photo.pixels)
-        report = {"changed": bool(recipe.steps), "recipe": _data(recipe)}
-        return {"image": _encoded(photo, image, recipe), "variants": [], "report": report}
-    settings = Settings(
-        mode=request.mode,
-        seconds=request.seconds,
-        evaluations=request.evaluations,
-        seed=request.seed,
-        ops=tuple(request.ops) if request.ops is not None else None,
-        ranges={name: (low, high) for name, (low, high) in request.ranges.items()},
-        min_light=request.min_light,
-        keep_content=request.keep_content,
-        protect_skin=request.protect_skin,
-        top=request.top,
-    )
-    # Complains of what it can before it waits for its turn.
-    name = _known(request.predictor)
-    transforms.space(settings.mode, settings.ops, settings.ranges)  # type: ignore[arg-type]
-    with webui.turn():
-        found = search(webui, photo, settings, predictor=name)
-    result = found.result
-
-    def data(number: int, variant: Variant) -> dict[str, Any]:
-        image = result.image if number == 0 else transforms.render(variant.recipe, photo.pixels)
-        score = {
-            "before": result.base.score,
-            "after": variant.terms.score,
-            "by": found.predictor.name,
-        }
-        return {
-            "image": _encoded(photo, image, variant.recipe, score),
-            "recipe": _data(variant.recipe),
-            "words": transforms.describe(variant.recipe),
-            "after": asdict(variant.terms),
-        }
-
-    variants = [data(number, variant) for number, variant in enumerate(result.variants)]
-    return {
-        "image": variants[0]["image"] if variants else _encoded(photo, photo.pixels),
-        "variants": variants,
-        "report": {
-            "changed": bool(result.variants),
-            "predictor": found.predictor.name,
-            "note": found.note,
-            "before": asdict(result.base),
-            "after": asdict(result.terms),
-            "recipe": _data(result.recipe),
-            "words": transforms.describe(result.recipe),
-            "evaluations": result.evaluations,
-            "seconds": round(result.seconds, 3),
-            "reason": result.reason,
-        },
+    photo = _decode(request.image)
+    plan = _plan(webui, request)
+    with turn(webui) if plan.recipe is None else nullcontext():
+        outcome, notes = job.enhance(webui, photo, plan, partial(state.show, webui))
+    if outcome is None:
+        raise HTTPException(503, "stopped before anything was tried; send the image again")
+    result = outcome.result
+    if result is None:
+        image = _encode(outcome.after, outcome.recipe)
+        report = {"changed": outcome.recipe != Recipe(), **outcome.data()}
+        return {"image": image, "variants": [], "report": report}
+    report = {
+        **outcome.data(),
+        "note": "; ".join(notes),
+        "after": asdict(result.terms),
+        "words": describe(outcome.recipe),
     }
+    variants = [
+        {
+            "image": _encode(outcome.variant(number), recipe, outcome.score(number)),
+            "words": describe(recipe),
+            **variant,
+        }
+        for (number, recipe), variant in zip(
+            enumerate(outcome.recipes()), report.pop("variants"), strict=True
+        )
+    ]
+    image = variants[0]["image"] if variants else _encode(photo)
+    return {"image": image, "variants": variants, "report": report}
+
+
+def _plan(webui: WebUI, request: EnhanceRequest) -> Plan:
+    """Complains of what it can before the request waits for its turn."""
+    if request.recipe is not None:
+        return plan({"recipe": request.recipe})
+    given = dict(request)
+    del given["image"], given["recipe"]
+    if request.seconds is None and request.evaluations is None:
+        # To a plan both mean the default, but who writes null means no limit.
+        raise SettingsError("give seconds or evaluations, or the search never ends")
+    return plan({**given, "predictor": _predictor_name(webui, request.predictor)})
 
 
 def _score(webui: WebUI, request: ScoreRequest) -> dict[str, Any]:
-    photo, name = _decoded(request.image), _known(request.predictor)
-    with webui.turn():
-        predictor, note = webui.predictor(name)
-        exact = exact_form(predictor)
-        small = shrink(photo.pixels, exact.input_size).to(exact.device)
-        score = Objective(exact, small, _DEFAULTS).base.score
+    photo = _decode(request.image)
+    choice = Choice(_predictor_name(webui, request.predictor))
+    with turn(webui):
+        predictor, note = job.load(webui, choice, partial(state.show, webui))
+        score = of_photo(photo, predictor)
     return {"score": score, "predictor": predictor.name, "note": note}
 
 
@@ -184,12 +169,12 @@ def _predictors(webui: WebUI) -> dict[str, Any]:
     files = [
         {
             "name": s.name,
-            "predictors": list(s.predictors),
+            "predictors": list(s.users),
             "bytes": s.size,
-            "licence": s.licence,
+            "licence": s.license,
             "present": s.present,
         }
-        for s in status(webui.weights_folders())
+        for s in status(WEIGHTS, webui.weights_folders())
     ]
     absent = {name for f in files if not f["present"] for name in f["predictors"]}  # type: ignore[attr-defined]
     return {
@@ -201,14 +186,16 @@ def _predictors(webui: WebUI) -> dict[str, Any]:
     }
 
 
-def _known(name: str) -> str:
-    """Names only: a path would let a caller read files of the server."""
+def _predictor_name(webui: WebUI, name: str) -> str:
+    """Names only: a path would let a caller read files of the server.
+
+    Raises: SettingsError."""
     if name and name not in ("auto", *NAMES):
         raise SettingsError(f"no predictor is called {name!r}; known: auto, {', '.join(NAMES)}")
-    return name
+    return name or webui.predictor
 
 
-def _decoded(text: str) -> image_io.Photo:
+def _decode(text: str) -> Photo:
     if text.startswith(("http://", "https://")):
         raise ImageError("the image must come as base64; addresses are not fetched")
     if text.startswith("data:"):
@@ -217,24 +204,13 @@ def _decoded(text: str) -> image_io.Photo:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise ImageError("the image is no valid base64") from None
-    return image_io.load(io.BytesIO(data), name="the image")
+    return load(io.BytesIO(data), name="the image")
 
 
-def _encoded(
-    photo: image_io.Photo,
-    pixels: Image.Image,
-    recipe: Recipe | None = None,
-    score: Mapping[str, Any] | None = None,
-) -> str:
-    """Base64 of a PNG with all that came with the photo, and the recipe."""
-    metadata = photo.metadata
+def _encode(photo: Photo, recipe: Recipe | None = None, score: dict[str, Any] | None = None) -> str:
+    """Base64 of a PNG with all that came with the photo, and with the recipe."""
     if recipe is not None:
-        data = {**_data(recipe), **({"score": score} if score else {})}
-        text = merged_text(metadata.text, {"nulie": json.dumps(data)})
+        metadata = photo.metadata
+        text = merged_text(metadata.text, file_text(recipe, score))
         photo = replace(photo, metadata=replace(metadata, text=text))
-    return base64.b64encode(ENCODERS["PNG"](photo, pixels, None)).decode()
-
-
-def _data(recipe: Recipe) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(recipe.to_json())
-    return found
+    return base64.b64encode(ENCODERS["PNG"](photo, photo.pixels, None)).decode()

@@ -6,28 +6,24 @@ place alone; new ones go to the end.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import RecipeError, SettingsError
-from ..recipe import Recipe
+from ..jobs.outcome import Outcome
+from ..jobs.plan import BY_RECIPE, Plan, plan
+from ..jobs.recipes import INFOTEXT_KEY
 from ..recipe.settings import Settings
-from ..transforms import MODES, check
+from ..transforms import MODES
 from .host import setting
 
 NAME = "NUlIE"
-BY_RECIPE = "recipe"
-"""The mode that applies a recipe in place of a search."""
 SCORE = f"{NAME} score"
-RECIPE = f"{NAME} recipe"
+RECIPE = INFOTEXT_KEY
 JUDGE = f"{NAME} predictor"
-RESULTS = (JUDGE, SCORE, RECIPE)
+OUTCOME_KEYS = (JUDGE, SCORE, RECIPE)
 """Keys of the infotext that say what was done to one image."""
 _DEFAULTS = Settings()
-_QUOTED = re.compile(rf'{RECIPE}: ("(?:\\.|[^\\"])+")')
 
 
 @dataclass(frozen=True)
@@ -92,7 +88,7 @@ OF_GENERATION = tuple(c for c in CONTROLS if c.name != "variants")
 def build(gr: Any, controls: tuple[Control, ...], prefix: str) -> dict[str, Any]:
     """Components of gradio's module `gr`, by name; for use inside a page or outside of any. Must
     not fail: that would keep the web UI from starting."""
-    found = {}
+    components = {}
     for control in controls:
         value = setting("seconds") if control.name == "seconds" else control.default
         component = getattr(gr, control.component)(
@@ -104,70 +100,43 @@ def build(gr: Any, controls: tuple[Control, ...], prefix: str) -> dict[str, Any]
         if control.component == "Slider":
             # The web UI would write the range to a file and keep it there for ever.
             component.do_not_save_to_config = True
-        found[control.name] = component
-    return found
+        components[control.name] = component
+    return components
 
 
-def wish(values: Mapping[str, Any]) -> Settings | Recipe:
-    """What the values of the controls ask for: a search, or a recipe to be applied. Values that are
+def plan_of(values: Mapping[str, Any], *, predictor: str = "auto") -> Plan:
+    """What the values of the controls mean: a search, or a recipe to be applied. Values that are
     missing or None stand for the defaults.
 
     Raises: SettingsError, RecipeError."""
-    given = {name: value for name, value in values.items() if value is not None}
-    mode = str(given.get("mode", _DEFAULTS.mode))
-    if mode == BY_RECIPE:
-        return find_recipe(str(given.get("recipe", "")))
-    if mode not in MODES:
-        raise SettingsError(f"mode {mode!r} is unknown; known: {', '.join(MODES)}, {BY_RECIPE}")
-    try:
-        return Settings(
-            mode=mode,
-            seconds=float(given.get("seconds", _DEFAULTS.seconds or 0)),
-            seed=int(given.get("seed", _DEFAULTS.seed)),
-            min_light=float(given.get("min_light", _DEFAULTS.min_light)),
-            keep_content=float(given.get("keep_content", _DEFAULTS.keep_content)),
-            protect_skin=bool(given.get("protect_skin", _DEFAULTS.protect_skin)),
-            top=int(given.get("variants", _DEFAULTS.top)),
-        )
-    except SettingsError:
-        raise
-    except (TypeError, ValueError, OverflowError) as e:
-        raise SettingsError(f"seconds, seed and guards must be numbers ({e})") from None
+    if values.get("mode") == BY_RECIPE:
+        return plan({"recipe": values.get("recipe") or ""})
+    return plan({"predictor": predictor, **{_SEARCH[n]: values.get(n) for n in _SEARCH}})
 
 
-def find_recipe(text: str) -> Recipe:
-    """The recipe of a JSON text, or of an infotext with one in it.
-
-    Raises: RecipeError."""
-    text = text.strip()
-    if not text:
-        raise RecipeError("mode recipe needs a recipe; paste one, or an infotext with one")
-    quoted = _QUOTED.search(text)
-    if quoted:
-        try:
-            text = str(json.loads(quoted[1]))
-        except ValueError:
-            raise RecipeError("the infotext's recipe is damaged") from None
-    return check(Recipe.from_json(text))
-
-
-def asked(wanted: Settings | Recipe) -> dict[str, Any]:
-    """Infotext of what is asked for, known before anything is done."""
-    if isinstance(wanted, Recipe):
-        return {_KEYS["mode"]: BY_RECIPE, RECIPE: wanted.to_json()}
+def plan_text(of: Plan) -> dict[str, Any]:
+    """Infotext of a plan, known before anything is done."""
+    if of.recipe is not None:
+        return {_KEYS["mode"]: BY_RECIPE, RECIPE: of.recipe.to_json()}
+    settings = of.settings
     return {
-        _KEYS["mode"]: wanted.mode,
-        _KEYS["seconds"]: _number(wanted.seconds or 0.0),
-        _KEYS["seed"]: wanted.seed,
-        _KEYS["min_light"]: _number(wanted.min_light),
-        _KEYS["keep_content"]: _number(wanted.keep_content),
-        _KEYS["protect_skin"]: wanted.protect_skin,
+        _KEYS["mode"]: settings.mode,
+        _KEYS["seconds"]: _number(settings.seconds or 0.0),
+        _KEYS["seed"]: settings.seed,
+        _KEYS["min_light"]: _number(settings.min_light),
+        _KEYS["keep_content"]: _number(settings.keep_content),
+        _KEYS["protect_skin"]: settings.protect_skin,
     }
 
 
-def done(recipe: Recipe, judge: str, before: float, after: float) -> dict[str, Any]:
-    """Infotext of what a search has done."""
-    return {JUDGE: judge, SCORE: f"{before:.2f} to {after:.2f}", RECIPE: recipe.to_json()}
+def outcome_text(outcome: Outcome, number: int = 0) -> dict[str, Any]:
+    """Infotext of what became of an image, for one of its variants; number 0 is the best."""
+    recipe = outcome.recipes()[number] if outcome.changed else outcome.recipe
+    text: dict[str, Any] = {RECIPE: recipe.to_json()}
+    score = outcome.score(number)
+    if score:
+        text = {JUDGE: score["by"], SCORE: f"{score['before']:.2f} to {score['after']:.2f}", **text}
+    return text
 
 
 def paste_fields(enabled: Any, components: Mapping[str, Any]) -> list[tuple[Any, Any]]:
@@ -185,4 +154,5 @@ def _number(value: float) -> str:
 
 
 _KEYS = {control.name: control.key for control in CONTROLS}
-assert _KEYS["recipe"] == RECIPE
+_SEARCH = {n: {"variants": "top"}.get(n, n) for n in _KEYS if n != "recipe"}
+"""Controls of a search, with what a plan calls them."""

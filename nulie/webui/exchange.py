@@ -1,7 +1,7 @@
-"""What is on its way between the web UI's page and that in the frame of our tab.
+"""What is on its way between the web UI's page and the one in the frame of our tab.
 
-Each of the two pages is served by a gradio of its own, so what one has the other must be told by
-the browser, which carries no more than a ticket.
+Each of the two pages is served by a gradio of its own, so what is in one reaches the other by way
+of the browser, which carries no more than a ticket.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Generic, TypeVar
 TARGETS = ("img2img", "inpaint", "extras")
 """Tabs of the web UI that results can be sent to."""
 MOST = 8
-"""Things that wait; those that nobody asked for go first."""
+"""Things that wait; the oldest go first."""
 
 Thing = TypeVar("Thing")
 
 
 class Exchange(Generic[Thing]):
-    """Each thing is taken once."""
+    """Each thing can be taken once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -36,6 +36,6 @@ class Exchange(Generic[Thing]):
         return ticket
 
     def take(self, ticket: str) -> Thing | None:
-        """None when it is gone."""
+        """The thing of a ticket; None when it is gone."""
         with self._lock:
             return self._waiting.pop(ticket, None)

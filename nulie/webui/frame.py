@@ -1,8 +1,8 @@
 """The page in the frame of our tab, as an application within the web UI's.
 
-Each component of a gradio page costs time when it is loaded, whether anybody looks at it or not: as
-a part of the web UI's own page, ours had it load a tenth slower. In a frame it costs nothing until
-the tab is first seen; nor is it made before.
+Each component of a gradio page costs time when the page loads, whether anybody looks at it or not:
+as a part of the web UI's own page, ours made that load a tenth slower. In a frame it costs nothing
+until the tab is first seen, and is not made before.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from .exchange import Exchange
 
 PATH = "/nulie/page"
+PLACE = """<style>[id^=nulie_fetch_] { display: none }</style>
+<div class="nulie-frame" style="min-height:80vh">Loading</div>"""
+"""What stands in the tab until `javascript/nulie.js` puts the frame there."""
 
 _Scope = MutableMapping[str, Any]
 
@@ -35,14 +38,15 @@ class Frame:
         self._running: AbstractAsyncContextManager[Any] | None = None
 
     async def __call__(self, scope: _Scope, receive: Any, send: Any) -> None:
-        if await self._let_in(scope):
-            await (await self._made())(scope, receive, send)
+        if await self._is_welcome(scope):
+            app = await self._page()
+            await app(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
             await PlainTextResponse("Not authenticated", 401)(scope, receive, send)
 
-    async def _made(self) -> FastAPI:
+    async def _page(self) -> FastAPI:
         async with self._lock:
             if self._app is None:
                 # Not in a thread: gradio wants an event loop around it, and has one stack for all
@@ -54,26 +58,26 @@ class Frame:
                 self._app = app
             return self._app
 
-    async def _let_in(self, scope: _Scope) -> bool:
-        """What the web UI's gradio says of the visitor."""
+    async def _is_welcome(self, scope: _Scope) -> bool:
+        """Whether the visitor has logged in to the web UI, by its gradio's word."""
         if getattr(self._outer, "auth", True) is None:
             return True
         status: list[int] = []
-        told = False
+        ended = False
 
         async def receive() -> dict[str, Any]:
-            nonlocal told
-            if told:
-                # Middleware of old listens in a loop for the visitor to go, until it is stopped.
+            nonlocal ended
+            if ended:
+                # Old middleware listens in a loop for the visitor to go, until it is stopped.
                 await asyncio.Event().wait()
-            told = True
+            ended = True
             return {"type": "http.request", "body": b"", "more_body": False}
 
         async def send(message: _Scope) -> None:
             if message["type"] == "http.response.start":
                 status.append(message["status"])
 
-        asked = {
+        request = {
             "type": "http",
             "asgi": scope["asgi"],
             "http_version": "1.1",
@@ -87,14 +91,14 @@ class Frame:
             "client": scope.get("client"),
             "server": scope.get("server"),
         }
-        await self._outer(asked, receive, send)
+        await self._outer(request, receive, send)
         return status == [200]
 
 
-def application(page: Any, outer: Any, came: Exchange[bytes]) -> FastAPI:
+def application(page: Any, outer: Any, incoming: Exchange[bytes]) -> FastAPI:
     """The page's Blocks as an application to be mounted at `PATH`; `outer` is the web UI's Blocks,
-    launched already. What the page around posts to `picture`, a picture's file, goes to `came`, and
-    the answer is its ticket."""
+    launched already. What the page around posts to `picture`, a picture's file, goes to `incoming`,
+    and the answer is its ticket."""
     from ..ui import LARGEST_UPLOAD, mount
 
     async def picture(request: Request) -> Response:
@@ -103,7 +107,7 @@ def application(page: Any, outer: Any, came: Exchange[bytes]) -> FastAPI:
             data += part
             if len(data) > LARGEST_UPLOAD * 1_000_000:
                 return PlainTextResponse(f"larger than {LARGEST_UPLOAD} MB", 413)
-        return JSONResponse(came.give(bytes(data)))
+        return JSONResponse(incoming.give(bytes(data)))
 
     page.ssl_verify = getattr(outer, "ssl_verify", True)
     app = FastAPI()
@@ -111,17 +115,17 @@ def application(page: Any, outer: Any, came: Exchange[bytes]) -> FastAPI:
     app.add_route("/picture", picture, methods=["POST"])
     for route in mount(app, page, address=f"{outer.local_url}{PATH[1:]}/").routes:
         if getattr(route, "path", None) == "/":
-            _plain(route.dependant)
+            _strip(route.dependant)
     return app
 
 
-def _plain(dependant: Any) -> None:
+def _strip(dependant: Any) -> None:
     """Has gradio show the page as it is: a web UI puts its own scripts and styles into every page
     of its process."""
-    made = dependant.call
+    make = dependant.call
 
     def page(**values: Any) -> Any:
-        answer = made(**values)
+        answer = make(**values)
         answer.body = answer.render(answer.template.render(answer.context))
         answer.init_headers()
         return answer

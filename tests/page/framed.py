@@ -143,7 +143,8 @@ def make() -> FastAPI:
 
 def meddle() -> None:
     """As web UIs do."""
-    usual = gr.routes.templates.TemplateResponse
+    templates: Any = gr.routes.templates
+    usual = templates.TemplateResponse
 
     def response(*args: Any, **options: Any) -> Any:
         answer = usual(*args, **options)
@@ -151,7 +152,7 @@ def meddle() -> None:
         answer.init_headers()
         return answer
 
-    gr.routes.templates.TemplateResponse = response
+    templates.TemplateResponse = response
 
 
 if __name__ == "__main__":

@@ -122,8 +122,8 @@ def test_a_folder_of_the_server(visit: Visit, days: list[Path], tmp_path: Path) 
     page = person.page
     batch(person, [], run=False)
     for wrong, words in (
-        (tmp_path / "none", "no folder that can be read"),
-        (tmp_path, "no photos"),
+        (tmp_path / "none", "is no folder; check its name"),
+        (tmp_path, "no images in this folder"),
     ):
         page.fill("#nulie_batch_folder input, #nulie_batch_folder textarea", str(wrong))
         page.click("#nulie_batch_run")

@@ -12,10 +12,11 @@ import numpy as np
 from PIL import Image
 
 from nulie import image_io
-from nulie.drawing import shown
+from nulie.drawing import embed
+from nulie.jobs.look import LONGEST
 from nulie.recipe import Recipe
 from nulie.transforms import describe, render
-from nulie.ui.opened import FULL, LIVE
+from nulie.ui.opened import FULL
 
 from ..conftest import ROOT
 from .conftest import Server, Visitor, dull, start, stop
@@ -58,7 +59,7 @@ def test_from_upload_to_download(visit: Visit, photo: Path) -> None:
     live = [s for s in page.evaluate("seen") if s[2] and "nodes" in s[1]]
     assert len(live) >= 3
     assert live[0][0] < 2000
-    assert max(size for *_, size in live) <= LIVE
+    assert max(size for *_, size in live) <= LONGEST
 
     # The slider: by keyboard, by mouse.
     frame = page.locator("#nulie_view .nulie-compare").last
@@ -83,7 +84,7 @@ def test_from_upload_to_download(visit: Visit, photo: Path) -> None:
     recipe = Recipe.from_json(kept.metadata.text["nulie"])
     assert recipe.steps
     assert kept.pixels.tobytes() == render(recipe, before.pixels).tobytes()
-    _same_but_for_encoding(after, shown(kept.pixels, kept, FULL).uri)
+    _same_but_for_encoding(after, embed(kept.pixels, kept, FULL).uri)
     _same_but_for_encoding(person.image(), after)
     assert kept.metadata.icc_profile == before.metadata.icc_profile
     assert kept.metadata.text["parameters"] == "a dull day, steps: 20"

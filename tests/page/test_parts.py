@@ -12,6 +12,7 @@ import pytest
 
 from nulie import image_io
 from nulie.errors import ImageError, SettingsError
+from nulie.jobs.plan import Choice, Plan, plan
 from nulie.recipe import Recipe, Step
 from nulie.recipe.settings import Settings
 
@@ -21,8 +22,7 @@ with warnings.catch_warnings():
     # gradio and what it brings along warn of each other.
     warnings.simplefilter("ignore")
     gradio = pytest.importorskip("gradio", reason="no gradio here: pip install gradio")
-    from nulie.ui import Host, build, saving
-    from nulie.ui.host import Host as _Host
+    from nulie.ui import Host, build, ranges, saving
     from nulie.ui.opened import Opened
     from nulie.ui.options import MODE_NAMES, Options
     from nulie.ui.session import MOST_SESSIONS, Session, Sessions
@@ -46,9 +46,14 @@ def values(options: Options, **changed: Any) -> tuple[Any, ...]:
     return tuple({**by_id, **changed}.values())
 
 
+def read(options: Options, **changed: Any) -> Plan:
+    """The plan that the controls ask for."""
+    return plan(options.values(values(options, **changed)))
+
+
 @pytest.fixture
 def options(tmp_path: Path) -> Options:
-    made = Options(_Host(tmp_path))
+    made = Options(Host(tmp_path))
     with gradio.Blocks():
         made.first()
         made.more()
@@ -56,82 +61,90 @@ def options(tmp_path: Path) -> Options:
 
 
 def test_untouched_controls_are_the_defaults(options: Options) -> None:
-    settings, predictor = options.read(values(options))
-    assert settings == Settings()
-    assert predictor == "auto"
+    wanted = read(options)
+    assert wanted.settings == Settings()
+    assert wanted.choice == Choice()
 
 
 def test_every_control_does_something(options: Options) -> None:
-    soft = dict(zip((c.elem_id for c in options.inputs), values(options), strict=True))[
-        "nulie_used"
-    ]
-    hard, _ = options.read(
-        values(
-            options,
-            nulie_mode=MODE_NAMES["hard"],
-            nulie_used=["hue", *soft],
-            nulie_seed=5,
-        )
-    )
+    by_id = dict(zip((c.elem_id for c in options.inputs), values(options), strict=True))
+    soft = by_id["nulie_used"]
+    hard = read(
+        options, nulie_mode=MODE_NAMES["hard"], nulie_used=["hue", *soft], nulie_seed=5
+    ).settings
     assert (hard.mode, hard.seed) == ("hard", 5)
     assert hard.ops is not None
     assert "hue" in hard.ops
     assert "invert" not in hard.ops
-    some, _ = options.read(
-        values(
-            options,
-            nulie_used=[op_id for op_id in soft if op_id != "blur"],
-            nulie_ranges="contrast=0.9:1.05, blur=0:0.01",
-            nulie_top=3,
-        )
-    )
+    some = read(
+        options,
+        nulie_used=[op_id for op_id in soft if op_id != "blur"],
+        nulie_ranges="contrast=0.9:1.05, blur=0:0.01",
+        nulie_top=3,
+    ).settings
     assert some.ops is not None
     assert "blur" not in some.ops
     assert some.ranges == {"contrast": (0.9, 1.05)}
     assert some.top == 3
-    with pytest.raises(SettingsError, match="switch one on"):
-        options.read(values(options, nulie_used=[]))
-    for wrong in (
-        "contrast",
-        "contrast=1",
-        "contrast=a:b",
-        "contrst=1:2",
-        "contrast=1:9",
-        "hue.x=0:0",
-    ):
-        with pytest.raises(SettingsError, match=wrong.partition("=")[0][:3]):
-            options.read(values(options, nulie_ranges=wrong))
-    with pytest.raises(SettingsError):
-        options.read(values(options, nulie_seconds=None))
+    guarded = read(
+        options, nulie_min_light=0.5, nulie_keep_content=3, nulie_protect_skin=False
+    ).settings
+    assert (guarded.min_light, guarded.keep_content, guarded.protect_skin) == (0.5, 3, False)
+    assert read(options, nulie_seconds=2).settings.seconds == 2
+    assert read(options, nulie_predictor="statistics").choice.name == "statistics"
+    with pytest.raises(SettingsError, match="no op is left"):
+        read(options, nulie_used=[])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["contrast", "contrast=1", "contrast=a:b", "contrst=1:2", "contrast=1:9", "hue.x=0:0"],
+)
+def test_a_wrong_range_is_refused_by_name(options: Options, wrong: str) -> None:
+    with pytest.raises(SettingsError, match=wrong.partition("=")[0][:3]):
+        read(options, nulie_ranges=wrong)
+
+
+@pytest.mark.parametrize("name", ["seconds", "seed", "top", "min_light", "keep_content"])
+def test_an_emptied_field_does_not_ask_for_the_default(options: Options, name: str) -> None:
+    with pytest.raises(SettingsError, match=rf"{name.replace('_', '-')} must be .*, not nothing"):
+        read(options, **{f"nulie_{name}": None})
+
+
+def test_the_device_is_that_of_the_host(tmp_path: Path) -> None:
+    options = Options(Host(tmp_path, device="cuda:1"))
+    with gradio.Blocks():
+        options.first()
+        options.more()
+    assert read(options).choice.device == "cuda:1"
 
 
 def test_a_mode_brings_its_ops_and_ranges(options: Options) -> None:
-    used, ranges, low, high, _ = options._on_mode(MODE_NAMES["hard"], "brightness")
+    used, text, low, high, _ = options._on_mode(MODE_NAMES["hard"], "brightness")
     assert "invert" in used
-    assert ranges == ""
+    assert text == ""
     assert (low["value"], high["value"]) == (0.5, 2.0)
 
 
 def test_one_pair_of_sliders_writes_every_range(options: Options) -> None:
-    soft = MODE_NAMES["soft"]
-    text = options._on_range("gamma.gain", 0.9, 1.05, "", soft)
+    text = ranges.write("", "gamma.gain", 0.9, 1.05, "soft")
     assert text == "gamma.gain=0.9:1.05"
-    text = options._on_range("contrast", 1.0, 1.2, text, soft)
+    text = ranges.write(text, "contrast", 1.0, 1.2, "soft")
     assert text == "gamma.gain=0.9:1.05, contrast=1:1.2"
-    low, high, said = options._on_dial("gamma.gain", text, soft)
+    low, high, told = options._on_dial("gamma.gain", text, MODE_NAMES["soft"])
     assert (low["value"], high["value"]) == (0.9, 1.05)
     assert (low["minimum"], high["maximum"]) == (0.5, 2.0)
-    assert "gain scales" in said["info"]
-    settings, _ = options.read(values(options, nulie_ranges=text))
+    assert "gain scales" in told["info"]
+    settings = read(options, nulie_ranges=text).settings
     assert settings.ranges == {"gamma.gain": (0.9, 1.05), "contrast": (1.0, 1.2)}
-    assert options._on_range("gamma.gain", 0.9, 1.1, text, soft) == "contrast=1:1.2", "the mode's"
-    text = options._on_range("gamma.gamma", 0.8, 1, "gamma=1:2, no such thing", soft)
+    assert ranges.write(text, "gamma.gain", 0.9, 1.1, "soft") == "contrast=1:1.2", "the mode's"
+    text = ranges.write("gamma=1:2, no such thing", "gamma.gamma", 0.8, 1, "soft")
     assert text == "no such thing, gamma.gamma=0.8:1", "what somebody typed stays as it is"
-    for name in options.dial.choices:
-        name = name[0] if isinstance(name, tuple) else name
-        low, high, _ = options._on_dial(name, "", soft)
+    assert ranges.write(text, "gamma.gamma", None, 1, "soft") == "no such thing"
+    for name in ranges.DIALS:
+        low, high, _ = options._on_dial(name, "", MODE_NAMES["soft"])
         assert low["minimum"] <= low["value"] < high["value"] <= high["maximum"]
-        assert options._on_range(name, low["value"], high["value"], "", soft) == ""
+        assert options._on_range(name, low["value"], high["value"], "", MODE_NAMES["soft"]) == ""
 
 
 def test_the_chosen_step_is_shown() -> None:
@@ -158,42 +171,14 @@ def test_the_chosen_step_is_shown() -> None:
     assert steps.show(Recipe())[steps.chosen]["visible"] is False
 
 
-@pytest.mark.parametrize(
-    ("name", "safe"),
-    [
-        ("photo.JPG", "photo.JPG"),
-        ("../../etc/passwd.png", "passwd.png"),
-        ("C:\\Windows\\x.png", "x.png"),
-        ("<img src=x onerror=alert(1)>.png", "_img src_x onerror_alert(1)_.png"),
-        ("...", "photo"),
-        ("a" * 300 + ".jpeg", "a" * 80 + ".jpeg"),
-        ("Ärger im Büro.webp", "Ärger im Büro.webp"),
-    ],
-)
-def test_safe_names(name: str, safe: str) -> None:
-    assert saving.safe_name(name) == safe
-
-
-def test_saving_never_takes_a_name_that_is_there(tmp_path: Path) -> None:
-    photo = image_io.from_image(picture())
-    names = [
-        saving.save(photo, "a.png", photo.pixels, Recipe(), tmp_path, format=format).name
-        for format in (saving.AS_IT_CAME, saving.AS_IT_CAME, "JPEG", "PNG")
-    ]
-    assert names == ["a_nulie.png", "a_nulie_2.png", "a_nulie.jpg", "a_nulie_3.png"]
-
-
-def test_recipes_from_files(tmp_path: Path) -> None:
-    recipe = Recipe((Step.of("contrast", factor=1.1),))
-    photo = image_io.from_image(picture())
-    path = saving.save(photo, "a.png", photo.pixels, recipe, tmp_path)
-    assert saving.read_recipe(path, "a.png") == recipe
-    picture().save(tmp_path / "b.png")
-    for name, text in (("c.json", b"{}"), ("d.json", b"\xff\xfe"), ("b.png", None)):
-        if text is not None:
-            (tmp_path / name).write_bytes(text)
-        with pytest.raises((ImageError, ValueError), match=name):
-            saving.read_recipe(tmp_path / name, name)
+def test_no_two_batches_share_a_folder(tmp_path: Path) -> None:
+    host, session = Host(tmp_path / "results", private=True), Session()
+    folders = [saving.new_folder(host, session, "batch") for _ in range(3)]
+    assert len(set(folders)) == 3
+    assert all(f.is_dir() and f.parent == tmp_path / "results" / session.folder for f in folders)
+    (tmp_path / "file").touch()
+    with pytest.raises(ImageError, match="cannot be made"):
+        saving.new_folder(Host(tmp_path / "file"), session, "batch")
 
 
 def test_photos_of_those_who_are_gone_make_room() -> None:

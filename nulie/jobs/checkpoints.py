@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from ..errors import CheckpointError
 from ..image_io import atomic, shown_path
 
 if TYPE_CHECKING:
-    from ..engine import Enhancement, Event
+    from ..engine import Enhancement
 
 
 def read(path: Path) -> Checkpoint:
@@ -29,18 +28,16 @@ def read(path: Path) -> Checkpoint:
         raise CheckpointError(f"{shown}: {e}") from None
 
 
-def kept(
-    run: Enhancement, events: Generator[Event, None, None], path: Path, every: float
-) -> Generator[Event, None, None]:
-    """The events of a run, whose state is written to `path` after the first batch, then every so
-    many seconds and at the end. Raises: ImageError when that fails."""
-    from ..engine import Finished
-    from ..search import Progress
+class Keeper:
+    """Writes a search's state after the first batch, then every so many seconds and at the end."""
 
-    due = time.monotonic()
-    for event in events:
-        now = time.monotonic()
-        if isinstance(event, Finished) or (isinstance(event, Progress) and now >= due):
-            atomic.write(path, run.checkpoint().to_json().encode(), overwrite=True)
-            due = time.monotonic() + every
-        yield event
+    def __init__(self, path: Path, every: float) -> None:
+        self._path = path
+        self._every = every
+        self._due = time.monotonic()
+
+    def keep(self, run: Enhancement, *, at_end: bool) -> None:
+        """To be called between two batches. Raises: ImageError when it cannot be written."""
+        if at_end or time.monotonic() >= self._due:
+            atomic.write(self._path, run.checkpoint().to_json().encode(), overwrite=True)
+            self._due = time.monotonic() + self._every

@@ -1,0 +1,185 @@
+"""What a job tells while it works: frozen facts, each with the words for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..recipe import Recipe
+from .inputs import Item
+
+if TYPE_CHECKING:
+    from .outcome import Outcome
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that a job tells of one of its files."""
+
+    item: Item
+
+    @property
+    def share(self) -> float:
+        """How much of the file's work is done, 0 to 1."""
+        return 0.0
+
+    @property
+    def words(self) -> str:
+        """How it stands, in a line."""
+        return ""
+
+
+@dataclass(frozen=True)
+class Begun(Event):
+    """The file is looked at."""
+
+    number: int = 1
+    """Of `count` files, from 1."""
+    count: int = 1
+
+    @property
+    def words(self) -> str:
+        return f"{self.number} of {self.count}, {self.item.file_name}"
+
+
+@dataclass(frozen=True)
+class Noted(Event):
+    """Something that a person should hear of once."""
+
+    text: str
+
+    @property
+    def words(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Loading(Event):
+    """The predictor is loaded, or a file of it downloaded."""
+
+    predictor: str
+    file: str = ""
+    """What is being downloaded; empty when it lies here."""
+    done: int = 0
+    """Bytes."""
+    size: int = 0
+    """Bytes in all."""
+
+    @property
+    def share(self) -> float:
+        return min(1.0, self.done / max(1, self.size)) if self.file else 0.0
+
+    @property
+    def words(self) -> str:
+        if not self.file:
+            return f"loading the predictor {self.predictor}"
+        size = f"{self.done / 1e6:,.0f} of {self.size / 1e6:,.0f} MB"
+        return f"downloading {self.file}, once: {size}"
+
+
+@dataclass(frozen=True)
+class Waiting(Event):
+    """Others come first on the device."""
+
+    before: int
+
+    @property
+    def words(self) -> str:
+        if self.before <= 0:
+            return "starting"
+        others = "one search comes" if self.before == 1 else f"{self.before} searches come"
+        return f"{others} first; yours begins by itself"
+
+
+@dataclass(frozen=True)
+class Searching(Event):
+    """How a search stands after a batch."""
+
+    base: float
+    """The input's total."""
+    best: float
+    recipe: Recipe
+    """The best so far; empty as long as nothing beats the input."""
+    evaluations: int
+    seconds: float
+    done: float
+    """Share of the budget that is spent, 0 to 1."""
+    left: float | None
+    """Seconds of the budget that are left; None where it is counted in evaluations alone."""
+    stopping: bool = False
+
+    @property
+    def share(self) -> float:
+        return self.done
+
+    @property
+    def rate(self) -> float:
+        """Evaluations a second."""
+        return self.evaluations / self.seconds if self.seconds else 0.0
+
+    @property
+    def rest(self) -> str:
+        """What remains to be done."""
+        if self.stopping:
+            return "stopping"
+        if self.done >= 1 or (self.left is not None and self.left < 0.05):
+            return "making the best ones at full size"
+        return f"{self.left:.0f} s left" if self.left is not None else f"{self.done:.0%} done"
+
+    @property
+    def gain(self) -> float:
+        """Points that the best one has over the input."""
+        return self.best - self.base
+
+    @property
+    def pace(self) -> str:
+        """What was done and what remains."""
+        return f"{self.evaluations:,} nodes \u00b7 {self.rate:,.0f} a second \u00b7 {self.rest}"
+
+    @property
+    def words(self) -> str:
+        return f"best score {self.best:.2f} ({self.gain:+.2f}) \u00b7 {self.pace}"
+
+
+@dataclass(frozen=True)
+class Done(Event):
+    """The file's result is written."""
+
+    outcome: Outcome
+    written: tuple[Path, ...] = ()
+    """Files of its variants, the best first."""
+
+    @property
+    def share(self) -> float:
+        return 1.0
+
+    @property
+    def words(self) -> str:
+        return "done"
+
+
+@dataclass(frozen=True)
+class Failed(Event):
+    """Nothing became of the file."""
+
+    text: str
+
+    @property
+    def share(self) -> float:
+        return 1.0
+
+    @property
+    def words(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The last event of a job."""
+
+    done: tuple[Item, ...]
+    failed: tuple[Item, ...]
+    left: tuple[Item, ...] = field(default=())
+    """Those that were not looked at, or not to their end, since the job was stopped."""
+    written: tuple[Path, ...] = ()

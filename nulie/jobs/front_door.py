@@ -1,0 +1,144 @@
+"""What `nulie.enhance`, `nulie.apply` and `nulie.score` do: a job on pictures in memory, in one
+call. To watch a search or to stop it, use `nulie.engine.Enhancement`."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable
+from dataclasses import fields, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from .. import image_io
+from ..engine import Enhancement, Finished, Result, pipeline
+from ..errors import SettingsError
+from ..image_io import Photo
+from ..predictor import Judging, Predictor, adapt, exact_form, score_photos
+from ..predictor.loaded import PREDICTORS
+from ..recipe import Recipe
+from ..recipe.settings import Settings
+from ..transforms.preview import shrink
+from . import recipes, values
+from .outcome import file_text
+
+_log = logging.getLogger(__name__)
+
+Picture = Image.Image | str | os.PathLike[str]
+"""A picture in memory, of any mode, or the path of one."""
+
+
+def enhance(
+    image: Picture,
+    *,
+    predictor: str | os.PathLike[str] | Judging = "auto",
+    device: str = "auto",
+    **settings: Any,
+) -> Result:
+    """The best version of an image that a search finds.
+
+    >>> result = nulie.enhance("examples/faded.jpg", evaluations=200, predictor="statistics")
+    >>> result.terms.score > result.base.score
+    True
+
+    `result.image` has what the input had: transparency, and in its `info` the colour profile, EXIF
+    and texts. `result.recipe` says what was done. If nothing beats the input, the image is a copy
+    of it and the recipe is empty. The input itself is never changed.
+
+    `settings` are the fields of `nulie.settings.Settings`, such as `seconds=30` or `mode="hard"`;
+    with `evaluations` alone there is no limit of time. `predictor` is a name, the path of a file
+    made by `nulie fit`, or an object (see `nulie.predictor.Predictor`). One that is loaded by name
+    stays in memory; `device` says where to.
+
+    Raises: TypeError on a setting that does not exist, else a NulieError: SettingsError,
+    ImageError, ModelError."""
+    chosen = _settings(settings)
+    judge = _predictor(predictor, device)
+    photo = _photo(image)
+    for event in Enhancement(photo.pixels, judge, chosen).events():
+        if isinstance(event, Finished):
+            result = event.result
+    text = file_text(result.recipe) if result.variants else {}
+    return replace(result, image=image_io.to_image(photo, result.image, text=text))
+
+
+def apply(recipe: Recipe | str | os.PathLike[str], image: Picture) -> Image.Image:
+    """An image with a recipe applied to it, without a search.
+
+    >>> nulie.apply('{"nulie": 1, "steps": [{"op": "invert"}]}', "examples/cat.png").size
+    (451, 300)
+
+    The recipe may be a `Recipe`, its JSON, or the path of a file that holds it: JSON, or an image
+    that nulie wrote. The result keeps what the image had, as `enhance` does.
+
+    Raises: RecipeError, ImageError."""
+    known = _recipe(recipe)
+    photo = _photo(image)
+    done = pipeline.apply(known, photo)
+    return image_io.to_image(done, done.pixels, text=file_text(known))
+
+
+def score(
+    images: Iterable[Picture],
+    *,
+    predictor: str | os.PathLike[str] | Judging = "auto",
+    device: str = "auto",
+) -> list[float]:
+    """What a predictor says of images as they are, in their order; more is better.
+
+    >>> images = ["examples/faded.jpg", "examples/cat.png"]
+    >>> [round(score) for score in nulie.score(images, predictor="statistics")]
+    [7, 9]
+
+    By CLIP scores are about 1 to 10, as people rate photos. `statistics` says how much is left to
+    mend, so it compares versions of one photo, not different photos. `predictor` and `device` are
+    those of `enhance`.
+
+    Raises: ImageError on the first image that cannot be read, ModelError."""
+    if isinstance(images, (Image.Image, str, os.PathLike)):
+        raise TypeError("score takes several images; put a single one into a list")
+    judge = exact_form(_predictor(predictor, device))
+    previews = (shrink(_photo(image).pixels, judge.input_size) for image in images)
+    scores: list[float] = []
+    while batch := list(islice(previews, judge.batch_size)):
+        scores += score_photos(judge, batch)
+    return scores
+
+
+def _settings(given: dict[str, Any]) -> Settings:
+    known = [field.name for field in fields(Settings)]
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise TypeError(f"there is no setting {unknown[0]!r}; known: {', '.join(known)}")
+    return values.settings(given)
+
+
+def _predictor(predictor: str | os.PathLike[str] | Judging, device: str) -> Predictor:
+    if not isinstance(predictor, (str, os.PathLike)):
+        if device != "auto":
+            raise SettingsError("a device is for a predictor's name; an object has its own")
+        return adapt(predictor)
+    found, note = PREDICTORS.get(os.fspath(predictor), device)
+    if note:
+        _log.warning("%s", note)
+    return found
+
+
+def _photo(image: Picture) -> Photo:
+    photo = (
+        image_io.from_image(image) if isinstance(image, Image.Image) else image_io.load(Path(image))
+    )
+    for note in photo.notes:
+        _log.info("%s", note)
+    return photo
+
+
+def _recipe(given: Recipe | str | os.PathLike[str]) -> Recipe:
+    if isinstance(given, Recipe):
+        return given
+    if isinstance(given, str) and "{" in given:
+        return recipes.of_text(given)
+    return recipes.of_file(Path(given))

@@ -1,0 +1,99 @@
+"""Many files, one after the other: what fails is told and does not stop the others."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import ModelError, NulieError
+from .events import Begun, Done, Ended, Event, Failed
+from .file import process
+from .host import Host, Load
+from .inputs import Item
+from .names import Names
+from .plan import Choice, Plan
+
+if TYPE_CHECKING:
+    from ..models.download import Progress
+    from ..predictor import Predictor
+
+_log = logging.getLogger(__name__)
+
+
+class Job:
+    """Iterate over `events()` once; the last one is `Ended`."""
+
+    def __init__(
+        self,
+        items: Sequence[Item],
+        plan: Plan,
+        host: Host | None = None,
+        *,
+        cancel: threading.Event | None = None,
+    ) -> None:
+        """`cancel` may be set from any thread: the file in work ends with its best so far, and no
+        other one is begun."""
+        self.items = tuple(items)
+        self.plan = plan
+        self.cancel = cancel or threading.Event()
+        host = host or Host()
+        self._loader = _Loader(host.load)
+        self._host = replace(host, load=self._loader)
+        inputs = [*(item.path for item in items), *plan.inputs()]
+        self._names = Names(inputs, overwrite=plan.results.overwrite)
+
+    def events(self) -> Generator[Event | Ended, None, None]:
+        """Raises: ModelError when there is nobody to judge, which no other file would mend."""
+        done: list[Item] = []
+        failed: list[Item] = []
+        written: list[Path] = []
+        for number, item in enumerate(self.items, 1):
+            if self.cancel.is_set():
+                break
+            yield Begun(item, number, len(self.items))
+            try:
+                for event in process(item, self.plan, self._host, self._names, cancel=self.cancel):
+                    if isinstance(event, Done):
+                        done.append(item)
+                        written += event.written
+                    yield event
+            except (NulieError, MemoryError) as e:
+                if isinstance(e, ModelError) and not self._loader.loaded:
+                    raise
+                failed.append(item)
+                yield Failed(item, _reason(item, e))
+            except Exception as e:
+                _log.exception("%s", item.shown)
+                failed.append(item)
+                yield Failed(item, f"{item.shown}: failed ({type(e).__name__}: {e})")
+        ended = {*done, *failed}
+        left = tuple(item for item in self.items if item not in ended)
+        yield Ended(tuple(done), tuple(failed), left, tuple(written))
+
+
+class _Loader:
+    """Loads the predictor of a job once, and tells once what there is to tell of it."""
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._predictor: Predictor | None = None
+
+    @property
+    def loaded(self) -> bool:
+        return self._predictor is not None
+
+    def __call__(self, choice: Choice, progress: Progress | None) -> tuple[Predictor, str]:
+        if self._predictor is not None:
+            return self._predictor, ""
+        self._predictor, note = self._load(choice, progress)
+        return self._predictor, note
+
+
+def _reason(item: Item, error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return f"{item.shown}: the memory is not enough for it; scale it down first"
+    return str(error)

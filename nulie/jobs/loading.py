@@ -1,0 +1,44 @@
+"""A predictor is loaded in a thread of its own, so that its download can be told of."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Generator
+from typing import TYPE_CHECKING
+
+from .events import Loading
+from .host import Host
+from .inputs import Item
+from .plan import Choice
+
+if TYPE_CHECKING:
+    from ..predictor import Predictor
+
+LOOK = 0.1
+"""Seconds between two looks at a download."""
+
+
+def load(item: Item, choice: Choice, host: Host) -> Generator[Loading, None, tuple[Predictor, str]]:
+    """The predictor, and what to tell the user of the choice. Raises: what `Host.load` raises."""
+    told: queue.SimpleQueue[tuple[str, int, int]] = queue.SimpleQueue()
+    loaded: list[tuple[Predictor, str]] = []
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            loaded.append(host.load(choice, lambda *progress: told.put(progress)))
+        except BaseException as e:
+            failed.append(e)
+
+    thread = threading.Thread(target=work, name="nulie load", daemon=True)
+    thread.start()
+    while thread.is_alive() or not told.empty():
+        thread.join(LOOK)
+        while not told.empty():
+            file, done, size = told.get()
+            if told.empty() or done >= size:  # of many, the last one and the ends of files
+                yield Loading(item, choice.name, file, done, size)
+    if failed:
+        raise failed[0]
+    return loaded[0]

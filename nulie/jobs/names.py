@@ -1,0 +1,126 @@
+"""What results are called, and how no file takes the place of another."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from ..errors import ImageError
+from ..image_io import Photo, check_output, default_output, shown_path
+
+MARK = "_nulie"
+"""End of the stem of nulie's results, before the number of a variant."""
+_RESULT = re.compile(rf"{MARK}(_\d*)?$")
+
+Made = TypeVar("Made")
+
+
+def is_result(path: Path) -> bool:
+    """Whether a file's name is that of a result, which a folder's run leaves alone."""
+    return _RESULT.search(path.stem) is not None
+
+
+def target(name: Path, folder: Path | None, photo: Photo, suffix: str | None = None) -> Path:
+    """The result's path for a photo called `name`: `photo_nulie.jpg` beside it or in `folder`, in
+    the photo's format or with a `suffix` of one's choice."""
+    path = default_output(name, folder, photo=photo)
+    return path.with_suffix(suffix) if suffix else path
+
+
+def variants(path: Path, count: int) -> list[Path]:
+    """`a.jpg`, `a_2.jpg`, `a_3.jpg`: the paths of so many results, the best first."""
+    return [_numbered(path, number) for number in range(1, count + 1)]
+
+
+def at_free_name(path: Path, make: Callable[[Path], Made], *, clash: type[Exception]) -> Made:
+    """What `make` gives for `path`, or for the first of `path`_2, `path`_3 ... that nothing is
+    called by; `make` must refuse a name that is there by raising `clash`."""
+    for candidate in _candidates(path):
+        if candidate.exists():
+            continue
+        try:
+            return make(candidate)
+        except clash:
+            if not candidate.exists():  # else somebody was quicker with this name
+                raise
+    raise AssertionError("there is always a free name")
+
+
+def safe_name(name: str) -> str:
+    """An upload's name without anything that means something to a file system, or to a page."""
+    path = Path(name.replace("\\", "/"))
+    stem = re.sub(r"[^\w .()+-]", "_", path.stem)[:80].strip(" .") or "photo"
+    return stem + re.sub(r"[^\w.]", "", path.suffix)[:8]
+
+
+class Names:
+    """The names of one job: of its inputs, which are never overwritten, and of its results, of
+    which no two may share one."""
+
+    def __init__(self, inputs: Iterable[Path | None], *, overwrite: bool) -> None:
+        self._overwrite = overwrite
+        self._inputs = _Files(inputs)
+        self._results = _Files()
+
+    def check(self, photo: Photo, shown: str, path: Path) -> tuple[str, ...]:
+        """Notes on what a result at `path` cannot hold. Raises: ImageError when it may not be
+        written there."""
+        other = self._results.find(path)
+        if other is not None:
+            raise ImageError(
+                f"{shown}: its result would take the name of another one's"
+                f" ({shown_path(other)}); enhance it by itself, with --output"
+            )
+        notes = check_output(photo, path, overwrite=self._overwrite)
+        self.refuse_inputs(path)
+        return notes
+
+    def refuse_inputs(self, path: Path) -> None:
+        """Raises: ImageError when `path` is one of the job's inputs, by whatever name."""
+        if self._inputs.find(path):
+            raise ImageError(
+                f"{shown_path(path)}: is an input, and those are never overwritten;"
+                " choose another name"
+            )
+
+    def add(self, path: Path) -> None:
+        """Notes a result that was written."""
+        self._results.add(path)
+
+
+class _Files:
+    """Files that exist, found again by whatever name or link leads to them."""
+
+    def __init__(self, paths: Iterable[Path | None] = ()) -> None:
+        self._known: dict[tuple[int, int], Path] = {}
+        for path in paths:
+            if path is not None:
+                self.add(path)
+
+    def add(self, path: Path) -> None:
+        key = _identity(path)
+        if key is not None:
+            self._known.setdefault(key, path)
+
+    def find(self, path: Path) -> Path | None:
+        key = _identity(path)
+        return None if key is None else self._known.get(key)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _numbered(path: Path, number: int) -> Path:
+    return path if number == 1 else path.with_name(f"{path.stem}_{number}{path.suffix}")
+
+
+def _candidates(path: Path) -> Iterator[Path]:
+    return (_numbered(path, number) for number in itertools.count(1))

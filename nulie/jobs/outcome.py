@@ -1,0 +1,118 @@
+"""What became of one photo, and how that is told as data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ..engine import Result
+from ..engine.objective import Terms
+from ..engine.pipeline import apply
+from ..image_io import Photo
+from ..recipe import Recipe
+from ..search import Node
+from .recipes import TEXT_KEY
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Of a search (`result` says how it went) or of a recipe that was applied."""
+
+    name: str
+    """What the photo is called."""
+    before: Photo
+    made: Photo | None
+    """`after`, as long as it is held: see `light`."""
+    recipe: Recipe
+    """What made it."""
+    predictor: str = ""
+    """Who judged; empty when nobody did."""
+    base: Terms | None = None
+    """The marks of `before`."""
+    terms: Terms | None = None
+    """The marks of `after`."""
+    result: Result | None = None
+    points: tuple[tuple[float, float], ...] = field(default=(), repr=False)
+    """(seconds, best score) at each improvement of the search."""
+    nodes: Sequence[Node] = field(default=(), repr=False)
+    """What the search's tree remembers, the best first."""
+
+    @property
+    def after(self) -> Photo:
+        """The best variant, or the photo itself when nothing beat it."""
+        return self.variant(0)
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is anything to write but the photo as it was."""
+        return self.result is None or bool(self.result.variants)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether somebody ended the search before its time."""
+        return self.result is not None and self.result.reason == "cancelled"
+
+    def recipes(self) -> tuple[Recipe, ...]:
+        """Of each variant, the best first; of none when nothing beat the photo."""
+        if self.result is None:
+            return (self.recipe,)
+        return tuple(variant.recipe for variant in self.result.variants)
+
+    def variant(self, number: int, models: Any = None) -> Photo:
+        """A variant at full size; number 0 is the best. `models`: those of its recipe's steps."""
+        if number == 0 and self.made is not None:
+            return self.made
+        return apply(self.recipes()[number], self.before, models) if self.changed else self.before
+
+    def light(self) -> Outcome:
+        """The same for whoever keeps it: without the nodes and the result at full size, which take
+        most of the memory. `variant` makes each picture anew, `result.image` is the photo's."""
+        result = self.result and replace(self.result, image=self.before.pixels)
+        return replace(self, made=None, result=result, nodes=())
+
+    def score(self, number: int = 0) -> dict[str, Any]:
+        """What a variant's file says of its scores; empty when nobody judged."""
+        terms = self.terms
+        if self.result is not None and self.result.variants:
+            terms = self.result.variants[number].terms
+        if self.base is None or terms is None:
+            return {}
+        return {"before": self.base.score, "after": terms.score, "by": self.predictor}
+
+    def data(self) -> dict[str, Any]:
+        """All that is known of it, as data for JSON."""
+        result = self.result
+        if result is None:
+            return {"recipe": recipe_data(self.recipe)}
+        return {
+            "predictor": self.predictor,
+            "changed": self.changed,
+            "before": asdict(result.base),
+            "variants": [
+                {"recipe": recipe_data(v.recipe), "after": asdict(v.terms)} for v in result.variants
+            ],
+            "recipe": recipe_data(result.recipe),
+            "evaluations": result.evaluations,
+            "seconds": round(result.seconds, 3),
+            "reason": result.reason,
+        }
+
+
+def recipe_data(recipe: Recipe) -> dict[str, Any]:
+    """A recipe as data for JSON."""
+    data: dict[str, Any] = json.loads(recipe.to_json())
+    return data
+
+
+def file_text(recipe: Recipe, score: Mapping[str, Any] | None = None) -> dict[str, str]:
+    """The text that a result carries: its recipe, and its scores where there are any."""
+    data = {**recipe_data(recipe), **({"score": dict(score)} if score else {})}
+    return {TEXT_KEY: json.dumps(data)}
+
+
+def line(path: Path, outcome: Outcome, written: Sequence[Path]) -> dict[str, Any]:
+    """A file's row in a list of results, as data for JSON."""
+    return {"input": str(path), **outcome.data(), "output": [str(p) for p in written]}

@@ -1,0 +1,194 @@
+"""One photo in memory: a search with all that comes before it, or a recipe."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from .. import engine
+from ..engine import Enhancement, Finished, Started
+from ..engine.objective import Objective, Terms
+from ..engine.pipeline import apply
+from ..image_io import Photo
+from ..memory import give_back
+from ..predictor import Predictor, exact_form
+from ..recipe import Recipe
+from ..recipe.settings import Settings
+from ..search import Improved, Progress
+from ..transforms.preview import shrink
+from .checkpoints import Keeper
+from .events import Event, Noted, Searching, Waiting
+from .host import Host
+from .inputs import Item
+from .loading import load
+from .outcome import Outcome
+from .plan import Plan
+
+if TYPE_CHECKING:
+    from .queue import Ticket
+
+LOOK = 0.1
+"""Seconds between two looks at the line before a device."""
+
+
+def enhance(
+    item: Item,
+    photo: Photo,
+    plan: Plan,
+    host: Host,
+    *,
+    cancel: threading.Event,
+    keeper: Keeper | None = None,
+) -> Generator[Event, None, Outcome | None]:
+    """What the plan makes of a photo; None when it was cancelled before there was a best so far.
+
+    `cancel` may be set from any thread: a search then ends within a batch, with the best so far.
+    Raises: NulieError."""
+    if plan.recipe is not None and not plan.judge_recipe:
+        return Outcome(item.file_name, photo, apply(plan.recipe, photo, host.models), plan.recipe)
+    predictor, note = yield from load(item, plan.choice, host)
+    if note:
+        yield Noted(item, note)
+    ticket = host.line.join(str(predictor.device))
+    try:
+        if not (yield from _turn(item, ticket, host, cancel)):
+            return None
+        with host.turn():
+            if plan.recipe is not None:
+                return _judge(item, photo, plan.recipe, plan.settings, predictor, host)
+            return (yield from _search(item, photo, plan, predictor, host, cancel, keeper))
+    finally:
+        ticket.leave()
+
+
+def _turn(
+    item: Item, ticket: Ticket, host: Host, cancel: threading.Event
+) -> Generator[Event, None, bool]:
+    """Waits in the line; False when cancelled meanwhile."""
+    while not ticket.wait(LOOK):
+        if host.interrupted():
+            cancel.set()
+        if cancel.is_set():
+            return False
+        yield Waiting(item, ticket.place())
+    return True
+
+
+def _search(
+    item: Item,
+    photo: Photo,
+    plan: Plan,
+    predictor: Predictor,
+    host: Host,
+    cancel: threading.Event,
+    keeper: Keeper | None,
+) -> Generator[Event, None, Outcome | None]:
+    run = Enhancement(photo.pixels, predictor, plan.settings, resume=plan.resume, cancel=cancel)
+    events = run.events()
+    points: list[tuple[float, float]] = []
+    base, recipe = 0.0, Recipe()
+    try:
+        for event in events:
+            if host.interrupted():
+                cancel.set()
+            if isinstance(event, Started):
+                base = event.base.total
+                yield _stand(item, plan.settings, base, Progress(0, 0.0, base), recipe, cancel)
+            elif isinstance(event, Improved):
+                recipe = event.recipe
+                points.append((event.seconds, event.score))
+            elif isinstance(event, Progress):
+                if keeper is not None:
+                    keeper.keep(run, at_end=False)
+                yield _stand(item, plan.settings, base, event, recipe, cancel)
+            elif isinstance(event, engine.Noted):
+                yield Noted(item, event.text)
+            elif isinstance(event, Finished):
+                if keeper is not None:
+                    keeper.keep(run, at_end=True)
+                result = event.result
+                if result.reason == "cancelled" and not result.evaluations:
+                    return None
+                # Rendered already: at full size that takes as long as a part of the search.
+                after = replace(photo, pixels=result.image) if result.variants else photo
+                return Outcome(
+                    item.file_name,
+                    photo,
+                    after,
+                    result.recipe,
+                    predictor.name,
+                    result.base,
+                    result.terms,
+                    result,
+                    tuple(points),
+                    run.tree.best(),
+                )
+    finally:
+        events.close()
+        give_back()
+    raise AssertionError("a run ends with Finished")
+
+
+def _stand(
+    item: Item,
+    settings: Settings,
+    base: float,
+    progress: Progress,
+    recipe: Recipe,
+    cancel: threading.Event,
+) -> Searching:
+    shares, left = [0.0], None
+    if settings.seconds is not None:
+        shares.append(progress.seconds / settings.seconds)
+        left = max(0.0, settings.seconds - progress.seconds)
+    if settings.evaluations is not None:
+        shares.append(progress.evaluations / settings.evaluations)
+    return Searching(
+        item,
+        base=base,
+        best=progress.best_score,
+        recipe=recipe,
+        evaluations=progress.evaluations,
+        seconds=progress.seconds,
+        done=min(1.0, max(shares)),
+        left=left,
+        stopping=cancel.is_set(),
+    )
+
+
+def _judge(
+    item: Item,
+    photo: Photo,
+    recipe: Recipe,
+    settings: Settings,
+    predictor: Predictor,
+    host: Host,
+) -> Outcome:
+    """A recipe that is applied, with the marks of before and after."""
+    after = apply(recipe, photo, host.models)
+    mark = marks(photo, predictor, settings)
+    return Outcome(
+        item.file_name,
+        photo,
+        after,
+        recipe,
+        predictor.name,
+        mark(photo),
+        mark(after),
+    )
+
+
+def marks(photo: Photo, predictor: Predictor, settings: Settings) -> Callable[[Photo], Terms]:
+    """Marks versions of a photo by the exact form of a predictor."""
+    exact = exact_form(predictor)
+    objective = Objective(exact, shrink(photo.pixels, exact.input_size).to(exact.device), settings)
+
+    def mark(version: Photo) -> Terms:
+        if version is photo:
+            return objective.base
+        small = shrink(version.pixels, exact.input_size).to(exact.device)
+        return objective(small[None])[0]
+
+    return mark

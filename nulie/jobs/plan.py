@@ -1,0 +1,176 @@
+"""A plan: what is the same for all files of a job, made of plain values that are checked there."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import SettingsError
+from ..image_io import shown_path
+from ..recipe import Recipe
+from ..recipe.settings import Settings
+from . import recipes, values
+from .inputs import SUFFIXES
+
+if TYPE_CHECKING:
+    from ..engine.checkpoint import Checkpoint
+
+PRECISIONS = ("auto", "fp32", "fp16", "bf16")
+BY_RECIPE = "recipe"
+"""The mode that applies a recipe in place of a search."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Who judges, and on what device; see `predictor.create`."""
+
+    name: str = "auto"
+    device: str = "auto"
+    precision: str = "auto"
+    views: int = 1
+    head: Path | None = None
+    clip_weights: Path | None = None
+
+
+@dataclass(frozen=True)
+class Results:
+    """Where results go, and in what form."""
+
+    output: Path | None = None
+    """The result of a single picture."""
+    output_dir: Path | None = None
+    """Folder for the results; None: beside each input."""
+    numbered: bool = False
+    """Whether a result whose name is taken gets a number; else it is refused."""
+    overwrite: bool = False
+    """Whether results may replace what is there, inputs apart."""
+    suffix: str | None = None
+    """`.png` and the like; None: each as its input."""
+    quality: int | None = None
+    """1 to 100, of JPEG, WebP and AVIF; None: as the input."""
+    save_recipe: Path | None = None
+    report: Path | None = None
+    checkpoint: Path | None = None
+    checkpoint_every: float = 60.0
+    """Seconds."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a job does to each of its files."""
+
+    settings: Settings = field(default_factory=Settings)
+    recipe: Recipe | None = None
+    """To be applied in place of a search."""
+    recipe_file: Path | None = None
+    """Where that was read from."""
+    choice: Choice = field(default_factory=Choice)
+    results: Results = field(default_factory=Results)
+    resume: Checkpoint | None = None
+    resume_file: Path | None = None
+    judge_recipe: bool = False
+    """Whether the predictor says what a recipe that is applied has done to the score."""
+
+    def inputs(self) -> list[Path | None]:
+        """The files, beside the pictures, that the job reads."""
+        choice = self.choice
+        return [self.recipe_file, Path(choice.name), choice.head, choice.clip_weights]
+
+
+_OF_SETTINGS = {field.name for field in fields(Settings)}
+_OF_CHOICE = {"device", "precision", "views", "head", "clip_weights"}
+_OF_RESULTS = {field.name for field in fields(Results)}
+_OTHERS = {"predictor", "recipe", "resume", "judge_recipe"}
+KNOWN = frozenset(_OF_SETTINGS | _OF_CHOICE | _OF_RESULTS | _OTHERS)
+"""Names of the values that make a plan."""
+
+
+def plan(given: Mapping[str, Any], *, files: int = 1) -> Plan:
+    """The plan of a job over so many `files`, from values by the names in `KNOWN`; what is missing
+    or None has its default. See `values.settings` for those of a search, `Choice` and `Results`;
+    `predictor` is a name, `recipe` a path, a text or a text's data, `resume` a path.
+
+    Raises: SettingsError, RecipeError, CheckpointError, ImageError on what has no meaning, cannot
+    be read, or contradicts another value."""
+    unknown = sorted(set(given) - KNOWN)
+    if unknown:
+        close = difflib.get_close_matches(unknown[0], KNOWN, 1)
+        hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(sorted(KNOWN))}"
+        raise SettingsError(f"there is no setting {unknown[0]!r}; {hint}")
+    given = {name: value for name, value in given.items() if value is not None}
+    by_recipe = given.get("mode") == BY_RECIPE
+    if by_recipe:
+        given = {**given, "recipe": given.get("recipe", "")}
+        del given["mode"]
+    results = _results(given)
+    _check_together(given, results, files)
+    settings = values.settings(given)
+    recipe = recipes.read(given["recipe"]) if "recipe" in given else None
+    resume = None
+    if "resume" in given:
+        from . import checkpoints
+
+        resume = checkpoints.read(Path(given["resume"]))
+        settings = resume.budget(given.get("seconds"), given.get("evaluations"))
+    return Plan(
+        settings=settings,
+        recipe=recipe,
+        recipe_file=given["recipe"] if isinstance(given.get("recipe"), Path) else None,
+        choice=_choice(given),
+        results=results,
+        resume=resume,
+        resume_file=given.get("resume"),
+        judge_recipe=bool(given.get("judge_recipe", False)),
+    )
+
+
+def _choice(given: Mapping[str, Any]) -> Choice:
+    choice = Choice(
+        name=str(given.get("predictor", "")).strip() or Choice.name,
+        device=str(given.get("device", Choice.device)),
+        precision=str(given.get("precision", Choice.precision)),
+        views=values.whole(given, "views", Choice.views) or 0,
+        head=given.get("head"),
+        clip_weights=given.get("clip_weights"),
+    )
+    if choice.precision not in PRECISIONS:
+        raise SettingsError(
+            f"precision {choice.precision!r} is unknown; known: {', '.join(PRECISIONS)}"
+        )
+    if choice.views not in (1, 2):
+        raise SettingsError(f"views must be 1 or 2, not {choice.views}")
+    return choice
+
+
+def _results(given: Mapping[str, Any]) -> Results:
+    results = Results(**{name: given[name] for name in _OF_RESULTS if name in given})
+    quality = results.quality
+    if quality is not None and not 1 <= quality <= 100:
+        raise SettingsError(f"quality must be within 1..100, not {quality}")
+    if not results.checkpoint_every > 0:
+        raise SettingsError(f"checkpoint-every must be above 0, not {results.checkpoint_every:g}")
+    return results
+
+
+def _check_together(given: Mapping[str, Any], results: Results, files: int) -> None:
+    """Raises: SettingsError when values contradict each other."""
+    recipe, resume = given.get("recipe"), given.get("resume")
+    if recipe is not None and (resume or results.checkpoint):
+        raise SettingsError("--recipe applies a recipe without a search; leave checkpoints out")
+    if results.output and results.output_dir:
+        raise SettingsError("--output names the whole path; leave --output-dir out")
+    if results.save_recipe and results.save_recipe.suffix.lower() in SUFFIXES:
+        shown = shown_path(results.save_recipe)
+        raise SettingsError(f"--save-recipe {shown}: it writes JSON; choose a name such as x.json")
+    if results.report and results.report.suffix.lower() not in (".html", ".htm"):
+        shown = shown_path(results.report)
+        raise SettingsError(f"--report {shown}: it writes HTML; choose a name such as x.html")
+    if results.report and recipe is not None:
+        raise SettingsError("--report tells of a search, and with --recipe there is none")
+    for name in ("output", "save_recipe", "report", "checkpoint", "resume"):
+        if files > 1 and given.get(name):
+            option = f"--{name.replace('_', '-')}"
+            raise SettingsError(f"{option} is for a single image, and here are {files}")

@@ -1,0 +1,219 @@
+"""The store of weights: where files lie, how they get here, whether they are intact.
+
+It knows no file by itself, but is given a table. Nothing is fetched at import; `obtain` and `fetch`
+do it when somebody asks. Files of the hub live in the Hugging Face cache, which other programs
+share; others in a folder of nulie's own.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import UnknownModelError, WeightsError
+from . import digests, download
+from .download import Progress
+from .locks import Locks
+from .weights import HubFile, Table, Weights
+
+logger = logging.getLogger(__name__)
+
+SMALL = 16 << 20
+"""Bytes up to which a file's digest is computed each time it is looked for."""
+
+_OBTAINING = Locks()
+"""By the name of the file: two threads that write into one would spoil it."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is known of one weights file on this machine."""
+
+    name: str
+    users: tuple[str, ...]
+    """Which models need it."""
+    size: int
+    """Bytes: of the file on this machine, else of the download."""
+    license: str
+    path: Path | None
+    """Where it lies; None where it is not on this machine."""
+    verified: bool | None
+    """True: its digest was right. False: it was wrong. None: not looked at yet, or absent."""
+
+    @property
+    def present(self) -> bool:
+        return self.path is not None
+
+
+def find(weights: Weights, folders: Sequence[Path] = ()) -> Path | None:
+    """An intact copy on this machine, or None; no network. `folders` are further places to look,
+    such as a web UI's folder of CLIP models. Reads a large file whole the first time it is met,
+    and remembers its digest after that."""
+    for path, sha256 in _candidates(weights, folders):
+        try:
+            if digests.verify(path, sha256, anew=weights.size <= SMALL):
+                return path
+            logger.warning("%s is passed over: its SHA-256 is not %s", path, sha256)
+        except OSError as e:
+            logger.warning("%s is passed over: %s", path, e)
+    return None
+
+
+def obtain(
+    weights: Weights,
+    *,
+    folders: Sequence[Path] = (),
+    progress: Progress | None = None,
+    network: bool = True,
+) -> Path:
+    """The path of an intact copy, downloaded where there is none.
+
+    Raises: WeightsError within 5 seconds when there is none and its publisher cannot be reached,
+    and whenever what comes is not the file expected.
+    """
+    with _OBTAINING.of(weights.name):
+        path = find(weights, folders)
+        if path is not None:
+            return path
+        if not network:
+            raise WeightsError(f"{weights.name} is not on this machine; {remedy(weights)}")
+        try:
+            if isinstance(weights.source, HubFile):
+                path = _from_hub(weights, weights.source, progress)
+            else:
+                path = weights.source.target
+                download.to_file(weights.source.url, path, weights.sha256, weights.size, progress)
+        except WeightsError as e:
+            raise WeightsError(f"{e}; {remedy(weights)}") from e
+        digests.remember(path, weights.sha256)
+        return path
+
+
+def fetch(
+    table: Table,
+    name: str,
+    *,
+    progress: Progress | None = None,
+    folders: Sequence[Path] = (),
+) -> list[Path]:
+    """Sees to it that the files of the model `name` (or the one file of that name) are here, the
+    small ones first, and returns their paths. Raises: UnknownModelError; WeightsError as `obtain`
+    does."""
+    return [obtain(w, folders=folders, progress=progress) for w in named(table, name)]
+
+
+def named(table: Table, name: str) -> list[Weights]:
+    """The files that `name`, a model or a file of weights, stands for, the small ones first."""
+    wanted = [w for w in table.values() if name == w.name or name in w.users]
+    if not wanted:
+        users = dict.fromkeys(user for w in table.values() for user in w.users)
+        known = ", ".join([*users, *table])
+        raise UnknownModelError(f"no weights are called {name!r}; known: {known}")
+    return sorted(wanted, key=lambda w: w.size)
+
+
+def status(table: Table, folders: Sequence[Path] = ()) -> list[Status]:
+    """One row per file, quickly: digests are looked up, not computed."""
+    return [_status(w, folders, compute=False) for w in table.values()]
+
+
+def check(table: Table, folders: Sequence[Path] = ()) -> list[Status]:
+    """One row per file with every digest computed anew; changes no file."""
+    return [_status(w, folders, compute=True) for w in table.values()]
+
+
+def remedy(weights: Weights) -> str:
+    """What a user can do who lacks `weights`; the end of an error message."""
+    name = weights.users[0] if weights.users else weights.name
+    return f"when online, run 'nulie weights fetch {name}', or {weights.otherwise}"
+
+
+def _status(weights: Weights, folders: Sequence[Path], compute: bool) -> Status:
+    path, verified = None, None
+    for candidate, sha256 in _candidates(weights, folders):
+        seen = digests.compute(candidate) if compute else digests.recall(candidate)
+        if compute and seen:
+            digests.remember(candidate, seen)
+        if path is None or seen == sha256:
+            path, verified = candidate, None if seen is None else seen == sha256
+        if verified:
+            break
+    return Status(
+        name=weights.name,
+        users=weights.users,
+        size=path.stat().st_size if path else weights.size,
+        license=weights.license,
+        path=path,
+        verified=verified,
+    )
+
+
+def _candidates(weights: Weights, folders: Sequence[Path]) -> Iterator[tuple[Path, str]]:
+    """Files that may be these weights, each with the digest it must have, the best first."""
+    source, copy = weights.source, weights.copy
+    if isinstance(source, HubFile):
+        yield from _hub_candidates(source, weights.sha256)
+    else:
+        for folder in (source.target.parent, *folders):
+            if (folder / source.name).is_file():
+                yield folder / source.name, weights.sha256
+    if copy is not None:
+        for folder in (Path(copy.folder).expanduser(), *folders):
+            if (folder / copy.name).is_file():
+                yield folder / copy.name, copy.sha256
+
+
+def _hub_candidates(source: HubFile, sha256: str) -> Iterator[tuple[Path, str]]:
+    snapshots = _snapshots(source)
+    pinned = snapshots / source.revision / source.name
+    if pinned.is_file():
+        yield pinned, sha256
+    for other in sorted(snapshots.glob("*/" + source.name)):
+        if other != pinned:
+            yield other, sha256
+    for old in sorted(snapshots.glob("*/" + source.older)) if source.older else ():
+        # Its digest is not on record here, but the hub names a blob by its SHA-256.
+        if re.fullmatch("[0-9a-f]{64}", old.resolve().name):
+            yield old, old.resolve().name
+
+
+def _snapshots(source: HubFile) -> Path:
+    """Where the hub's cache keeps the repository, by the hub's own rules; importing it to ask
+    takes a second."""
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    home = os.environ.get("HF_HOME") or f"{cache}/huggingface"
+    old = os.environ.get("HUGGINGFACE_HUB_CACHE")
+    hub = os.environ.get("HF_HUB_CACHE") or old or f"{home}/hub"
+    repo = "models--" + source.repo.replace("/", "--")
+    return Path(os.path.expandvars(hub)).expanduser() / repo / "snapshots"
+
+
+def _from_hub(weights: Weights, source: HubFile, progress: Progress | None) -> Path:
+    pinned = _snapshots(source) / source.revision / source.name
+    if pinned.is_file():
+        # `find` has refused it, and huggingface_hub would hand it out unseen.
+        _delete_blob(pinned)
+    path = download.from_hub(
+        source.repo, source.name, source.revision, weights.name, weights.size, progress
+    )
+    sha256 = digests.compute(path)
+    if sha256 != weights.sha256:
+        _delete_blob(path)
+        raise WeightsError(
+            f"{source.name} from {source.repo} has SHA-256 {sha256} instead of "
+            f"{weights.sha256} and was deleted"
+        )
+    return path
+
+
+def _delete_blob(pointer: Path) -> None:
+    blob = pointer.resolve()
+    try:
+        pointer.unlink(missing_ok=True)
+        blob.unlink(missing_ok=True)
+    except OSError as e:
+        raise WeightsError(f"{pointer} is damaged and cannot be deleted: {e}") from e

@@ -1,0 +1,141 @@
+"""What the scripts call. Nothing that goes wrong may leave: an exception ends a user's batch."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+from ..errors import NulieError
+from ..image_io import from_image, to_image
+from ..jobs.outcome import Outcome
+from ..jobs.plan import Plan
+from . import controls, job, memory, predictors, state
+from .host import WebUI, current
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_log = logging.getLogger(__name__)
+
+
+def enhance_extra(pp: Any, values: Mapping[str, Any]) -> None:
+    """Extras: `pp` is the web UI's PostprocessedImage."""
+
+    def tell(text: str) -> None:
+        pp.info[f"{controls.NAME} error"] = text
+
+    if not values.get("enabled"):
+        return
+    with _errors_told(tell):
+        webui = current()
+        if state.stopped(webui):
+            return
+        try:
+            plan = controls.plan_of(values, predictor=webui.predictor)
+            outcome = _enhance(webui, pp.image, plan)
+        finally:
+            if _is_last(webui):
+                predictors.end_run(webui)
+        if outcome is None:
+            return
+        first, *others = _images(outcome, plan, pp.image)
+        for number, (image, infotext) in enumerate(others, 2):
+            other = pp.create_copy(image, nametags=[f"nulie{number}"])
+            other.info.update(infotext)
+            pp.extra_images.append(other)
+        pp.image = first[0]
+        pp.info.update(first[1])
+
+
+def note_plan(p: Any, values: Mapping[str, Any]) -> None:
+    """Before a job of generation: what is to be done goes into the infotext, which is also what the
+    web UI remembers of its last job. `p` is the web UI's processing."""
+    if values.get("enabled"):
+        with _errors_told(lambda text: _comment(p, text)):
+            p.extra_generation_params.update(controls.plan_text(controls.plan_of(values)))
+
+
+def enhance_generated(p: Any, pp: Any, values: Mapping[str, Any]) -> None:
+    """An image is finished: `pp.image`."""
+    if not values.get("enabled"):
+        return
+    with _errors_told(lambda text: _comment(p, text)):
+        webui = current()
+        infotext = p.extra_generation_params
+        for key in controls.OUTCOME_KEYS:
+            infotext.pop(key, None)  # of the image before this one
+        number = getattr(p, "batch_index", 0)
+        try:
+            if state.stopped(webui):
+                return
+            plan = controls.plan_of(values, predictor=webui.predictor)
+            outcome = _enhance(webui, pp.image, plan, number, p.batch_size)
+        finally:
+            if number >= p.batch_size - 1:
+                predictors.end_run(webui)  # a further batch is sampled, or another job begins
+        if outcome is not None:
+            (pp.image, changes), *_ = _images(outcome, plan, pp.image)
+            infotext.update(changes)
+
+
+def _enhance(
+    webui: WebUI, image: Image.Image, plan: Plan, number: int = 0, count: int = 1
+) -> Outcome | None:
+    """See `job.enhance`; for one image of `count` in a part of the web UI's job."""
+    photo = from_image(image, name="the image")
+    searching = memory.computing(webui) if plan.recipe is None else nullcontext()
+    with state.bar(webui, number, count) as show, searching:
+        outcome, _ = job.enhance(webui, photo, plan, show)
+    # Skip was meant for the search, which it has ended; what comes after it goes on.
+    webui.shared.state.skipped = False
+    return outcome
+
+
+def _images(
+    outcome: Outcome, plan: Plan, image: Image.Image
+) -> list[tuple[Image.Image, dict[str, Any]]]:
+    """Each variant, the best first, with its infotext; the very same `image` where nothing beat
+    it."""
+    asked = controls.plan_text(plan)
+    if not outcome.changed:
+        return [(image, {**asked, **controls.outcome_text(outcome)})]
+    variants = [outcome.variant(number) for number in range(len(outcome.recipes()))]
+    return [
+        (to_image(photo, photo.pixels), {**asked, **controls.outcome_text(outcome, number)})
+        for number, photo in enumerate(variants)
+    ]
+
+
+@contextmanager
+def _errors_told(tell: Callable[[str], None]) -> Iterator[None]:
+    """Reports what goes wrong in the log, and tells the user."""
+    try:
+        yield
+    except NulieError as e:
+        _report(f"NUlIE: {e}")
+        tell(str(e))
+    except Exception as e:
+        _report("NUlIE failed; the image stays as it was", exc_info=True)
+        tell(f"{type(e).__name__}: {e}")
+
+
+def _report(text: str, *, exc_info: bool = False) -> None:
+    try:
+        current().report(text, exc_info=exc_info)
+    except NulieError:
+        _log.error("%s", text, exc_info=exc_info)
+
+
+def _is_last(webui: WebUI) -> bool:
+    """Extras has no hook at its end, so the last image is known by its number."""
+    job_state = webui.shared.state
+    return bool(job_state.interrupted or job_state.job_no >= job_state.job_count)
+
+
+def _comment(p: Any, text: str) -> None:
+    """A line below the images, where the web UI has such lines."""
+    comment = getattr(p, "comment", None)
+    if comment is not None:
+        comment(f"NUlIE: {text}")

@@ -1,0 +1,80 @@
+"""Predictors loaded inside a web UI, with no trace left in what it samples images with."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from ..errors import NulieError
+from ..predictor.loaded import PREDICTORS
+from . import state
+from .host import WebUI
+
+if TYPE_CHECKING:
+    from ..models.download import Progress
+    from ..predictor import Predictor
+
+
+def load(webui: WebUI, name: str, progress: Progress | None = None) -> tuple[Predictor, str]:
+    """The predictor of that name on the device of our settings, loaded once, and what to tell the
+    user of it. Called by any thread, while the web UI waits: under its lock, unless it is `ready`.
+
+    Raises: PredictorError, WeightsError; NulieError when the user stops a download."""
+    try:
+        return _load(webui, name, webui.device, progress)
+    except torch.cuda.OutOfMemoryError:
+        webui.devices.torch_gc()
+    predictor, note = _load(webui, name, "cpu", progress)
+    return predictor, f"{note}; " * bool(note) + "no video memory was left, so on the CPU"
+
+
+def ready(webui: WebUI, name: str) -> bool:
+    """Whether there would be nothing to load."""
+    return PREDICTORS.ready(name, webui.device, webui.weights_folders())
+
+
+def forget(webui: WebUI) -> None:
+    """Leaves the memory of all predictors to the web UI."""
+    PREDICTORS.clear()
+    webui.devices.torch_gc()
+
+
+def end_run(webui: WebUI) -> None:
+    """To be called after a run of images: forgets the predictors if the user wants that."""
+    if not webui.option("keep"):
+        forget(webui)
+
+
+def _load(webui: WebUI, name: str, device: str, progress: Progress | None) -> tuple[Predictor, str]:
+    def tell(file: str, done: int, size: int) -> None:
+        if progress is not None:
+            progress(file, done, size)
+        if state.stopped(webui):
+            raise NulieError(f"the download of {file} was stopped; the next one goes on from there")
+
+    folders = webui.weights_folders()
+    if PREDICTORS.ready(name, device, folders):
+        # Draws nothing. The lock may be somebody else's, whose draws must not be taken back.
+        return PREDICTORS.get(name, device, folders=folders)
+    # The modes are those of a thread. Inference tensors (Forge generates in inference mode) could
+    # not be used outside of it.
+    with torch.inference_mode(False), torch.no_grad(), _same_random_states():
+        return PREDICTORS.get(name, device, folders=folders, progress=tell)
+
+
+@contextmanager
+def _same_random_states() -> Iterator[None]:
+    """The seeds of the next images come from random states of the whole process, which loading may
+    draw from."""
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])
