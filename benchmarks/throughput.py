@@ -96,7 +96,6 @@ class TimedPredictor:
     def __init__(self, predictor: Any, watch: Stopwatch) -> None:
         self.name, self.device = predictor.name, predictor.device
         self.input_size, self.batch_size = predictor.input_size, predictor.batch_size
-        self.score_range = predictor.score_range
         self._predictor, self._watch = predictor, watch
 
     def judge(self, photo: torch.Tensor) -> Judge:

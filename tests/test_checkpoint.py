@@ -58,6 +58,13 @@ def test_a_resumed_run_ends_where_the_whole_one_does(tmp_path: Path) -> None:
     assert resumed.result.evaluations == whole.result.evaluations == 400
 
 
+def test_a_resumed_run_knows_the_best_score_so_far(tmp_path: Path) -> None:
+    checkpoint = started(tmp_path / "c")
+    run = Enhancement(picture(), FakePredictor(), checkpoint.settings, resume=checkpoint)
+    scores = [event.best_score for event in run.events() if isinstance(event, Progress)]
+    assert checkpoint.best_score <= scores[0]
+
+
 def test_a_checkpoint_of_the_first_format_leads_where_it_led_then() -> None:
     """Written in the middle of a search by nulie 1.0, which then gave these variants."""
     folder = Path(__file__).with_name("data") / "checkpoints"

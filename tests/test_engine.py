@@ -12,14 +12,15 @@ from PIL import Image
 from nulie import transforms
 from nulie.color import distance, lab
 from nulie.engine import Enhancement, Finished, Improved, Noted, Progress, Result, Started
-from nulie.engine.evaluate import Evaluator
+from nulie.engine.evaluate import Evaluator, renderer
 from nulie.engine.finalists import MIN_DISTANCE, MIN_GAIN
 from nulie.engine.objective import Objective
 from nulie.errors import SettingsError
 from nulie.predictor.base import Judge, Prediction
 from nulie.recipe import Recipe, Step
 from nulie.recipe.settings import Settings
-from nulie.transforms.preview import shrink
+from nulie.transforms.preview import Renderer, shrink
+from nulie.transforms.sample import sample
 
 from .conftest import FakePredictor, picture
 
@@ -290,6 +291,24 @@ def test_variants_look_distinct_and_come_best_first() -> None:
     for i, a in enumerate(looks):
         for b in looks[i + 1 :]:
             assert distance(a, b) >= MIN_DISTANCE
+
+
+def test_of_several_variants_the_image_is_the_best_ones() -> None:
+    """Here the search and what decides differ, so that the best one does not come first."""
+    image = picture()
+    _, result = enhance(image, TwoMinds(200.0), top=4, evaluations=600)
+    assert len(result.variants) > 1
+    assert result.image.tobytes() == transforms.render(result.recipe, image).tobytes()
+
+
+def test_previews_are_rendered_with_the_whole_photos_histograms() -> None:
+    image = picture(300, 200)
+    image.putpixel((7, 7), (255, 0, 0))
+    preview = shrink(image, 32)
+    recipes = [Recipe((Step.of("autocontrast", amount=1.0, cutoff=0.0),))]
+    rendered = renderer(image, preview)(recipes)
+    assert torch.equal(rendered, Renderer(preview, sample(image))(recipes))
+    assert not torch.equal(rendered, Renderer(preview)(recipes))
 
 
 def test_recipes_are_short() -> None:

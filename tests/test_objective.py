@@ -101,8 +101,17 @@ def test_the_margin_makes_the_light_guard_stricter() -> None:
 
 
 def test_the_margin_asks_for_no_more_light_than_the_input_has() -> None:
-    strict = Objective(Constant(9.0, 9.0), flat(200), Settings(min_light=1.0), margin=0.01)
-    assert strict(torch.stack([flat(200), flat(201)]))[1].admissible
+    """Nor does what a candidate has gained of it make up for darker skin."""
+    photo = figure(0.5)
+    candidate = darker(photo, 0.95, skin_only=True)
+    sky = candidate == photo
+    candidate[sky] += 10
+    strict = Objective(Constant(9.0, 9.0), photo, Settings(min_light=1.0), margin=0.01)
+    terms = strict(torch.stack([candidate, photo]))[0]
+    assert 1 < terms.light < 1.01
+    assert terms.skin is not None
+    assert not terms.admissible
+    assert terms.total == pytest.approx(5 - 6 * (1 - terms.skin), abs=1e-4)
 
 
 def test_the_margin_does_not_switch_a_guard_on() -> None:
