@@ -271,6 +271,9 @@ def test_the_user_chooses_ops_and_ranges() -> None:
     gain = transforms.space("soft", ["gamma"], {"gamma.gain": (1.0, 1.0)})[0].dials
     assert (gain[0].low, gain[0].high) == (0.9, 1.111)
     assert (gain[1].low, gain[1].high) == (1.0, 1.0)
+    # An op that the mode leaves out comes with its range.
+    more = transforms.space("soft", None, {"hue": (0.0, 0.2)})
+    assert {m.op for m in more} - {m.op for m in transforms.space("soft")} == {"hue"}
 
 
 @pytest.mark.parametrize(
