@@ -71,6 +71,21 @@ def test_full_size_render_equals_the_pillow_forms(image: Image.Image, chain: lis
     assert rendered is not image
 
 
+@pytest.mark.parametrize("levels", [[7], [7, 8], [7, 9], [0, 255]])
+@pytest.mark.parametrize("op_id", ["autocontrast", "equalize"])
+def test_few_levels_are_stretched_as_pillow_does(levels: list[int], op_id: str) -> None:
+    """As far as from black to white where there are two, not at all where there is one."""
+    values = {"amount": 1.0} | ({"cutoff": 0.0} if op_id == "autocontrast" else {})
+    step = Step.of(op_id, **values)
+    array = np.resize(np.array(levels, np.uint8), (30, 40, 3))
+    array[:, :20] = levels[0]
+    image = Image.fromarray(array)
+    rendered = transforms.render(Recipe((step,)), image)
+    assert rendered.tobytes() == apply_pil([step], image).tobytes()
+    if op_id == "autocontrast" and len(levels) == 2:
+        assert rendered.getextrema() == ((0, 255),) * 3
+
+
 @settings(max_examples=60, deadline=None)
 @given(images(), st.lists(st.lists(steps(), max_size=5), min_size=1, max_size=6))
 def test_chains_in_a_batch_do_not_disturb_each_other(
@@ -271,6 +286,9 @@ def test_the_user_chooses_ops_and_ranges() -> None:
     gain = transforms.space("soft", ["gamma"], {"gamma.gain": (1.0, 1.0)})[0].dials
     assert (gain[0].low, gain[0].high) == (0.9, 1.111)
     assert (gain[1].low, gain[1].high) == (1.0, 1.0)
+    # An op that the mode leaves out comes with its range.
+    more = transforms.space("soft", None, {"hue": (0.0, 0.2)})
+    assert {m.op for m in more} - {m.op for m in transforms.space("soft")} == {"hue"}
 
 
 @pytest.mark.parametrize(
