@@ -43,7 +43,7 @@ def page(
             heading=False,
             defaults=Settings(seconds=float(webui.option("seconds"))),
             predictors=("auto", *NAMES),
-            jobs=JobHost(load=turn.load, turn=turn.take, interrupted=webui.stopped),
+            jobs=JobHost(load=turn.load, turn=turn.taken, interrupted=webui.stopped),
             progress=turn.progress,
             format=str(webui.option("format")),
             saved=lambda path: saved(blocks, path),
@@ -75,7 +75,7 @@ class _Turn:
             return webui.predictor(name)
 
     @contextmanager
-    def take(self) -> Iterator[None]:
+    def taken(self) -> Iterator[None]:
         with self._webui.turn():
             self._ours.set()
             try:
