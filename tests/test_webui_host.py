@@ -307,8 +307,12 @@ def test_the_page_loads_in_a_job_of_its_own(web: Web, monkeypatch: Any) -> None:
 
 def test_the_page_takes_what_is_ready_beside_other_jobs(web: Web, monkeypatch: Any) -> None:
     monkeypatch.setattr(PREDICTORS, "ready", lambda *a: True)
+    searches, got = PageSearches(webui.current()), []
+    thread = threading.Thread(target=lambda: got.append(searches.load(Choice(), None)))
     with web.lock:
-        assert PageSearches(webui.current()).load(Choice(), None)[0].name == "fake"
+        thread.start()
+        thread.join(10)
+        assert got, "it waits for the lock"
     assert not web.state.log
 
 
