@@ -11,7 +11,7 @@ import pytest
 
 from nulie import image_io
 from nulie.cli import main
-from nulie.drawing import compare, curve, report, shown, tree
+from nulie.drawing import compare, curve, embed, report, tree
 from nulie.drawing.tree import MOST_CHILDREN, MOST_DRAWN, change
 from nulie.engine import Enhancement, Finished
 from nulie.recipe import Recipe, Step
@@ -84,7 +84,7 @@ def test_a_picture_keeps_profile_and_transparency(tmp_path: Path) -> None:
     image = picture(300, 200)
     image.putalpha(picture(300, 200, 2).getchannel(0))
     photo = image_io.from_image(image)
-    small = shown(photo.pixels, photo, 100)
+    small = embed(photo.pixels, photo, 100)
     assert (small.width, small.height) == (100, 67)
     assert small.uri.startswith("data:image/webp;base64,")
     assert EVIL not in compare(small, small, names=(EVIL, EVIL))

@@ -2,26 +2,26 @@
 
 from .compare import compare, picture
 from .curve import curve
-from .pictures import Shown, shown
+from .pictures import DataImage, embed
 from .report import report
 from .rows import Row, history, table
 from .style import CSS
 from .thumbs import Thumb, thumbs
 from .tree import tree
-from .words import spent, terms_table
+from .words import cost, terms_table
 
 __all__ = [
     "CSS",
+    "DataImage",
     "Row",
-    "Shown",
     "Thumb",
     "compare",
+    "cost",
     "curve",
+    "embed",
     "history",
     "picture",
     "report",
-    "shown",
-    "spent",
     "table",
     "terms_table",
     "thumbs",

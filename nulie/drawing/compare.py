@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from html import escape
 
-from .pictures import Shown
+from .pictures import DataImage
 
 _MOVE = (
     "window.nulieAt=this.value;this.parentNode.style.setProperty('--nulie-at',this.value+'%');"
@@ -18,7 +18,7 @@ _KEEP = (
 )
 
 
-def picture(image: Shown, caption: str, *, size: tuple[int, int] | None = None) -> str:
+def picture(image: DataImage, caption: str, *, size: tuple[int, int] | None = None) -> str:
     """One picture in the frame of the slider. `size`: the photo's, in pixels."""
     return (
         f'<div class="nulie-frame" style="{_room(image, size)}">'
@@ -28,8 +28,8 @@ def picture(image: Shown, caption: str, *, size: tuple[int, int] | None = None) 
 
 
 def compare(
-    before: Shown,
-    after: Shown,
+    before: DataImage,
+    after: DataImage,
     *,
     size: tuple[int, int] | None = None,
     names: tuple[str, str] = ("before", "after"),
@@ -49,7 +49,7 @@ def compare(
     )
 
 
-def _room(image: Shown, size: tuple[int, int] | None) -> str:
+def _room(image: DataImage, size: tuple[int, int] | None) -> str:
     """As wide as the column, never higher than the window, and small pictures not blown up. The
     same for a preview as for the full size, so that nothing jumps when the one replaces the
     other."""

@@ -19,7 +19,7 @@ LARGEST_PROFILE = 64 << 10
 
 
 @dataclass(frozen=True)
-class Shown:
+class DataImage:
     """A picture as a data URI, and its size in pixels."""
 
     uri: str
@@ -27,7 +27,7 @@ class Shown:
     height: int
 
 
-def shown(pixels: Image.Image, photo: Photo, longest: int, *, quality: int = 90) -> Shown:
+def embed(pixels: Image.Image, photo: Photo, longest: int, *, quality: int = 90) -> DataImage:
     """`pixels` as they look: with the photo's colour profile and its transparency."""
     small = scale_down(pixels, longest)
     profile = photo.metadata.icc_profile
@@ -44,4 +44,4 @@ def shown(pixels: Image.Image, photo: Photo, longest: int, *, quality: int = 90)
         kind = "jpeg"
         small.save(stream, "JPEG", quality=quality, subsampling=0, **options)
     data = base64.b64encode(stream.getvalue()).decode()
-    return Shown(f"data:image/{kind};base64,{data}", small.width, small.height)
+    return DataImage(f"data:image/{kind};base64,{data}", small.width, small.height)

@@ -10,11 +10,11 @@ from ..jobs.look import Look
 from ..transforms import describe
 from .compare import compare, picture
 from .curve import curve
-from .pictures import shown
+from .pictures import embed
 from .style import CSS
 from .thumbs import Thumb, thumbs
 from .tree import tree
-from .words import spent, terms_table
+from .words import cost, terms_table
 
 if TYPE_CHECKING:
     from ..engine import Result
@@ -51,9 +51,9 @@ def report(
 ) -> str:
     """The whole file. `points`: (seconds, best score) at each improvement of the search; `nodes`:
     what its tree remembers, best first."""
-    before = shown(photo.pixels, photo, LONGEST)
+    before = embed(photo.pixels, photo, LONGEST)
     if result.variants:
-        view = compare(before, shown(result.image, photo, LONGEST), size=photo.size)
+        view = compare(before, embed(result.image, photo, LONGEST), size=photo.size)
         end = f"score {result.base.score:.2f} \u2192 <b>{result.terms.score:.2f}</b>"
     else:
         view = picture(before, "stays as it is", size=photo.size)
@@ -62,7 +62,7 @@ def report(
     if len(result.variants) > 1:
         look = Look(photo, SMALL)
         variants = [
-            Thumb(shown(look.picture(v.recipe), photo, SMALL), v.terms.score, describe(v.recipe))
+            Thumb(embed(look.picture(v.recipe), photo, SMALL), v.terms.score, describe(v.recipe))
             for v in result.variants
         ]
         gallery = f"<h2>Variants</h2>{thumbs(variants)}"
@@ -71,7 +71,7 @@ def report(
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(name)} - nulie</title><style>{_LOOK}{CSS}</style></head><body>"
-        f"<h1>{escape(name)}</h1>{view}<p>{end} \u00b7 {escape(spent(result, predictor))}</p>"
+        f"<h1>{escape(name)}</h1>{view}<p>{end} \u00b7 {escape(cost(result, predictor))}</p>"
         f"<p><b>Recipe:</b> {escape(describe(result.recipe))}</p>"
         f"<pre>{escape(result.recipe.to_json())}</pre>"
         f"{gallery}"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from .pictures import Shown
+from .pictures import DataImage
 
 
 @dataclass
@@ -19,7 +19,7 @@ class Row:
     notes: tuple[str, ...] = ()
     link: str = ""
     """To the result, as HTML."""
-    thumb: Shown | None = None
+    thumb: DataImage | None = None
     before: float | None = None
     after: float | None = None
 
@@ -46,7 +46,7 @@ def _line(row: Row) -> str:
     )
 
 
-def history(files: Sequence[tuple[str, str, Shown]]) -> str:
+def history(files: Sequence[tuple[str, str, DataImage]]) -> str:
     """(link as HTML, words, picture) of each file that was saved, the oldest first."""
     lines = "".join(
         f'<div class="nulie-saved"><img src="{thumb.uri}" alt=""><span>{link}<br>'

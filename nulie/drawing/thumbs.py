@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from .pictures import Shown
+from .pictures import DataImage
 
 
 @dataclass(frozen=True)
 class Thumb:
     """A variant as a small picture."""
 
-    image: Shown
+    image: DataImage
     score: float
     words: str
     """Its recipe."""

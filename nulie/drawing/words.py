@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from ..engine.objective import Terms
 
 
-def spent(result: Result, predictor: str) -> str:
+def cost(result: Result, predictor: str) -> str:
     """What a search has cost, and who judged."""
     stopped = "stopped after " if result.reason == "cancelled" else ""
     rate = result.evaluations / result.seconds if result.seconds else 0.0

@@ -20,7 +20,7 @@ from ..recipe import Recipe
 from . import saving, words
 from .batch_run import BatchRun
 from .batch_tab import APPLY, BatchTab
-from .compat import link, quiet, uploaded
+from .compat import link, quiet, uploads
 from .host import Host
 from .options import Options
 from .session import Session, Sessions
@@ -96,7 +96,7 @@ class Batch:
         yield self._end(run)
 
     def _items(self, files: Any, folder: str) -> list[Item]:
-        items = [Item(path, name=safe_name(name)) for path, name in uploaded(files)]
+        items = [Item(path, name=safe_name(name)) for path, name in uploads(files)]
         if self._host.folders and (folder or "").strip():
             items += pictures(Path(folder.strip()).expanduser())
         if not items:

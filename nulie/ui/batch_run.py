@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from ..drawing import Row, shown
+from ..drawing import Row, embed
 from ..jobs.events import Begun, Done, Ended, Event, Failed, Noted
 from ..jobs.host import Host as JobHost
 from ..jobs.inputs import Item
@@ -20,8 +20,8 @@ THUMB = 96
 
 
 class BatchRun(Run):
-    """`plan` has its results go into a folder of this batch alone, which goes when nothing came of
-    it."""
+    """The results go into a folder of this batch alone, `plan.results.output_dir`, which is removed
+    when nothing came of it."""
 
     def __init__(
         self, items: Sequence[Item], plan: Plan, host: JobHost, saved: Callable[[Path], None]
@@ -74,7 +74,7 @@ class BatchRun(Run):
         self.written.append(path)
         self._saved(path)
         row.link = link(path, path.name)
-        row.thumb = shown(outcome.after.pixels, outcome.after, THUMB)
+        row.thumb = embed(outcome.after.pixels, outcome.after, THUMB)
         row.said = describe(outcome.recipe)
         if outcome.base is not None and outcome.terms is not None:
             row.before, row.after = outcome.base.score, outcome.terms.score

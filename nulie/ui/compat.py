@@ -37,7 +37,7 @@ def quiet(*, queue: bool = True, latest: bool = False, many: bool = False) -> di
     return options
 
 
-def uploaded(value: Any, *, once: bool = False) -> list[tuple[Path, str]]:
+def uploads(value: Any, *, once: bool = False) -> list[tuple[Path, str]]:
     """Path and original name of each file of a File component's value.
 
     `once`: they are read once and then forgotten. gradio 3.41 gives a copy of each, whose original

@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from ..drawing import Shown, shown
+from ..drawing import DataImage, embed
 from ..engine.pipeline import apply
 from ..image_io import Photo
 from ..jobs.look import LONGEST, Look
@@ -25,9 +25,9 @@ class Opened:
     name: str
     """Its file name, safe to show and to write under."""
     look: Look
-    before: Shown
+    before: DataImage
     """As it was, of long side `FULL`."""
-    quick: Shown
+    quick: DataImage
     """As it was, as small as what is shown while things change."""
 
     models: Any = None
@@ -36,26 +36,26 @@ class Opened:
     @classmethod
     def of(cls, photo: Photo, name: str, models: Any = None) -> Opened:
         look = Look(photo)
-        quick = shown(look.picture(Recipe()), photo, LONGEST)
+        quick = embed(look.picture(Recipe()), photo, LONGEST)
         return cls(photo, name, look, full(photo), quick, models)
 
     def result(self, recipe: Recipe) -> Photo:
         """What a recipe makes of it, at full size. Raises: RecipeError."""
         return apply(recipe, self.photo, self.models)
 
-    def live(self, recipe: Recipe) -> Shown:
+    def live(self, recipe: Recipe) -> DataImage:
         """A quick look at a recipe's result."""
         return self.small(self.look.picture(recipe))
 
-    def small(self, picture: Image.Image) -> Shown:
+    def small(self, picture: Image.Image) -> DataImage:
         """A picture of `look`."""
-        return shown(picture, self.photo, LONGEST, quality=82)
+        return embed(picture, self.photo, LONGEST, quality=82)
 
-    def settled(self, recipe: Recipe) -> Shown:
+    def still(self, recipe: Recipe) -> DataImage:
         """The pixels that would be saved, only smaller where they are more than fit."""
         return full(self.result(recipe))
 
 
-def full(photo: Photo) -> Shown:
+def full(photo: Photo) -> DataImage:
     """A photo as it is shown when it is settled."""
-    return shown(photo.pixels, photo, FULL)
+    return embed(photo.pixels, photo, FULL)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 LEAVING = "nulie/left/"
 """Address, with a run's token behind it, that the browser calls when the page is closed."""
-# The older gradios notice that only after a quarter of a minute. And the headings of 3.41's folded
-# parts are nothing that a keyboard reaches, its sliders' numbers have no names. On a phone the
-# picture is below what starts the search.
+# Older gradios notice only after a quarter of a minute that a page was closed. In 3.41 no keyboard
+# reaches the headings of folded parts, and the numbers of sliders have no names. On a phone the
+# picture is below the button that starts the search.
 _SCRIPT = (
     "if(!window.nulieHere){window.nulieHere=1;window.addEventListener('pagehide',function(){"
     "document.querySelectorAll('.nulie-run').forEach(function(e){"

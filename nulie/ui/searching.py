@@ -6,7 +6,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..drawing import Shown, tree
+from ..drawing import DataImage, tree
 from ..jobs.events import Ended, Event, Loading, Noted, Searching
 from ..jobs.host import Host as JobHost
 from ..jobs.inputs import Item
@@ -24,7 +24,7 @@ class Finish:
     opened: Opened
     outcome: Outcome
     """A light one."""
-    after: Shown
+    after: DataImage
     """The best variant's pixels, or the photo's."""
     tree: str = field(repr=False)
     """Drawn already, for the nodes would take many times the memory."""

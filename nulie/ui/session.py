@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..drawing import Shown
+from ..drawing import DataImage
 from ..errors import ImageError
 from ..recipe import Recipe
 from .batch_run import BatchRun
@@ -27,7 +27,7 @@ class Saved:
 
     path: Path
     words: str
-    thumb: Shown
+    thumb: DataImage
 
 
 @dataclass(eq=False)

@@ -18,7 +18,7 @@ from ..jobs.names import safe_name
 from ..jobs.plan import plan
 from ..recipe import Recipe
 from . import scripts, views, words
-from .compat import forget, quiet, script, uploaded
+from .compat import forget, quiet, script, uploads
 from .host import Host
 from .opened import Opened
 from .options import Options
@@ -74,7 +74,7 @@ class Single:
     def _on_file(self, session: Session | None, value: Any) -> Updates:
         session = self._sessions.touch(session)
         updates: Updates = {self._state: session, self._tab.file: gr.update(value=None)}
-        files = uploaded(value, once=True)
+        files = uploads(value, once=True)
         if not files:
             return {**updates, **self._complain("the upload did not arrive; try it again")}
         path, name = files[0]
@@ -208,7 +208,7 @@ class Single:
         variant = result.variants[labels.index(label)]
         terms = {self._tab.terms: terms_table(result.base, variant.terms)}
         yield {**self._show(session, variant.recipe), **terms}
-        yield views.settled(self._tab, finish.opened, variant.recipe)
+        yield views.still(self._tab, finish.opened, variant.recipe)
 
     def _on_reset(self, session: Session | None) -> Updates:
         return self._show(session, session.best() if session else Recipe())
@@ -223,7 +223,7 @@ class Single:
 
     def _on_recipe_file(self, session: Session | None, value: Any) -> Updates:
         updates = {self._tab.recipe_file: gr.update(value=None)}
-        for path, name in uploaded(value, once=True):
+        for path, name in uploads(value, once=True):
             try:
                 recipe = recipes.of_file(path, safe_name(name))
             except NulieError as e:

@@ -89,9 +89,9 @@ def of_recipe(tab: PhotoTab, opened: Opened, recipe: Recipe) -> Updates:
     }
 
 
-def settled(tab: PhotoTab, opened: Opened, recipe: Recipe) -> Updates:
+def still(tab: PhotoTab, opened: Opened, recipe: Recipe) -> Updates:
     """The same of the pixels that would be saved."""
-    return {tab.view: compare(opened.before, opened.settled(recipe), size=opened.photo.size)}
+    return {tab.view: compare(opened.before, opened.still(recipe), size=opened.photo.size)}
 
 
 def variants(finish: Finish) -> list[str]:

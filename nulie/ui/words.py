@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from ..drawing import spent
+from ..drawing import cost
 from ..jobs.events import Event, Searching
 from ..jobs.outcome import Outcome
 from ..recipe import Recipe
@@ -65,12 +65,12 @@ def progress(event: Event, token: str, notes: Sequence[str] = ()) -> str:
 def result(outcome: Outcome) -> str:
     """How a search ended."""
     assert outcome.result is not None, "there was a search"
-    base, cost = outcome.result.base.score, spent(outcome.result, outcome.predictor)
+    base, spent = outcome.result.base.score, cost(outcome.result, outcome.predictor)
     if not outcome.changed:
-        return status(f"Nothing found that beats it (score {base:.2f}): it stays as it is. {cost}")
+        return status(f"Nothing found that beats it (score {base:.2f}): it stays as it is. {spent}")
     score = outcome.result.terms.score
     return status(
-        f"score, from {base:.2f} ({score - base:+.2f}) \u00b7 {cost}", strong=f"{score:.2f}"
+        f"score, from {base:.2f} ({score - base:+.2f}) \u00b7 {spent}", strong=f"{score:.2f}"
     )
 
 

@@ -102,7 +102,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     yield from running("served.py", tmp_path_factory.mktemp("page"))
 
 
-def launched(playwright: Any) -> Any:
+def launch(playwright: Any) -> Any:
     """A Chromium of the system's, or else playwright's own. Raises: playwright's Error."""
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
     return playwright.chromium.launch(executable_path=found, args=FLAGS)
@@ -116,7 +116,7 @@ def browser() -> Iterator[Any]:
         pytest.skip("no playwright here: pip install playwright")
     with sync_playwright() as playwright:
         try:
-            browser = launched(playwright)
+            browser = launch(playwright)
         except Error as e:
             pytest.skip(f"no browser here: {str(e).splitlines()[0]}")
         yield browser
@@ -243,13 +243,13 @@ def dull(width: int, height: int, seed: int = 1) -> bytes:
     return stream.getvalue()
 
 
-def framed(page: Any) -> Any:
+def enter_frame(page: Any) -> Any:
     """The page in the frame of another one, once it listens."""
     page.wait_for_function("nulieHere")
     return page.query_selector("#nulie_page").content_frame()
 
 
-def told(page: Any, text: str) -> None:
+def wait_told(page: Any, text: str) -> None:
     """Waits until the page's status has a text in it."""
     page.wait_for_function(
         "(text) => document.querySelector('#nulie_status').textContent.includes(text)", arg=text

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Server, framed, running, told
+from .conftest import Server, enter_frame, running, wait_told
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +35,8 @@ def page(browser: Any, around: Server) -> Iterator[Any]:
 def bring(page: Any) -> Any:
     page.evaluate("document.querySelectorAll('.thumbnail-item')[1].classList.add('selected')")
     page.click("#nulie_from_txt2img")
-    inside = framed(page)
-    told(inside, "120 x 80")
+    inside = enter_frame(page)
+    wait_told(inside, "120 x 80")
     return inside
 
 
@@ -46,14 +46,14 @@ def test_nothing_is_made_before_the_tab_is_seen(page: Any, around: Server) -> No
     assert page.query_selector("iframe") is None
     first = page.evaluate("async () => (await fetch('/made')).json()")
     page.click("text=NUlIE")
-    framed(page)
+    enter_frame(page)
     assert first == 0
     assert page.evaluate("async () => (await fetch('/made')).json()") == 1
 
 
 def test_the_page_is_plain_and_fits(page: Any) -> None:
     page.click("text=NUlIE")
-    inside = framed(page)
+    inside = enter_frame(page)
     assert inside.evaluate("window.meddled === undefined")
     assert inside.evaluate("document.body.classList.contains('dark')")
     inside.wait_for_selector("text=Betriebsart")
@@ -99,25 +99,25 @@ def test_buttons_look_like_those_beside_them(page: Any) -> None:
 
 def test_without_a_chosen_picture_the_first_comes(page: Any) -> None:
     page.click("#nulie_from_txt2img")
-    told(framed(page), "200 x 80")
+    wait_told(enter_frame(page), "200 x 80")
 
 
 def test_an_empty_gallery_only_shows_the_tab(page: Any) -> None:
     page.click("#nulie_from_extras")
-    inside = framed(page)
+    inside = enter_frame(page)
     assert inside.query_selector("#nulie_status [role=alert]") is None
 
 
 def test_what_is_no_picture_is_told_of(page: Any) -> None:
     page.click("#nulie_from_pnginfo")
-    inside = framed(page)
+    inside = enter_frame(page)
     assert "the picture: " in inside.wait_for_selector("#nulie_status [role=alert]").inner_text()
 
 
 def test_a_picture_that_is_lost_is_told_of(page: Any) -> None:
     page.route("**/nulie/page/picture", lambda route: route.abort())
     page.click("#nulie_from_txt2img")
-    alert = framed(page).wait_for_selector("#nulie_status [role=alert]")
+    alert = enter_frame(page).wait_for_selector("#nulie_status [role=alert]")
     assert "send it again" in alert.inner_text()
 
 
@@ -126,7 +126,7 @@ def test_a_search_runs_and_its_result_is_sent(page: Any) -> None:
     inside.fill("#nulie_seconds input", "1")
     inside.press("#nulie_seconds input", "Tab")
     inside.click("#nulie_enhance")
-    told(inside, "judged by")
+    wait_told(inside, "judged by")
     inside.click("#nulie_send_to_inpaint")
     page.wait_for_function("shown.includes('inpaint')")
     assert page.evaluate("sent.size") == [120, 80]
@@ -134,7 +134,7 @@ def test_a_search_runs_and_its_result_is_sent(page: Any) -> None:
 
 def test_nothing_is_sent_without_a_photo(page: Any) -> None:
     page.click("text=NUlIE")
-    inside = framed(page)
+    inside = enter_frame(page)
     inside.click("#nulie_send_to_extras")
     inside.wait_for_selector("#nulie_status [role=alert]")
     assert page.evaluate("shown") == []

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from nulie import image_io
-from nulie.drawing import shown
+from nulie.drawing import embed
 from nulie.jobs.look import LONGEST
 from nulie.recipe import Recipe
 from nulie.transforms import describe, render
@@ -84,7 +84,7 @@ def test_from_upload_to_download(visit: Visit, photo: Path) -> None:
     recipe = Recipe.from_json(kept.metadata.text["nulie"])
     assert recipe.steps
     assert kept.pixels.tobytes() == render(recipe, before.pixels).tobytes()
-    _same_but_for_encoding(after, shown(kept.pixels, kept, FULL).uri)
+    _same_but_for_encoding(after, embed(kept.pixels, kept, FULL).uri)
     _same_but_for_encoding(person.image(), after)
     assert kept.metadata.icc_profile == before.metadata.icc_profile
     assert kept.metadata.text["parameters"] == "a dull day, steps: 20"

@@ -96,7 +96,7 @@ def test_a_search_is_kept_without_what_takes_memory(host: JobHost) -> None:
     assert outcome.result is not None
     assert outcome.result.image is search.opened.photo.pixels
     again = image_io.from_image(outcome.after.pixels)
-    assert search.opened.settled(outcome.recipe) == finish.after
+    assert search.opened.still(outcome.recipe) == finish.after
     assert again.pixels.tobytes() != search.opened.photo.pixels.tobytes()
     climb = [score for _, score in search.climb]
     assert climb == sorted(climb)
