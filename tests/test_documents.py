@@ -117,9 +117,9 @@ def test_every_op_is_named_with_its_ranges() -> None:
     rows = TEXT.partition("The ops, with their")[2].partition("\n\nA mode's")[0].splitlines()
     for op in ops().values():
         (row,) = [row for row in rows if re.search(rf"\b{op.id}\b", row)]
-        for param in op.params:
-            for low, high in filter(None, (param.soft, param.hard)):
-                if param.dial.unit != "share" and op.id not in ("solarize", "posterize"):
+        for dial in op.dials:
+            for low, high in filter(None, (dial.soft, dial.hard)):
+                if dial.unit != "share" and op.id not in ("solarize", "posterize"):
                     assert f"{low:.3g} .. {high:.3g}" in row, op.id
 
 

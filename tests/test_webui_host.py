@@ -64,6 +64,16 @@ def test_the_lock_is_given_back(web: Web) -> None:
     assert web.state.log == ["begin nulie", "end"]
 
 
+@pytest.mark.parametrize("keep", [True, False])
+def test_forgotten_after_a_job_of_our_own_if_wanted(web: Web, monkeypatch: Any, keep: bool) -> None:
+    cleared: list[str] = []
+    monkeypatch.setattr(PREDICTORS, "clear", lambda: cleared.append(web.state.log[-1]))
+    web.opts.data["nulie_keep"] = keep
+    with turn(webui.current()):
+        pass
+    assert cleared == ([] if keep else ["end"])
+
+
 def test_the_page_shows_nothing_in_other_jobs(web: Web) -> None:
     """It tells of its progress while it waits for its turn, too."""
     searches = PageSearches(webui.current())
@@ -307,8 +317,12 @@ def test_the_page_loads_in_a_job_of_its_own(web: Web, monkeypatch: Any) -> None:
 
 def test_the_page_takes_what_is_ready_beside_other_jobs(web: Web, monkeypatch: Any) -> None:
     monkeypatch.setattr(PREDICTORS, "ready", lambda *a: True)
+    searches, got = PageSearches(webui.current()), []
+    thread = threading.Thread(target=lambda: got.append(searches.load(Choice(), None)))
     with web.lock:
-        assert PageSearches(webui.current()).load(Choice(), None)[0].name == "fake"
+        thread.start()
+        thread.join(10)
+        assert got, "it waits for the lock"
     assert not web.state.log
 
 

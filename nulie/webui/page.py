@@ -11,80 +11,88 @@ from typing import TYPE_CHECKING, Any
 from ..jobs.host import Host as JobHost
 from ..jobs.plan import Choice
 from ..predictor import NAMES
-from ..predictor.loaded import PREDICTORS
 from ..recipe.settings import Settings
 from ..ui import Host, build
+from . import predictors, state
 from .exchange import TARGETS, Exchange
 from .host import WebUI
+from .turn import turn
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from ..models.download import Progress
-    from ..predictor.base import Predictor
+    from ..predictor import Predictor
 
 
 def page(
     webui: WebUI,
-    came: Exchange[bytes],
-    sent: Exchange[tuple[Image.Image, str]],
+    incoming: Exchange[bytes],
+    outgoing: Exchange[tuple[Image.Image, str]],
     *,
     theme: Any = None,
     open_folder: Callable[[Path], None] | None,
     saved: Callable[[Any, Path], None],
 ) -> Any:
-    """The page's Blocks. Files of pictures come by `came`; results, each with the generation
-    parameters of its photo, go by `sent`. `open_folder` is None where the web UI hides the server's
-    folders; `saved` is told of the Blocks, too."""
-    turn = _Turn(webui)
+    """The page's Blocks. Files of pictures come by `incoming`; results, each with the generation
+    parameters of its photo, go by `outgoing`. `open_folder` is None where the web UI hides the
+    server's folders; `saved` is told of the Blocks, too."""
+    searches = PageSearches(webui)
     blocks: Any = build(
         Host(
             results=webui.results_folder,
             heading=False,
             defaults=Settings(seconds=float(webui.option("seconds"))),
             predictors=("auto", *NAMES),
-            jobs=JobHost(load=turn.load, turn=turn.taken, interrupted=webui.stopped),
-            progress=turn.progress,
+            jobs=JobHost(load=searches.load, turn=searches.turn, interrupted=searches.interrupted),
+            progress=searches.show,
             format=str(webui.option("format")),
             saved=lambda path: saved(blocks, path),
             open_folder=open_folder,
             folders=open_folder is not None,
             targets=TARGETS,
-            give=lambda image, text: sent.give((image, text)),
-            take=came.take,
+            give=lambda image, text: outgoing.give((image, text)),
+            take=incoming.take,
             theme=theme,
         )
     )
     return blocks
 
 
-class _Turn:
-    """The page's searches among the jobs of the web UI."""
+class PageSearches:
+    """The page's searches among the jobs of the web UI, one at a time."""
 
     def __init__(self, webui: WebUI) -> None:
         self._webui = webui
-        self._ours = threading.Event()
+        self._running = threading.Event()
+        """Whether the web UI's present job is one of the page's."""
 
-    def load(self, choice: Choice, progress: Progress | None = None) -> tuple[Predictor, str]:
-        """`auto` is the one of our settings. Loads only when no other job runs."""
+    def load(self, choice: Choice, progress: Progress | None) -> tuple[Predictor, str]:
+        """`auto` is the predictor of our settings. What has to be loaded first is a job of its own:
+        nothing else may sample meanwhile."""
         webui = self._webui
-        name = "" if choice.name == "auto" else choice.name
-        if PREDICTORS.ready(webui.named(name), webui.device, webui.weights_folders()):
-            return webui.predictor(name)
-        with webui.queue_lock, webui.computing():
-            return webui.predictor(name)
+        name = webui.predictor if choice.name == "auto" else choice.name
+        if predictors.ready(webui, name):
+            return predictors.load(webui, name)
+        with self.turn():
+            return predictors.load(webui, name, progress)
 
     @contextmanager
-    def taken(self) -> Iterator[None]:
-        with self._webui.turn():
-            self._ours.set()
+    def turn(self) -> Iterator[None]:
+        """See `turn.turn`."""
+        with turn(self._webui):
+            self._running.set()
             try:
                 yield
             finally:
-                self._ours.clear()
+                self._running.clear()
 
-    def progress(self, share: float, text: str, image: Image.Image | None) -> None:
-        """The page tells it from a thread of its own, also while it waits for another job, whose
-        bar this is not."""
-        if self._ours.is_set():
-            self._webui.show(share, text, image)
+    # The page asks and tells from threads of its own, also while it waits for another job, whose
+    # buttons and bar these are not.
+
+    def interrupted(self) -> bool:
+        return self._running.is_set() and state.stopped(self._webui)
+
+    def show(self, share: float, text: str, image: Image.Image | None) -> None:
+        if self._running.is_set():
+            state.show(self._webui, share, text, image)

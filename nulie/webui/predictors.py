@@ -24,7 +24,7 @@ def load(webui: WebUI, name: str, progress: Progress | None = None) -> tuple[Pre
     """The predictor of that name on the device of our settings, loaded once, and what to tell the
     user of it. Called by any thread, while the web UI waits: under its lock, unless it is `ready`.
 
-    Raises: PredictorError, WeightsError; NulieError when the user stops a download."""
+    Raises: NulieError, also when the user stops a download."""
     try:
         return _load(webui, name, webui.device, progress)
     except torch.cuda.OutOfMemoryError:
