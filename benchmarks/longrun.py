@@ -2,8 +2,8 @@
 
     python -m benchmarks.longrun [--nodes 1000000]
 
-The first row is that of the nodes which a surrogate guides. The scores come from a smooth function
-of the recipe, so that all time is the search's own.
+The first row is of the nodes that a surrogate guides. The scores come from a smooth function of the
+recipe, so all time is the search's own.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def score(recipe: Recipe) -> float:
     return -abs(math.log(max(total, 1e-3) / 1.7)) + 0.1 * math.sin(7 * rest)
 
 
-def resident() -> float:
+def peak_memory() -> float:
     """Largest memory of this process so far, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
@@ -50,15 +50,15 @@ def main() -> None:
         scoring += time.perf_counter() - start
         return scores
 
-    before = resident()
-    rows, marks = [], [Tree.GUIDED, *(options.nodes * k // 10 for k in range(1, 11))]
+    before = peak_memory()
+    rows, marks = [], [Tree.GUIDED_UNTIL, *(options.nodes * k // 10 for k in range(1, 11))]
     start, counted, begun = time.perf_counter(), 0, 0.0
     steps = run(tree, evaluate, base_score=score(Recipe()), evaluations=options.nodes, batch=64)
     for event in steps:
         if isinstance(event, Progress) and event.evaluations >= marks[0]:
             spent = time.perf_counter() - start - scoring
             each = (spent - begun) / (event.evaluations - counted) * 1e6
-            rows.append([f"{event.evaluations:,}", f"{each:.0f}", f"{resident() - before:,.0f}"])
+            rows.append([f"{event.evaluations:,}", f"{each:.0f}", f"{peak_memory() - before:,.0f}"])
             counted, begun = event.evaluations, spent
             marks.pop(0)
     print(f"{options.mode} mode, {machine()}\n")

@@ -50,7 +50,7 @@ class Rough:
         self._smooth = smooth
         self.name = f"rough {smooth.name}"
         self.input_size, self.device = smooth.input_size, smooth.device
-        self.batch_size, self.score_range = smooth.batch_size, smooth.score_range
+        self.batch_size = smooth.batch_size
         seeded = torch.Generator().manual_seed(5)
         self._ways = torch.randn(3 * 8 * 8, self.WAVES, generator=seeded) * 0.25
         self._starts = torch.rand(self.WAVES, generator=seeded) * 2 * torch.pi
@@ -86,9 +86,9 @@ class Run:
         """As many as `nulie.search.run` would ask for."""
         return self._strategy.ask(min(BATCH, max(1, self.done // 4), most - self.done))
 
-    def tell(self, asked: Sequence[Recipe], scores: Sequence[float]) -> None:
-        self._strategy.tell(list(zip(asked, scores, strict=True)))
-        for recipe, score in zip(asked, scores, strict=True):
+    def tell(self, recipes: Sequence[Recipe], scores: Sequence[float]) -> None:
+        self._strategy.tell(list(zip(recipes, scores, strict=True)))
+        for recipe, score in zip(recipes, scores, strict=True):
             self.done += 1
             if score > self._best:
                 self._best, self._recipe = score, recipe
@@ -110,24 +110,24 @@ def race(job: tuple[Path, bool, list[tuple[str, str, int]], int, bool]) -> list[
     base = objective.base.total
     runs = [Run(*key, base) for key in keys]
     while live := [run for run in runs if run.done < most]:
-        asked = [run.ask(most) for run in live]
-        together = [recipe for batch in asked for recipe in batch]
+        batches = [run.ask(most) for run in live]
+        together = [recipe for batch in batches for recipe in batch]
         scores: list[float] = []
         for at in range(0, len(together), 256):
             scores += objective.totals(render(together[at : at + 256]))
-        for run, batch in zip(live, asked, strict=True):
+        for run, batch in zip(live, batches, strict=True):
             run.tell(batch, scores[: len(batch)])
             del scores[: len(batch)]
     results = []
     judge = Objective(predictor, preview, Settings())
     for run in runs:
         final = run.recipes[max(run.recipes)]
-        found: dict[str, Any] = {"photo": path.name, "rough": rough, "key": list(run.key)}
-        found |= {"gains": run.gains, "steps": len(final), "most": most}
+        result: dict[str, Any] = {"photo": path.name, "rough": rough, "key": list(run.key)}
+        result |= {"gains": run.gains, "steps": len(final.steps), "most": most}
         if full_size:
             small = shrink(transforms.render(final, image), predictor.input_size)
-            found["full size"] = judge(small[None])[0].total - base
-        results.append(found)
+            result["full size"] = judge(small[None])[0].total - base
+        results.append(result)
     return results
 
 
@@ -178,10 +178,10 @@ def report(results: list[dict[str, Any]], most: int) -> None:
     print(machine(), "\n")
     for rough in (False, True):
         for mode in ("soft", "hard"):
-            found = list(rows(results, rough, mode, most))
-            if found:
+            lines = list(rows(results, rough, mode, most))
+            if lines:
                 name = "`statistics` made rough" if rough else "`statistics`"
-                print(f"{name}, {mode}\n\n{table(head[: len(found[0])], found)}\n")
+                print(f"{name}, {mode}\n\n{table(head[: len(lines[0])], lines)}\n")
 
 
 def main() -> None:
@@ -208,9 +208,9 @@ def main() -> None:
                 if keys:
                     jobs.append((path, rough, keys, options.evaluations, options.full_size))
     with multiprocessing.Pool(options.processes) as pool, options.results.open("a") as file:
-        for found in pool.imap_unordered(race, jobs):
-            results += found
-            file.writelines(json.dumps(result) + "\n" for result in found)
+        for runs in pool.imap_unordered(race, jobs):
+            results += runs
+            file.writelines(json.dumps(result) + "\n" for result in runs)
             file.flush()
     report(results, options.evaluations)
 

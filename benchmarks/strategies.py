@@ -14,12 +14,12 @@ Proposals = Generator[list[Recipe], list[float], None]
 """Yields recipes and is sent their scores; a strategy written as a story."""
 
 
-class Told:
+class Scripted:
     """A generator of proposals as a strategy. Batches are its own, whatever size is asked for."""
 
     def __init__(self, proposals: Callable[[float], Proposals]) -> None:
         self._make = proposals
-        self._asked: list[Recipe] = []
+        self._batch: list[Recipe] = []
         self._waiting: list[Recipe] = []
         self._scores: list[float] = []
 
@@ -28,16 +28,16 @@ class Told:
         return batch
 
     def tell(self, results: Sequence[Scored]) -> None:
-        if not self._asked:
+        if not self._batch:
             self._proposals = self._make(results[0][1])
-            self._asked = next(self._proposals)
-            self._waiting = list(self._asked)
+            self._batch = next(self._proposals)
+            self._waiting = list(self._batch)
             return
         self._scores += [score for _, score in results]
-        if len(self._scores) == len(self._asked):
+        if len(self._scores) == len(self._batch):
             scores, self._scores = self._scores, []
-            self._asked = self._proposals.send(scores)
-            self._waiting = list(self._asked)
+            self._batch = self._proposals.send(scores)
+            self._waiting = list(self._batch)
 
 
 def random_step(space: Space, rng: random.Random) -> Step:
@@ -54,7 +54,7 @@ def chains(space: Space, seed: int) -> Strategy:
             lengths = [rng.randint(1, 6) for _ in range(50)]
             yield [Recipe(tuple(random_step(space, rng) for _ in range(n))) for n in lengths]
 
-    return Told(propose)
+    return Scripted(propose)
 
 
 def greedy(space: Space, seed: int) -> Strategy:
@@ -69,7 +69,7 @@ def greedy(space: Space, seed: int) -> Strategy:
             if score > top:
                 best, top = recipe, score
 
-    return Told(propose)
+    return Scripted(propose)
 
 
 def original(space: Space, seed: int) -> Strategy:
@@ -85,12 +85,12 @@ def original(space: Space, seed: int) -> Strategy:
         ones = {d.name: min(d.high, max(d.low, 1.0)) for d in move.dials if d.unit == "factor"}
         return Step.of(move.op, **{**full, **ones, **values})
 
-    def turned(move: Move) -> list[Dial]:
+    def dials_of(move: Move) -> list[Dial]:
         return [d for d in move.dials if d.name not in ("amount", "cutoff")]
 
     def sweep(move: Move) -> list[Step]:
         steps = []
-        for dial in turned(move):
+        for dial in dials_of(move):
             ends = [dial.low + i / (grid - 1) * (dial.high - dial.low) for i in range(grid)]
             steps += [step(move, {dial.name: dial.snap(value)}) for value in ends]
         return steps or [step(move, {})]
@@ -110,15 +110,15 @@ def original(space: Space, seed: int) -> Strategy:
             else:
                 parent = best
             if sweeping:
-                asked = [nodes[parent].then(s) for s in sweep(space[count % len(space)])]
-                told = yield asked
-                spent += len(asked)
-                at = max(range(len(asked)), key=told.__getitem__)
-                recipe, score = asked[at], told[at]
+                recipes = [nodes[parent].then(s) for s in sweep(space[count % len(space)])]
+                results = yield recipes
+                spent += len(recipes)
+                at = max(range(len(recipes)), key=results.__getitem__)
+                recipe, score = recipes[at], results[at]
             else:
                 move = rng.choice(space)
                 values = {
-                    d.name: d.snap(d.low + rng.random() * (d.high - d.low)) for d in turned(move)
+                    d.name: d.snap(d.low + rng.random() * (d.high - d.low)) for d in dials_of(move)
                 }
                 recipe = nodes[parent].then(step(move, values))
                 (score,) = yield [recipe]
@@ -128,7 +128,7 @@ def original(space: Space, seed: int) -> Strategy:
             if score > scores[best]:
                 best, last = len(nodes) - 1, count
 
-    return Told(propose)
+    return Scripted(propose)
 
 
 def cma_es(space: Space, seed: int) -> Strategy:
@@ -161,7 +161,7 @@ def cma_es(space: Space, seed: int) -> Strategy:
             optimizer.tell([(x, -s if math.isfinite(s) else 1e9)
                             for x, s in zip(points, scores, strict=True)])  # fmt: skip
 
-    return Told(propose)
+    return Scripted(propose)
 
 
 STRATEGIES: dict[str, Callable[[Space, int], Strategy]] = {

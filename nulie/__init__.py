@@ -11,6 +11,8 @@ import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .threads import set_defaults
+
 if TYPE_CHECKING:
     from .jobs.front_door import apply, enhance, score
 
@@ -19,6 +21,7 @@ __version__ = "1.0.0"
 
 # A library is silent unless the program around it asks for more.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
+set_defaults()
 
 
 def __getattr__(name: str) -> Any:

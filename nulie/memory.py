@@ -1,11 +1,14 @@
-"""Memory that is free goes back to the system, where the C library has to be told: glibc keeps a
-heap for each thread, and up to 64 MB at the end of each, also once the thread is gone. A process
-that searched again and again, in threads of its own, grew for twenty images and more.
+"""What Python and the C library are told of memory.
+
+What is free goes back to the system, where the C library has to be told: glibc keeps a heap for
+each thread, and up to 64 MB at the end of each, also once the thread is gone. A process that
+searched again and again, in threads of its own, grew for twenty images and more.
 """
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -47,3 +50,12 @@ def give_back_of(workers: ThreadPoolExecutor, count: int) -> None:
 
     with suppress(RuntimeError):  # the interpreter ends, and has no use for threads any more
         list(workers.map(one, range(count)))
+
+
+def exempt_libraries() -> None:
+    """Has Python's garbage collector pass over all that is loaded by now. A look through torch
+    takes it a tenth of a second and more, whenever much was loaded since, and once more at exit.
+
+    For programs of nulie's own: in another program's process, its garbage of this moment would stay
+    as well."""
+    gc.freeze()

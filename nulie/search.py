@@ -7,6 +7,7 @@ happens into events.
 from __future__ import annotations
 
 import math
+import sys
 import threading
 import time
 from collections import deque
@@ -66,24 +67,29 @@ class Improved:
 
 
 class _Pace:
-    """How many candidates at once: half of the usual number, and twice as many again and again,
-    up to twice the usual number, as long as that makes one of them cheaper. What is measured are
-    the search's own batches, so it costs nothing; the quickest of some counts, for a machine may
-    be busy with other things as well."""
+    """How many recipes at once: half of the usual number, and twice as many again and again, up to
+    twice the usual number, as long as that makes one of them cheaper. What is measured are the
+    search's own batches, so it costs nothing; the quickest of some counts, for a machine may be
+    busy with other things as well."""
 
     TRIALS = 3
     GAIN = 0.95
     """Share of the cost before, that doubling must not exceed."""
 
     def __init__(self, usual: int, *, measured: bool) -> None:
+        """Without `measured` it is always the usual number."""
         self._most = 2 * usual
         self._settled = not measured
         self.size = max(1, usual // 2) if measured else usual
         self._smaller, self._before = self.size, math.inf
         self._costs: list[float] = []
+        self.each = 0.0
+        """Seconds that one recipe took in the last batch, or half of what it took before that,
+        whichever is more; 0 before the first batch."""
 
-    def told(self, count: int, seconds: float) -> None:
+    def record(self, count: int, seconds: float) -> None:
         """A batch of `count` took so many seconds."""
+        self.each = max(seconds / count, 0.5 * self.each)
         if self._settled or count != self.size:
             return
         self._costs.append(seconds / count)
@@ -97,6 +103,36 @@ class _Pace:
         else:
             self._smaller, self._before, self._costs = self.size, cost, []
             self.size = min(2 * self.size, self._most)
+
+
+@dataclass(frozen=True)
+class _Budget:
+    """What ends a run: time, a number of evaluations, a cancel flag."""
+
+    seconds: float | None
+    evaluations: int | None
+    cancel: threading.Event
+
+    def end(self, begun: int, elapsed: float) -> Reason | None:
+        """Why nothing more may be begun after so many evaluations and seconds, None if it may."""
+        if self.cancel.is_set():
+            return "cancelled"
+        if self.seconds is not None and elapsed >= self.seconds:
+            return "time"
+        if self.evaluations is not None and begun >= self.evaluations:
+            return "evaluations"
+        return None
+
+    def most(self, begun: int, elapsed: float, each: float) -> int:
+        """How many evaluations may be begun at once where one takes `each` seconds, 0 if that is
+        not known: a tenth of the time, or of what is left. Never what cannot end in time, but for
+        a single one."""
+        most = sys.maxsize
+        if self.seconds is not None and each > 0:
+            most = max(1, int(min(self.seconds / 10, self.seconds - elapsed) / each))
+        if self.evaluations is not None:
+            most = min(most, self.evaluations - begun)
+        return most
 
 
 def run(
@@ -116,44 +152,33 @@ def run(
 ) -> Generator[Progress | Improved, None, Reason]:
     """Drives a strategy until the budget is spent and returns why it ended.
 
-    So many batches as `ahead` says are begun before the scores of the one before are looked at: on
-    a device that computes by itself, the next batch is then made meanwhile. `done`, `spent` and
-    `best_score` go on from a run that had come so far with this strategy; the
-    budget counts what it has used.
+    `ahead` batches are begun before the scores of the one before are looked at: a device that
+    computes by itself is then busy while the next batch is made. `done`, `spent` (seconds) and
+    `best_score` go on from a run that had come so far with this strategy; the budget counts what
+    that has used.
 
-    Batches grow from 1 to `batch`, so that the tree learns early, and none is meant to last longer
-    than a tenth of `seconds`. Where only time ends the run, the size that serves this machine best
-    is found as it goes, between half and twice of `batch`. With `evaluations`, and batches that
-    last less than that tenth, sizes depend on nothing but the count of evaluations, so the same
-    seed gives the same run.
+    Batches grow from 1 to `batch`, so that the tree learns early, and no batch is planned to last
+    longer than a tenth of `seconds`. Where only time ends the run, the size that serves this
+    machine best is found on the way, between half and twice of `batch`. With `evaluations`, and
+    batches that last less than that tenth, sizes depend on nothing but the count of evaluations, so
+    the same seed gives the same run.
     """
-    cancel = cancel or threading.Event()
+    budget = _Budget(seconds, evaluations, cancel or threading.Event())
+    pace = _Pace(batch, measured=evaluations is None)
     start = clock() - spent
     if done == 0:
         strategy.tell([(Recipe(), base_score)])
-    best, each = base_score if best_score is None else best_score, 0.0
-    pace = _Pace(batch, measured=evaluations is None)
+    best = base_score if best_score is None else best_score
     under_way: deque[tuple[list[Recipe], Sequence[float]]] = deque()
     while True:
         elapsed = clock() - start
-        begun = done + sum(len(asked) for asked, _ in under_way)
-        reason: Reason | None = None
-        if cancel.is_set():
-            reason = "cancelled"
-        elif seconds is not None and elapsed >= seconds:
-            reason = "time"
-        elif evaluations is not None and begun >= evaluations:
-            reason = "evaluations"
-        else:
-            size = min(pace.size, max(1, begun // 4))
-            if seconds is not None and each > 0:
-                # A tenth of the budget, or what is left: never start what cannot end in time.
-                size = min(size, max(1, int(min(seconds / 10, seconds - elapsed) / each)))
-            if evaluations is not None:
-                size = min(size, evaluations - begun)
-            asked = strategy.ask(size)
-            if asked:
-                under_way.append((asked, evaluate(asked)))
+        begun = done + sum(len(recipes) for recipes, _ in under_way)
+        reason = budget.end(begun, elapsed)
+        if reason is None:
+            most = budget.most(begun, elapsed, pace.each)
+            recipes = strategy.ask(min(pace.size, max(1, begun // 4), most))
+            if recipes:
+                under_way.append((recipes, evaluate(recipes)))
                 if len(under_way) <= ahead:
                     continue
             else:
@@ -161,14 +186,13 @@ def run(
         if not under_way:
             assert reason is not None  # or something would be under way
             return reason
-        asked, scores = under_way.popleft()
-        results = list(zip(asked, scores, strict=True))
+        recipes, scores = under_way.popleft()
+        results = list(zip(recipes, scores, strict=True))
         strategy.tell(results)
         done += len(results)
         now = clock() - start
-        each = max((now - elapsed) / len(results), 0.5 * each)
-        pace.told(len(results), now - elapsed)
-        top, score = max(results, key=lambda r: r[1])
+        pace.record(len(results), now - elapsed)
+        top, score = max(results, key=lambda result: result[1])
         if score > best:
             best = score
             yield Improved(top, score, done, now)

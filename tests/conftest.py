@@ -40,7 +40,6 @@ class FakePredictor:
 
     name = "fake"
     input_size = 32
-    score_range = (0.0, 10.0)
     device = torch.device("cpu")
     batch_size = 32
 

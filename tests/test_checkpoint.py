@@ -19,6 +19,7 @@ from nulie.engine.checkpoint import Checkpoint
 from nulie.errors import CheckpointError, SettingsError
 from nulie.recipe.settings import Settings
 from nulie.search import Progress
+from nulie.tree import nodes
 
 from .conftest import ROOT, FakePredictor, picture
 
@@ -144,7 +145,7 @@ def test_tree_prints_every_remembered_node_once(tmp_path: Path, capsys) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(checkpoint.tree["nodes"])
     assert lines[0].endswith("input")
-    best = max(score for _, score, _, _ in checkpoint.tree["nodes"])
+    best = max(node.score for node in nodes(checkpoint.tree))
     assert any(line.startswith("*") and f"{best:.4f}" in line for line in lines)
     depths = [len(line[12:]) - len(line[12:].lstrip()) for line in lines]
     assert all(b <= a + 2 for a, b in itertools.pairwise(depths))

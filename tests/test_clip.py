@@ -10,21 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
-from nulie.errors import PredictorError, WeightsError
-from nulie.models import device, weights
-from nulie.predictor import checkpoints
+from nulie.errors import ModelError, WeightsError
+from nulie.models import device
+from nulie.predictor import Prediction, checkpoints, tower
 from nulie.predictor.clip import Clip
+from nulie.predictor.published import CLIP
+from nulie.transforms.preview import CACHE_BYTES
 
 from .conftest import ROOT, picture
 
-torch = pytest.importorskip("torch")
 pytest.importorskip("open_clip")
-
-from nulie.predictor import tower  # noqa: E402  (it needs torch)
-from nulie.transforms.preview import CACHE_BYTES  # noqa: E402
-
 TINY = tower.Arch(patch=32, width=128, layers=3, dim=48)
 
 
@@ -36,6 +34,11 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def clip(**options: Any) -> Clip:
     return Clip("clip-b32", **{"device": "cpu", "random_weights": True, **options})
+
+
+def vectors_of(prediction: Prediction) -> torch.Tensor:
+    assert prediction.embeddings is not None
+    return prediction.embeddings
 
 
 def preview(image: Image.Image) -> torch.Tensor:
@@ -84,8 +87,8 @@ def test_a_batch_equals_its_images_one_by_one(views: int) -> None:
     judge = predictor.judge(pixels[0])
     whole, single = judge(pixels), [judge(one[None]) for one in pixels]
     assert torch.allclose(whole.scores, torch.cat([s.scores for s in single]), atol=1e-5)
-    vectors = torch.cat([s.embeddings for s in single])
-    assert torch.allclose(whole.embeddings, vectors, atol=1e-5)
+    vectors = torch.cat([vectors_of(s) for s in single])
+    assert torch.allclose(vectors_of(whole), vectors, atol=1e-5)
 
 
 @pytest.mark.usefixtures("tiny")
@@ -96,7 +99,7 @@ def test_two_views_are_the_mean_of_the_image_and_its_mirror() -> None:
     mirrored = one.judge(pixels[0])(pixels.flip(-1)).scores
     both = two.judge(pixels[0])(pixels)
     assert torch.allclose(both.scores, (as_is.scores + mirrored) / 2, atol=1e-5)
-    assert torch.allclose(both.embeddings, as_is.embeddings, atol=1e-5)
+    assert torch.allclose(vectors_of(both), vectors_of(as_is), atol=1e-5)
 
 
 @pytest.mark.usefixtures("tiny")
@@ -106,7 +109,7 @@ def test_exact_is_float32_with_both_views_and_shares_the_weights() -> None:
     truth = clip(precision="fp32", views=2).judge(pixels[0])(pixels)
     found = rough.exact().judge(pixels[0])(pixels)
     assert torch.equal(found.scores, truth.scores)
-    assert torch.equal(found.embeddings, truth.embeddings)
+    assert torch.equal(vectors_of(found), vectors_of(truth))
     assert rough.exact()._encoder is rough._encoder
     assert rough.precision == torch.bfloat16
     assert (rough.batch_size, rough.exact().batch_size) == (32, 4)
@@ -125,7 +128,7 @@ def test_photos_of_all_shapes_are_scored_as_one_batch() -> None:
 @pytest.mark.usefixtures("tiny")
 def test_a_tower_that_borrows_its_blocks_gives_the_same_numbers() -> None:
     encoder = clip(precision="fp32")._encoder
-    values = encoder.normalise(batch(2, 224))
+    values = encoder.normalize(batch(2, 224))
     borrowing = tower._borrowing(encoder._fast, torch.device("cpu"))
     with torch.no_grad():
         for _ in range(2):
@@ -156,7 +159,7 @@ def test_out_of_memory_halves_the_batch_goes_on_and_says_so() -> None:
     finally:
         hook.remove()
     assert torch.allclose(found.scores, whole.scores, atol=1e-5)
-    assert torch.allclose(found.embeddings, whole.embeddings, atol=1e-5)
+    assert torch.allclose(vectors_of(found), vectors_of(whole), atol=1e-5)
     assert predictor.batch_limit == predictor.batch_size == 2
     assert predictor.notes == [
         "cpu ran out of memory at batch 9; going on with 4",
@@ -176,7 +179,7 @@ def test_a_device_that_cannot_take_one_image_is_an_error_and_other_errors_pass()
         return predictor._encoder._fast.register_forward_pre_hook(hook)
 
     hook = broken("MPS backend out of memory")
-    with pytest.raises(PredictorError, match="no memory left for a single image"):
+    with pytest.raises(ModelError, match="no memory left for a single image"):
         predictor.judge(pixels[0])(pixels)
     hook.remove()
     hook = broken("something else")
@@ -230,9 +233,9 @@ def test_predictors_on_one_encoder_share_it_while_it_is_in_use() -> None:
 )
 def test_pixels_of_another_form_are_refused(wrong: torch.Tensor) -> None:
     predictor = clip(precision="fp32")
-    with pytest.raises(PredictorError, match="uint8 with H, W >= 224"):
+    with pytest.raises(ModelError, match="uint8 with H, W >= 224"):
         predictor.judge(batch(1)[0])(wrong)
-    with pytest.raises(PredictorError, match="uint8 with H, W >= 224"):
+    with pytest.raises(ModelError, match="uint8 with H, W >= 224"):
         predictor.judge(wrong[0])
 
 
@@ -254,7 +257,7 @@ def test_pixels_of_another_form_are_refused(wrong: torch.Tensor) -> None:
 )
 def test_options_without_meaning_are_refused(options: dict[str, Any], words: str) -> None:
     given = {"name": "clip-b32", "device": "cpu", "random_weights": True, **options}
-    with pytest.raises(PredictorError, match=words):
+    with pytest.raises(ModelError, match=words):
         Clip(**given)
 
 
@@ -264,7 +267,7 @@ def test_a_wrong_device_is_known_before_anything_is_downloaded(
     for name in ("NULIE_HOME", "HF_HOME", "HOME"):
         monkeypatch.setenv(name, str(tmp_path))
     monkeypatch.setenv("NULIE_HEADS_ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(PredictorError, match="'tpu' is unknown"):
+    with pytest.raises(ModelError, match="'tpu' is unknown"):
         Clip("clip-sac", device="tpu")
     with pytest.raises(WeightsError, match="cannot reach"):
         Clip("clip-sac", device="cpu")
@@ -272,13 +275,13 @@ def test_a_wrong_device_is_known_before_anything_is_downloaded(
 
 def test_without_open_clip_nothing_is_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nulie.predictor.clip.find_spec", lambda name: None)
-    with pytest.raises(PredictorError, match="pip install open_clip_torch"):
+    with pytest.raises(ModelError, match="pip install open_clip_torch"):
         Clip("clip-sac")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
 def test_a_missing_cuda_device_is_named_with_the_remedy() -> None:
-    with pytest.raises(PredictorError, match=r"no CUDA device here.*--device cpu"):
+    with pytest.raises(ModelError, match=r"no CUDA device here.*--device cpu"):
         device.resolve("cuda")
     assert device.resolve("auto").type in {"cpu", "mps"}
 
@@ -289,7 +292,7 @@ def test_precisions_by_device() -> None:
     best = torch.bfloat16 if device.cpu_has_bf16() else torch.float32
     assert device.dtype("auto", cpu) == best
     assert device.dtype("bf16", cpu) == torch.bfloat16
-    with pytest.raises(PredictorError, match="mps has no bf16"):
+    with pytest.raises(ModelError, match="mps has no bf16"):
         device.dtype("bf16", torch.device("mps"))
 
 
@@ -361,7 +364,7 @@ class Node(torch.nn.Module):
 def openai_archive(path: Path, tensors: dict[str, torch.Tensor]) -> None:
     root = Node()
     for key, value in {**tensors, "logit_scale": torch.ones([])}.items():
-        node = root
+        node: torch.nn.Module = root
         *way, leaf = key.split(".")
         for step in way:
             if step not in dict(node.named_children()):
@@ -403,7 +406,7 @@ def distance(a: torch.Tensor, b: torch.Tensor) -> float:
 def load(path: Path, name: str = "clip-b32", **options: Any) -> Clip:
     head = path.with_name("head.pth")
     if not head.exists():
-        width = tower.ARCHS[weights.PREDICTORS[name][0]].dim
+        width = tower.ARCHS[CLIP[name][0]].dim
         torch.save({"weight": torch.ones(1, width)}, head)
     return Clip(name, device="cpu", precision="fp32", weights=path, head=head, **options)
 
@@ -418,10 +421,10 @@ def load(path: Path, name: str = "clip-b32", **options: Any) -> Clip:
 def test_embeddings_agree_with_transformers_by_every_way_of_loading(
     tmp_path: Path, name: str, kinds: tuple[str, ...]
 ) -> None:
-    arch = tower.ARCHS[weights.PREDICTORS[name][0]]
+    arch = tower.ARCHS[CLIP[name][0]]
     tensors = half_tensors(arch)
     pixels = batch(2, 224)
-    values = clip(precision="fp32")._encoder.normalise(pixels)
+    values = clip(precision="fp32")._encoder.normalize(pixels)
     other = hugging_face(arch, tensors, "quick_gelu")
     with torch.no_grad():
         expected = other(pixel_values=values).image_embeds
@@ -457,7 +460,7 @@ def test_the_activation_of_other_clips_would_be_noticed() -> None:
     for act in ("quick_gelu", "gelu"):
         with torch.no_grad():
             model = hugging_face(TINY, tensors, act)
-            found[act] = model(pixel_values=encoder.normalise(pixels)).image_embeds
+            found[act] = model(pixel_values=encoder.normalize(pixels)).image_embeds
     ours = encoder.embed(pixels)
     assert distance(ours, found["quick_gelu"]) < 1e-9
     assert distance(ours, found["gelu"]) > 1e-6
@@ -572,10 +575,10 @@ def test_preprocessing_is_open_clips_to_the_bit(photos: Iterator[Path]) -> None:
     for path in photos:
         with Image.open(path) as image:
             images.append((path.name, image.convert("RGB")))
-    for name, image in images:
-        square = predictor._square(preview(image))
-        ours = predictor._encoder.normalise(square[None])[0]
-        assert torch.equal(ours, theirs(image)), name
+    for name, shown in images:
+        square = predictor._square(preview(shown))
+        ours = predictor._encoder.normalize(square[None])[0]
+        assert torch.equal(ours, theirs(shown)), name
 
 
 # Real size.

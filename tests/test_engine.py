@@ -12,8 +12,8 @@ from PIL import Image
 from nulie import transforms
 from nulie.color import distance, lab
 from nulie.engine import Enhancement, Finished, Result, Started
+from nulie.engine.finalists import MIN_DISTANCE
 from nulie.engine.objective import Objective
-from nulie.engine.run import MIN_DISTANCE
 from nulie.errors import SettingsError
 from nulie.predictor.base import Judge, Prediction
 from nulie.recipe import Recipe, Step

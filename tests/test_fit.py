@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from nulie.errors import PredictorError
+from nulie.errors import ModelError
 from nulie.fit import statistics as fitting
 from nulie.fit.statistics import fit, make_examples, spoil
 from nulie.predictor import statistics
@@ -113,7 +113,7 @@ def test_progress_is_told() -> None:
 
 
 def test_too_few_photographs_are_refused() -> None:
-    with pytest.raises(PredictorError, match="3 photographs"):
+    with pytest.raises(ModelError, match="3 photographs"):
         fit(photos(3))
 
 

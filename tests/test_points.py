@@ -62,14 +62,14 @@ def test_a_dial_beside_an_amount_counts_as_much_as_that() -> None:
     ],
 )
 def test_ways_become_steps(steps, turns, expected) -> None:
-    found = Points(SPACE).moved(Recipe(steps), way(**turns), 10).steps
+    found = Points(SPACE).turn(Recipe(steps), way(**turns), 10).steps
     assert found == (expected if expected is not None else (*steps, found[-1]))
 
 
 def test_no_more_steps_than_allowed() -> None:
     recipe = Recipe((A_UP,) * 3)
-    assert len(Points(SPACE).moved(recipe, way(a=2.0, b=1.0), 4)) == 4
-    assert Points(SPACE).moved(recipe, way(b=1.0), 3) == recipe
+    assert len(Points(SPACE).turn(recipe, way(a=2.0, b=1.0), 4)) == 4
+    assert Points(SPACE).turn(recipe, way(b=1.0), 3) == recipe
 
 
 @pytest.mark.parametrize("mode", transforms.MODES)
@@ -80,9 +80,9 @@ def test_a_way_that_there_is_room_for_is_gone(mode, turns, seed) -> None:
     lies where it should wherever no bound was met."""
     space, rng = transforms.space(mode), random.Random(seed)
     points = Points(space)
-    start = points.moved(Recipe(), [rng.uniform(low, 1) / 2 for low in points.low], 20)
+    start = points.turn(Recipe(), [rng.uniform(low, 1) / 2 for low in points.low], 20)
     ways = np.array(turns[: len(points.low)]) * 0.8
-    found = points.moved(start, ways.tolist(), 60)
+    found = points.turn(start, ways.tolist(), 60)
     transforms.check(found)
     dials = {move.op: move.dials for move in space}
     for step in found.steps:
@@ -105,15 +105,18 @@ def test_a_guide_learns_where_the_good_ones_are() -> None:
     def distance(recipe: Recipe) -> float:
         return float(np.abs(points.of([recipe])[0] - way(a=0.6, c=-0.3)).sum())
 
-    known = [points.moved(Recipe(), [rng.gauss(0, 0.3) for _ in range(6)], 10) for _ in range(200)]
+    known = [points.turn(Recipe(), [rng.gauss(0, 0.3) for _ in range(6)], 10) for _ in range(200)]
     known.sort(key=distance)
     guide = Guide(SPACE, 10)
-    assert not guide.learn(known[:3], [0.0] * 3)
-    assert guide.learn(known, [-distance(recipe) for recipe in known])
+    guide.learn([(recipe, 0.0) for recipe in known[:3]])
+    assert not guide.ready
+    guide.learn([(recipe, -distance(recipe)) for recipe in known])
+    assert guide.ready
+    assert [recipe for recipe, _ in guide.lesson] == known[: guide.MOST]
 
     def proposals() -> list[tuple[int, Recipe]]:
-        asked = guide.proposals(known[:50], 40, seed=1, apart=20, among=10)
-        return [next(choices) for choices in asked]
+        wanted = guide.proposals(known[:50], 40, seed=1, elites=20, elite_children=10)
+        return [next(ranked) for ranked in wanted]
 
     proposed = proposals()
     assert all(0 <= parent < 30 for parent, _ in proposed[:30])

@@ -1,74 +1,17 @@
-"""The tree and its driver on toy functions: no image is needed."""
+"""The driver of a search: its budget, its batches, its events, on toy functions."""
 
 from __future__ import annotations
 
 import itertools
-import json
 import math
 import threading
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from threadpoolctl import ThreadpoolController
 
-from nulie.recipe import Recipe, Step
 from nulie.recipe.space import Dial, Move
 from nulie.search import Improved, Progress, Tree, run
-from nulie.tree.surrogate import _squares
 
-SPACE = (
-    Move("a", (Dial("factor", 0.5, 2.0, 1.0),)),
-    Move("b", (Dial("x", 0.0, 1.0, 0.0, "share", 0.01), Dial("y", 0.0, 1.0, 0.0, "share", 0.01))),
-    Move("c", (Dial("bits", 1.0, 8.0, 8.0, "bits", 1.0),)),
-)
-
-
-def totals(recipe: Recipe) -> dict[str, float]:
-    found = {"factor": 1.0, "x": 0.0, "y": 0.0, "bits": 8.0}
-    for step in recipe.steps:
-        for name, value in step.params:
-            found[name] = found[name] * value if name == "factor" else value
-    return found
-
-
-def toy(recipes):
-    """Best, 0, at factor 3 (two steps of `a`), x 0.3, y 0.7; c only harms."""
-    scores = []
-    for recipe in recipes:
-        t = totals(recipe)
-        scores.append(
-            -abs(math.log(t["factor"] / 3))
-            - abs(t["x"] - 0.3) - abs(t["y"] - 0.7) - (8 - t["bits"]) / 8
-        )  # fmt: skip
-    return scores
-
-
-def drive(strategy, evaluate=toy, **budget):
-    """All events of a run, and why it ended."""
-    steps = run(strategy, evaluate, base_score=evaluate([Recipe()])[0], **budget)
-    events = []
-    while True:
-        try:
-            events.append(next(steps))
-        except StopIteration as stop:
-            return events, stop.value
-
-
-def test_finds_the_optimum_of_a_toy_function() -> None:
-    for seed in range(5):
-        tree = Tree(SPACE, seed)
-        drive(tree, evaluations=2000)
-        assert tree.best(1)[0].score > -0.1
-
-
-def test_same_seed_same_run_whatever_the_time() -> None:
-    runs = [drive(Tree(SPACE, 7), evaluations=500, seconds=s)[0] for s in (None, 1000.0)]
-    first, second = ([e for e in events if isinstance(e, Improved)] for events in runs)
-    assert [(e.recipe, e.score, e.evaluations) for e in first] == [
-        (e.recipe, e.score, e.evaluations) for e in second
-    ]
-    assert drive(Tree(SPACE, 8), evaluations=500)[0][-2:] != runs[0][-2:]
+from .toys import SPACE, drive, toy
 
 
 @pytest.mark.parametrize("evaluations", [1, 2, 31, 500])
@@ -79,12 +22,6 @@ def test_spends_exactly_its_evaluations(evaluations: int) -> None:
     )
     assert len(asked) - 1 == evaluations == events[-1].evaluations
     assert reason == "evaluations"
-
-
-def test_no_recipe_is_asked_twice() -> None:
-    asked = []
-    drive(Tree(SPACE), lambda rs: asked.extend(rs) or toy(rs), evaluations=3000)
-    assert len(set(asked)) == len(asked)
 
 
 def test_the_best_score_never_falls_and_improvements_are_told() -> None:
@@ -137,6 +74,75 @@ def test_batches_take_the_size_that_pays(alone: float, most: int, found: int) ->
     assert max(sizes) == 16  # the same in every run
 
 
+@pytest.mark.parametrize("seconds", [3.0, 20.0, 47.7])
+def test_nothing_is_begun_that_cannot_end_in_time_but_one_evaluation(seconds: float) -> None:
+    now = [0.0]
+
+    def slow(recipes):
+        now[0] += 0.7 * len(recipes)
+        return toy(recipes)
+
+    steps = run(Tree(SPACE), slow, base_score=0, seconds=seconds, clock=lambda: now[0])
+    ends = [e.seconds for e in steps if isinstance(e, Progress)]
+    assert seconds <= ends[-1] < seconds + 0.7
+
+
+def test_what_an_earlier_run_has_spent_counts() -> None:
+    now = [100.0]
+
+    def slow(recipes):
+        now[0] += 1.0 * len(recipes)
+        return toy(recipes)
+
+    tree = Tree(SPACE)
+    drive(tree, evaluations=50)
+    budget = {"seconds": 60.0, "done": 50, "spent": 30.0, "best_score": 9.0}
+    events = list(run(tree, slow, base_score=-9, clock=lambda: now[0], **budget))
+    # A quarter of what is known, and from then on, with a known speed, a tenth of the time.
+    assert [e.evaluations for e in events] == [62, 68, 74, 80]
+    assert [e.seconds for e in events] == [42, 48, 54, 60]
+    assert {e.best_score for e in events} == {9.0}, "no recipe of the toy is worth as much"
+
+
+def test_one_slow_batch_makes_the_next_ones_small() -> None:
+    """But a quick one after it does not make them as large again at once."""
+    now, sizes = [0.0], []
+
+    def device(recipes):
+        sizes.append(len(recipes))
+        slow = len(recipes) > 250 and max(sizes[:-1]) <= 250
+        now[0] += (1.0 if slow else 0.001) * len(recipes)
+        return toy(recipes)
+
+    budget = {"seconds": 1000.0, "evaluations": 5000, "batch": 512}
+    list(run(Tree(SPACE), device, base_score=0, clock=lambda: now[0], **budget))
+    slow = next(i for i, size in enumerate(sizes) if size > 250)
+    # A tenth of the time at a second each, then at half a second, and so on.
+    assert sizes[slow + 1 : slow + 3] == [100, 200]
+
+
+def test_batches_grow_with_what_is_known() -> None:
+    sizes = []
+    drive(Tree(SPACE), lambda rs: sizes.append(len(rs)) or toy(rs), evaluations=400)
+    sizes = sizes[1:]  # the input
+    known = [sum(sizes[:i]) for i in range(len(sizes))]
+    assert sizes[:-1] == [min(32, max(1, n // 4)) for n in known[:-1]]
+
+
+def test_a_busy_moment_does_not_decide_on_the_size() -> None:
+    """The quickest of three batches counts."""
+    now, sizes = [0.0], []
+
+    def device(recipes):
+        sizes.append(len(recipes))
+        busy = len(recipes) == 16 and 16 not in sizes[:-1]
+        now[0] += 20.0 if busy else 1.0  # all at once, so the largest batches are the cheapest
+        return toy(recipes)
+
+    list(run(Tree(SPACE), device, base_score=0, seconds=600, batch=16, clock=lambda: now[0]))
+    assert sizes[-8:-4] == [32] * 4
+
+
 def test_an_evaluation_longer_than_the_budget_ends_after_one() -> None:
     now = [0.0]
 
@@ -171,57 +177,6 @@ def test_survives_equal_and_infinite_scores(score: float) -> None:
     assert not [e for e in events if isinstance(e, Improved)]
 
 
-def test_nan_is_refused_with_the_recipe() -> None:
-    tree = Tree(SPACE)
-    tree.tell([(Recipe(), 0.0)])
-    recipe = tree.ask(1)[0]
-    with pytest.raises(ValueError, match=recipe.steps[0].op):
-        tree.tell([(recipe, math.nan)])
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.integers(0, 10**6))
-def test_steps_stay_inside_their_dials(seed: int) -> None:
-    once = Move("a", (Dial("factor", 1.0, 1.3, 1.0),), once=True)
-    tree = Tree((once, *SPACE[1:]), seed)
-    asked: list[Recipe] = []
-    drive(tree, lambda rs: asked.extend(rs) or toy(rs), evaluations=200)
-    dials = {m.op: {d.name: d for d in m.dials} for m in (once, *SPACE[1:])}
-    for recipe in asked:
-        assert len(recipe) <= Tree.MAX_STEPS
-        assert sum(s.op == "a" for s in recipe.steps) <= 1
-        for step in recipe.steps:
-            assert set(dict(step.params)) == set(dials[step.op])
-            for name, value in step.params:
-                assert dials[step.op][name].low <= value <= dials[step.op][name].high
-
-
-def test_a_step_that_does_nothing_is_never_tried() -> None:
-    tree, asked = Tree((*SPACE, Move("d", (Dial("amount", 0.0, 1.0, 0.0, "share", 0.1),)))), []
-    drive(tree, lambda rs: asked.extend(rs) or toy(rs), evaluations=1000)
-    idle = {Step.of("a", factor=1.0), Step.of("b", x=0.0, y=0.0), Step.of("c", bits=8.0)}
-    assert not [r for r in asked[1:] if {*r.steps} & {*idle, Step.of("d", amount=0.0)}]
-
-
-def test_elites_differ_in_what_they_do() -> None:
-    tree = Tree(SPACE)
-    drive(tree, evaluations=1000)
-    elites = tree.elites()
-    assert elites[0].score == max(node.score for node in tree.best())
-    assert [e.score for e in elites] == sorted((e.score for e in elites), reverse=True)
-    assert len({tree._niche(e.recipe) for e in elites}) == len(elites) > 6
-
-
-def test_memory_is_bounded() -> None:
-    tree = Tree(SPACE, capacity=100)
-    drive(tree, evaluations=5000)
-    assert len(tree.best()) == 100
-    assert not tree._asked
-    tree.NICHES = 3
-    drive(tree, evaluations=500)
-    assert len(tree.elites()) <= 6
-
-
 @pytest.mark.parametrize("evaluations", [1, 2, 31, 500])
 def test_batches_ahead_are_begun_before_scores_are_read(evaluations: int) -> None:
     log = []
@@ -238,48 +193,9 @@ def test_batches_ahead_are_begun_before_scores_are_read(evaluations: int) -> Non
     tree = Tree(SPACE)
     steps = run(tree, evaluate, base_score=-9, evaluations=evaluations, ahead=1)
     assert [e for e in steps if isinstance(e, Progress)][-1].evaluations == evaluations
-    assert not tree._asked
-    tree.NICHES = 3
-    drive(tree, evaluations=500)
-    assert len(tree.elites()) <= 6
+    assert not tree._pending
     batches = log.count("begin")
     assert log.count("read") == batches
     assert log[-1] == "read"
     if batches > 1:
         assert log[:2] == ["begin", "begin"]
-
-
-@pytest.mark.parametrize("stop", [1, 10, 130, 700])
-def test_a_restored_tree_goes_on_as_if_nothing_had_happened(stop: int) -> None:
-    whole = Tree(SPACE, 5)
-    drive(whole, evaluations=1200)
-    first = Tree(SPACE, 5)
-    at, best = 0, toy([Recipe()])[0]
-    for event in run(first, toy, base_score=best, evaluations=1200):
-        if isinstance(event, Progress):
-            at, best = event.evaluations, event.best_score
-            if at >= stop:
-                break
-    second = Tree(SPACE, 99)
-    second.restore(json.loads(json.dumps(first.state())))
-    drive(second, evaluations=1200, done=at, best_score=best)
-    assert second.best() == whole.best()
-    assert second.state() == whole.state()
-
-
-def test_the_surrogate_keeps_numpy_to_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a busy machine OpenBLAS's threads cost ten times what they compute."""
-    pools = ThreadpoolController().select(internal_api="openblas")
-    if not pools.lib_controllers:
-        pytest.skip("this numpy has no OpenBLAS")
-    seen = []
-
-    def squares(a, b):
-        seen.extend(pool["num_threads"] for pool in pools.info())
-        return _squares(a, b)
-
-    monkeypatch.setattr("nulie.tree.surrogate._squares", squares)
-    with pools.limit(limits=2):
-        drive(Tree(SPACE), evaluations=100)
-        assert {pool["num_threads"] for pool in pools.info()} == {2}
-    assert set(seen) == {1}

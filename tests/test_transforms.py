@@ -12,7 +12,7 @@ from PIL import Image, ImageChops, ImageFilter
 from nulie import transforms
 from nulie.errors import RecipeError, SettingsError
 from nulie.recipe import Recipe, Step
-from nulie.transforms.base import Op, apply_pil
+from nulie.transforms.base import Op, Statistic, apply_pil
 from nulie.transforms.detail import gaussian
 from nulie.transforms.preview import Renderer, shrink, to_image
 from nulie.transforms.sample import sample
@@ -121,7 +121,7 @@ def test_an_op_does_something_at_its_hard_ends(op: Op) -> None:
     image = picture()
     ends = []
     for at in (0, 1):
-        values = {p.dial.name: (p.hard or (0, 0))[at] for p in op.params}
+        values = {d.name: (d.hard or (0, 0))[at] for d in op.dials}
         ends.append(transforms.render(Recipe((Step.of(op.id, **values),)), image))
     assert any(ImageChops.difference(image, e).getbbox() for e in ends)
 
@@ -238,7 +238,14 @@ def test_unknown_op_suggests_the_known_one() -> None:
 
 def test_registration_is_checked_and_leaves_the_table_alone() -> None:
     before = dict(transforms.ops())
-    for bad in (OPS[0], Op("new", "", (), OPS[0].pil)):
+    first = OPS[0]
+    for bad in (
+        first,
+        Op("new", "", first.dials, first.pil),
+        Op("new", "", (), first.pil, first.table),
+        Op("new", "", first.dials, first.pil, first.table, needs="histogram"),
+        Op("new", "", first.dials, first.pil, first.table, measures=(Statistic("mean"),)),
+    ):
         with pytest.raises(ValueError, match=bad.id):
             transforms.register(bad)
     assert dict(transforms.ops()) == before

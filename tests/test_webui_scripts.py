@@ -20,7 +20,7 @@ from PIL import Image
 pytest.importorskip("gradio")
 
 from nulie import webui
-from nulie.errors import RecipeError, SettingsError
+from nulie.errors import RecipeError, SettingsError, UnknownModelError
 from nulie.predictor.loaded import PREDICTORS
 from nulie.recipe import Recipe
 from nulie.recipe.settings import Settings
@@ -524,6 +524,14 @@ def test_a_full_card_means_the_cpu(web: Web, cuda: list[int], monkeypatch: Any) 
 
     monkeypatch.setattr(PREDICTORS, "get", load)
     assert "CPU" in webui.current().predictor()[1]
+
+
+@pytest.mark.usefixtures("web")
+@pytest.mark.parametrize("name", ["os:abort", __file__])
+def test_only_names_of_predictors_are_taken(name: str) -> None:
+    """Neither code to import nor a file to open, wherever the name comes from."""
+    with pytest.raises(UnknownModelError):
+        webui.current().predictor(name)
 
 
 @pytest.mark.parametrize(("device", "used"), [("cuda:1", "cuda:1"), ("xpu", "cpu"), ("mps", "mps")])

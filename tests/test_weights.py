@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from nulie.errors import PredictorError, WeightsError
+from nulie.errors import UnknownModelError, WeightsError
 from nulie.models import weights
-from nulie.models.weights import WEIGHTS, Weights
+from nulie.models.weights import HubFile, WebFile, Weights
+from nulie.predictor.published import CLIP, WEIGHTS
 
 from .conftest import ROOT
 from .publisher import Publisher
@@ -37,7 +38,13 @@ def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
         monkeypatch.delenv(name, raising=False)
     for name in (HEAD, ENCODER):
-        small = replace(WEIGHTS[name], size=len(CONTENT), sha256=SHA, openai=SHA)
+        copy = WEIGHTS[name].copy
+        small = replace(
+            WEIGHTS[name],
+            size=len(CONTENT),
+            sha256=SHA,
+            copy=copy and replace(copy, sha256=SHA),
+        )
         monkeypatch.setitem(WEIGHTS, name, small)
 
 
@@ -72,11 +79,20 @@ def black_hole(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def address(w: Weights) -> str:
-    return f"/{w.repo}/resolve/{w.revision}/{w.file}" if w.repo else f"/{w.path}{w.file}"
+    source = w.source
+    if isinstance(source, WebFile):
+        return f"/{source.path}"
+    return f"/{source.repo}/resolve/{source.revision}/{source.name}"
+
+
+def _hub_file() -> HubFile:
+    source = WEIGHTS[ENCODER].source
+    assert isinstance(source, HubFile)
+    return source
 
 
 def head_file(tmp_path: Path) -> Path:
-    return tmp_path / "nulie" / "heads" / WEIGHTS[HEAD].file
+    return tmp_path / "nulie" / "heads" / WEIGHTS[HEAD].source.name
 
 
 def hub(action: str = "fetch", seconds: float = 60) -> dict[str, Any]:
@@ -86,11 +102,13 @@ def hub(action: str = "fetch", seconds: float = 60) -> dict[str, Any]:
 import dataclasses, json, sys, time
 from nulie.errors import WeightsError
 from nulie.models import weights
-weights.WEIGHTS[{ENCODER!r}] = dataclasses.replace(weights.WEIGHTS[{ENCODER!r}], **{small!r})
+from nulie.predictor.published import WEIGHTS
+WEIGHTS[{ENCODER!r}] = dataclasses.replace(WEIGHTS[{ENCODER!r}], **{small!r})
 result = dict(calls=[], path=None, error=None)
 begin = time.monotonic()
 try:
-    [path] = weights.fetch({ENCODER!r}, progress=lambda *call: result["calls"].append(call))
+    progress = lambda *call: result["calls"].append(call)
+    [path] = weights.fetch(WEIGHTS, {ENCODER!r}, progress=progress)
     result["path"] = str(path)
 except WeightsError as e:
     result["error"] = str(e)
@@ -118,21 +136,22 @@ def test_a_head_is_downloaded_with_progress_and_then_left_alone(
     publisher: Publisher, tmp_path: Path
 ) -> None:
     calls: list[tuple[str, int, int]] = []
-    [path] = weights.fetch(HEAD, progress=lambda *call: calls.append(call))
+    [path] = weights.fetch(WEIGHTS, HEAD, progress=lambda *call: calls.append(call))
     assert path == head_file(tmp_path)
     assert path.read_bytes() == CONTENT
     assert [p.name for p in path.parent.iterdir()] == [path.name]
     assert calls[-1] == (path.name, len(CONTENT), len(CONTENT))
     assert [done for _, done, _ in calls] == sorted(done for _, done, _ in calls)
     asked = len(publisher.requests)
-    assert weights.fetch(HEAD) == [path]
+    assert weights.fetch(WEIGHTS, HEAD) == [path]
     assert len(publisher.requests) == asked
 
 
 def test_the_plus_signs_of_a_head_are_escaped_in_its_address() -> None:
     name = "sac+logos+ava1-l14-linearMSE"
-    url = weights.download.heads_url(WEIGHTS[name].path + WEIGHTS[name].file)
-    assert url == (
+    source = WEIGHTS[name].source
+    assert isinstance(source, WebFile)
+    assert source.url == (
         "https://raw.githubusercontent.com/christophschuhmann/improved-aesthetic-predictor/main/"
         "sac%2Blogos%2Bava1-l14-linearMSE.pth"
     )
@@ -141,10 +160,10 @@ def test_the_plus_signs_of_a_head_are_escaped_in_its_address() -> None:
 def test_a_download_that_breaks_off_goes_on_later(publisher: Publisher, tmp_path: Path) -> None:
     publisher.cuts = [100_000]
     with pytest.raises(WeightsError, match=r"broke off after 100000 of 307200 bytes"):
-        weights.fetch(HEAD)
-    part = head_file(tmp_path).with_name(WEIGHTS[HEAD].file + ".part")
+        weights.fetch(WEIGHTS, HEAD)
+    part = head_file(tmp_path).with_name(WEIGHTS[HEAD].source.name + ".part")
     assert part.stat().st_size == 100_000
-    assert weights.fetch(HEAD)[0].read_bytes() == CONTENT
+    assert weights.fetch(WEIGHTS, HEAD)[0].read_bytes() == CONTENT
     assert publisher.gets() == [None, "bytes=100000-"]
     assert not part.exists()
 
@@ -159,10 +178,10 @@ def test_whatever_an_earlier_try_has_left_the_file_comes_out_right(
     publisher: Publisher, tmp_path: Path, begun: bytes, ranges: bool
 ) -> None:
     publisher.ranges = ranges
-    part = head_file(tmp_path).with_name(WEIGHTS[HEAD].file + ".part")
+    part = head_file(tmp_path).with_name(WEIGHTS[HEAD].source.name + ".part")
     part.parent.mkdir(parents=True)
     part.write_bytes(begun)
-    assert weights.fetch(HEAD)[0].read_bytes() == CONTENT
+    assert weights.fetch(WEIGHTS, HEAD)[0].read_bytes() == CONTENT
     assert not part.exists()
 
 
@@ -182,41 +201,43 @@ def test_wrong_content_is_deleted_and_named(
     publisher.files[address(WEIGHTS[HEAD])] = served
     if begun:
         head_file(tmp_path).parent.mkdir(parents=True)
-        head_file(tmp_path).with_name(WEIGHTS[HEAD].file + ".part").write_bytes(CONTENT[:begun])
+        head_file(tmp_path).with_name(WEIGHTS[HEAD].source.name + ".part").write_bytes(
+            CONTENT[:begun]
+        )
     with pytest.raises(WeightsError, match=rf"{HEAD}\.pth {words}.*deleted"):
-        weights.fetch(HEAD)
+        weights.fetch(WEIGHTS, HEAD)
     assert list(head_file(tmp_path).parent.iterdir()) == []
 
 
 def test_a_damaged_head_in_the_cache_is_replaced(
     publisher: Publisher, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    [path] = weights.fetch(HEAD)
+    [path] = weights.fetch(WEIGHTS, HEAD)
     stamp = path.stat().st_mtime_ns
     path.write_bytes(b"x" + CONTENT[1:])
     os.utime(path, ns=(stamp, stamp))
-    assert weights.fetch(HEAD)[0].read_bytes() == CONTENT
+    assert weights.fetch(WEIGHTS, HEAD)[0].read_bytes() == CONTENT
     assert "passed over" in caplog.text
 
 
 def test_a_head_that_the_publisher_has_no_more(publisher: Publisher) -> None:
     publisher.files.clear()
     with pytest.raises(WeightsError, match=r"cannot download .*weights fetch clip-laion"):
-        weights.fetch(HEAD)
+        weights.fetch(WEIGHTS, HEAD)
 
 
 @pytest.mark.usefixtures("dead_end")
 def test_offline_without_a_head_is_an_error_with_the_remedy() -> None:
     words = r"cannot reach 127.0.0.1.*nulie weights fetch clip-laion.*--head FILE.*statistics"
     with pytest.raises(WeightsError, match=words):
-        weights.fetch(HEAD)
+        weights.fetch(WEIGHTS, HEAD)
 
 
 @pytest.mark.usefixtures("black_hole")
 def test_a_network_that_swallows_everything_is_known_within_5_seconds() -> None:
     begin = time.monotonic()
     with pytest.raises(WeightsError, match=r"does not answer|cannot reach"):
-        weights.fetch("clip-laion")
+        weights.fetch(WEIGHTS, "clip-laion")
     assert time.monotonic() - begin < 5
 
 
@@ -225,9 +246,9 @@ def test_no_request_is_made_when_offline_is_wished(
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(WeightsError, match="HF_HUB_OFFLINE is set"):
-        weights.fetch(HEAD)
+        weights.fetch(WEIGHTS, HEAD)
     with pytest.raises(WeightsError, match="HF_HUB_OFFLINE is set"):
-        weights.fetch(ENCODER)
+        weights.fetch(WEIGHTS, ENCODER)
     with pytest.raises(WeightsError, match="not on this machine"):
         weights.obtain(WEIGHTS[HEAD], network=False)
     assert publisher.requests == []
@@ -321,7 +342,7 @@ def test_openais_own_file_is_used_where_it_lies(
 
 def test_folders_of_the_host_are_looked_into(tmp_path: Path) -> None:
     (tmp_path / "ViT-B-32.pt").write_bytes(CONTENT)
-    (tmp_path / WEIGHTS[HEAD].file).write_bytes(CONTENT)
+    (tmp_path / WEIGHTS[HEAD].source.name).write_bytes(CONTENT)
     for name in (ENCODER, HEAD):
         assert weights.find(WEIGHTS[name]) is None
         found = weights.find(WEIGHTS[name], [tmp_path / "nowhere", tmp_path])
@@ -330,7 +351,7 @@ def test_folders_of_the_host_are_looked_into(tmp_path: Path) -> None:
 
 
 def test_other_snapshots_of_the_hub_are_used(tmp_path: Path) -> None:
-    repo = tmp_path / "hf/hub" / f"models--{WEIGHTS[ENCODER].repo.replace('/', '--')}"
+    repo = tmp_path / "hf/hub" / f"models--{_hub_file().repo.replace('/', '--')}"
     other = repo / "snapshots" / ("f" * 40)
     other.mkdir(parents=True)
     (repo / "blobs").mkdir()
@@ -342,20 +363,20 @@ def test_other_snapshots_of_the_hub_are_used(tmp_path: Path) -> None:
 
 
 def test_status_and_check_tell_what_is_there(publisher: Publisher) -> None:
-    before = {row.name: row for row in weights.status()}
+    before = {row.name: row for row in weights.status(WEIGHTS)}
     assert set(before) == set(WEIGHTS)
     assert not any(row.present for row in before.values())
-    assert before["ViT-L-14"].predictors == ("clip-sac", "clip-laion")
+    assert before["ViT-L-14"].users == ("clip-sac", "clip-laion")
     assert before["ViT-L-14"].size == 1_710_517_724
 
-    [path] = weights.fetch(HEAD)
-    row = {row.name: row for row in weights.status()}[HEAD]
+    [path] = weights.fetch(WEIGHTS, HEAD)
+    row = {row.name: row for row in weights.status(WEIGHTS)}[HEAD]
     assert (row.path, row.verified, row.size) == (path, True, len(CONTENT))
     path.write_bytes(b"x" * len(CONTENT))
-    assert {row.name: row for row in weights.status()}[HEAD].verified is None
-    assert {row.name: row for row in weights.check()}[HEAD].verified is False
+    assert {row.name: row for row in weights.status(WEIGHTS)}[HEAD].verified is None
+    assert {row.name: row for row in weights.check(WEIGHTS)}[HEAD].verified is False
     path.write_bytes(CONTENT)
-    assert {row.name: row for row in weights.check()}[HEAD].verified is True
+    assert {row.name: row for row in weights.check(WEIGHTS)}[HEAD].verified is True
 
 
 def test_a_cache_that_cannot_be_written_is_no_hindrance(
@@ -366,7 +387,7 @@ def test_a_cache_that_cannot_be_written_is_no_hindrance(
     monkeypatch.setenv("NULIE_HOME", str(tmp_path / "file" / "nulie"))
     assert weights.find(WEIGHTS[ENCODER], [tmp_path]) == tmp_path / "ViT-B-32.pt"
     with pytest.raises(WeightsError):
-        weights.fetch(HEAD)
+        weights.fetch(WEIGHTS, HEAD)
 
 
 def test_digests_are_remembered_and_forgotten_with_a_change(
@@ -384,25 +405,27 @@ def test_digests_are_remembered_and_forgotten_with_a_change(
 
 
 def test_unknown_names_are_told_the_known_ones() -> None:
-    with pytest.raises(PredictorError, match=r"'clip-h14'; known: clip-sac, .*ViT-L-14"):
-        weights.fetch("clip-h14")
+    with pytest.raises(UnknownModelError, match=r"'clip-h14'; known: clip-sac, .*ViT-L-14"):
+        weights.fetch(WEIGHTS, "clip-h14")
 
 
-def test_the_catalogue_is_whole() -> None:
-    for encoder, head in weights.PREDICTORS.values():
-        assert WEIGHTS[encoder].repo
-        assert WEIGHTS[head].path
+def test_the_table_is_whole() -> None:
+    for name, (encoder, head) in CLIP.items():
+        assert isinstance(WEIGHTS[encoder].source, HubFile)
+        assert isinstance(WEIGHTS[head].source, WebFile)
+        assert weights.named(WEIGHTS, name) == [WEIGHTS[head], WEIGHTS[encoder]]
     for w in WEIGHTS.values():
         assert len(w.sha256) == 64
         assert w.size > 0
-        assert w.licence
-        assert w.file.endswith((".safetensors", ".pth"))
+        assert w.license
+        assert w.source.name.endswith((".safetensors", ".pth"))
 
 
 def test_nothing_heavy_is_imported_to_ask_for_weights() -> None:
     code = (
         "import sys, nulie, nulie.predictor.clip, nulie.predictor.heads\n"
-        "from nulie.models import weights; weights.status()\n"
+        "from nulie.models import weights\n"
+        "from nulie.predictor.published import WEIGHTS; weights.status(WEIGHTS)\n"
         "heavy = {'torch', 'open_clip', 'huggingface_hub', 'numpy', 'PIL', 'tqdm', 'gradio'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )

@@ -20,10 +20,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command. Exit codes: 0 done, 1 some of the images failed, 2 nothing was done (bad
     options or input), 130 interrupted before all was done."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    # Threads that spin while they wait bring torch to a crawl as soon as anything else runs on the
-    # same cores. Read when torch is loaded, so it must be said before.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's matrices here are small
     try:
         _never_fail_to_print()
         code = _run(arguments)

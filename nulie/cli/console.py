@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import signal
 import sys
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from ..errors import NulieError
+from ..memory import exempt_libraries
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it: 128 and the signal's number."""
@@ -65,7 +65,8 @@ def importing() -> Iterator[None]:
     """Around the import of large libraries, when no file has been written yet.
 
     Ctrl-C ends the program at once: an exception raised in the midst of their start comes out as
-    another one, or not at all. Raises: NulieError when one of them is missing or broken."""
+    another one, or not at all. Afterwards the garbage collector passes over what is loaded: the
+    process is ours. Raises: NulieError when one of them is missing or broken."""
 
     def leave() -> None:
         complain_at_once(NOTHING_WRITTEN)
@@ -74,9 +75,7 @@ def importing() -> Iterator[None]:
     with on_interrupt(leave):
         try:
             yield
-            # Libraries stay as they are: a look through all of them, a tenth of a second each time,
-            # would find the garbage collector nothing.
-            gc.freeze()
+            exempt_libraries()
         except (ImportError, OSError) as e:
             reason = " ".join(str(e).split()) or type(e).__name__
             raise NulieError(f"{reason}; install what nulie needs once more") from e

@@ -20,7 +20,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="auto (default): clip-sac where its weights are or can be downloaded, else"
         " statistics; clip-sac, clip-laion, clip-b32, clip-b16: CLIP with a head; statistics:"
-        " embedded; or a file made by `nulie fit`",
+        " embedded; the name of an installed package's; a file: one made by `nulie fit`, or a head"
+        " for CLIP; or module:Name, a class of your own",
     )
     group.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
     group.add_argument(

@@ -51,11 +51,10 @@ def ops_table() -> str:
     lines = []
     for op in ops().values():
         lines.append(f"{op.id}: {op.help}")
-        for param in op.params:
-            dial = param.dial
+        for dial in op.dials:
             ranges = [
                 f"{mode} {bound[0]:g}..{bound[1]:g}"
-                for mode, bound in (("soft", param.soft), ("hard", param.hard))
+                for mode, bound in (("soft", dial.soft), ("hard", dial.hard))
                 if bound
             ]
             lines.append(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from .. import tree
 from ..errors import CheckpointError
 from ..jobs import checkpoints
+from ..recipe import Recipe
+from ..tree import Node
 from . import arguments
 
 DESCRIPTION = """\
@@ -16,8 +20,6 @@ Prints the tree of a checkpoint: each node's score, what its recipe changes in i
 below it, indented, its children. Nodes that were forgotten are left out; their children hang
 from the nearest ancestor that is remembered, or from the input. The best path is marked by *.
 """
-Node = tuple[list[Any], float, int, int]
-"""Steps, score, parent's number, number."""
 
 
 def parser() -> arguments.Parser:
@@ -43,45 +45,44 @@ def main(argv: Sequence[str]) -> int:
     options = parser().parse_args(argv)
     checkpoint = checkpoints.read(options.file)
     try:
-        nodes = [(r, float(s), int(p), int(n)) for r, s, p, n in checkpoint.tree["nodes"]]
+        shown = _choose(tree.nodes(checkpoint.tree), options.most)
     except (KeyError, TypeError, ValueError) as e:
         raise CheckpointError(f"{options.file}: the checkpoint's tree is damaged: {e!r}") from None
-    shown = _chosen(nodes, options.most)
     print("\n".join(_dot(shown) if options.dot else _text(shown)))
     return 0
 
 
-def _chosen(nodes: list[Node], most: int) -> dict[int, Node]:
+def _choose(nodes: list[Node], most: int) -> dict[int, Node]:
     """The best nodes by number with all their remembered ancestors, and the input as number 0."""
-    by_number = {node[3]: node for node in nodes}
-    by_number.setdefault(0, ([], float("nan"), -1, 0))
-    found: dict[int, Node] = {0: by_number[0]}
-    for node in sorted(nodes, key=lambda n: -n[1])[: most or None]:
+    by_number = {node.number: node for node in nodes}
+    by_number.setdefault(0, Node(Recipe(), math.nan, -1, 0))
+    chosen = {0: by_number[0]}
+    for node in sorted(nodes, key=lambda n: -n.score)[: most or None]:
         at: Node | None = node
-        while at is not None and at[3] not in found:
-            found[at[3]] = at
-            at = by_number.get(at[2])
+        while at is not None and at.number not in chosen:
+            chosen[at.number] = at
+            at = by_number.get(at.parent)
     return {
-        number: node if number == 0 or node[2] in found else (node[0], node[1], 0, number)
-        for number, node in found.items()
+        number: node if number == 0 or node.parent in chosen else replace(node, parent=0)
+        for number, node in chosen.items()
     }
 
 
 def _best_path(nodes: dict[int, Node]) -> set[int]:
-    at = max(nodes.values(), key=lambda n: -float("inf") if n[1] != n[1] else n[1])[3]
-    path = {at}
+    best = max(nodes.values(), key=lambda n: -math.inf if math.isnan(n.score) else n.score)
+    at, path = best.number, {best.number}
     while at != 0:
-        at = nodes[at][2]
+        at = nodes[at].parent
         path.add(at)
     return path
 
 
 def _children(nodes: dict[int, Node]) -> dict[int, list[Node]]:
-    found: dict[int, list[Node]] = {}
-    for node in sorted(nodes.values(), key=lambda n: -n[1]):
-        if node[3] != 0:
-            found.setdefault(node[2], []).append(node)
-    return found
+    children: dict[int, list[Node]] = {}
+    for node in sorted(nodes.values(), key=lambda n: -n.score):
+        if node.number != 0:
+            children.setdefault(node.parent, []).append(node)
+    return children
 
 
 def _text(nodes: dict[int, Node]) -> Iterator[str]:
@@ -89,32 +90,27 @@ def _text(nodes: dict[int, Node]) -> Iterator[str]:
     waiting = [(0, nodes[0])]
     while waiting:
         depth, node = waiting.pop()
-        mark = "*" if node[3] in best else " "
+        mark = "*" if node.number in best else " "
         words = _words(node, nodes)
-        yield f"{mark} {node[1]:8.4f}  {'  ' * depth}{words}"
-        waiting += [(depth + 1, child) for child in reversed(children.get(node[3], []))]
+        yield f"{mark} {node.score:8.4f}  {'  ' * depth}{words}"
+        waiting += [(depth + 1, child) for child in reversed(children.get(node.number, []))]
 
 
 def _dot(nodes: dict[int, Node]) -> Iterator[str]:
     best = _best_path(nodes)
     yield 'digraph nulie {\n  rankdir=LR;\n  node [shape=box, fontname="sans-serif"];'
     for number, node in nodes.items():
-        label = json.dumps(f"{_words(node, nodes)}\n{node[1]:.4f}")
+        label = json.dumps(f"{_words(node, nodes)}\n{node.score:.4f}")
         yield f"  n{number} [label={label}{', penwidth=3' if number in best else ''}];"
         if number != 0:
-            yield f"  n{node[2]} -> n{number};"
+            yield f"  n{node.parent} -> n{number};"
     yield "}"
 
 
 def _words(node: Node, nodes: dict[int, Node]) -> str:
     """What the recipe has that its parent's has not, with `-` before what was dropped."""
-    if node[3] == 0:
+    if node.number == 0:
         return "input"
-    own, before = (list(map(_step, n[0])) for n in (node, nodes[node[2]]))
+    own, before = (list(map(str, n.recipe.steps)) for n in (node, nodes[node.parent]))
     gone = [f"-{step}" for step in before if step not in own]
     return ", ".join([step for step in own if step not in before] + gone) or "another order"
-
-
-def _step(step: Sequence[Any]) -> str:
-    op, params = step
-    return " ".join([op, *(f"{name}={value:g}" for name, value in params.items())])

@@ -76,7 +76,7 @@ def _serve(options: argparse.Namespace, results: Path, auth: tuple[str, str] | N
         results,
         private=options.share_results is None,
         predictors=tuple(dict.fromkeys([first, "auto", *NAMES])),
-        predictor=lambda name: PREDICTORS.get(name, options.device),
+        predictor=lambda name, progress: PREDICTORS.get(name, options.device, progress=progress),
         open_folder=_folder_opener() if local else None,
         folders=local and auth is None,
     )

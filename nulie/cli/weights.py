@@ -41,12 +41,14 @@ def main(argv: Sequence[str]) -> int:
         raise SettingsError(f"weights {' '.join(options.what)}: see nulie weights --help")
     with importing():
         from ..models import weights
+        from ..predictor.published import WEIGHTS
     if verb == "fetch":
         with predictors.download_bar(hide=options.quiet) as progress:
-            for path in weights.fetch(names[0] if names else "clip-sac", progress=progress):
+            name = names[0] if names else "clip-sac"
+            for path in weights.fetch(WEIGHTS, name, progress=progress):
                 print(path)
         return 0
-    rows = weights.check() if verb == "check" else weights.status()
+    rows = weights.check(WEIGHTS) if verb == "check" else weights.status(WEIGHTS)
     for row in rows:
         print(_line(row))
     return 2 if any(row.verified is False for row in rows) else 0
@@ -58,5 +60,5 @@ def _line(row: Status) -> str:
     else:
         state = {True: "verified", False: "WRONG DIGEST", None: "not verified yet"}[row.verified]
         state = f"{state}, {row.path}"
-    users = ", ".join(row.predictors) or "no predictor"
-    return f"{row.name}: {row.size / 2**20:,.1f} MiB, {row.licence}, for {users}\n    {state}"
+    users = ", ".join(row.users) or "no predictor"
+    return f"{row.name}: {row.size / 2**20:,.1f} MiB, {row.license}, for {users}\n    {state}"

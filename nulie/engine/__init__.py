@@ -1,4 +1,5 @@
-"""One picture in memory: the objective, the run of a search, its finalists, its checkpoint."""
+"""One picture in memory: the objective, the run of a search, its finalists, its checkpoint, and the
+one door by which a recipe meets the picture."""
 
 from __future__ import annotations
 
@@ -6,13 +7,35 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .run import Enhancement, Event, Finished, Result, Started, Variant
+    from .events import (
+        Event,
+        Finished,
+        Improved,
+        Noted,
+        Progress,
+        Result,
+        Started,
+        Variant,
+    )
+    from .run import Enhancement
 
-__all__ = ["Enhancement", "Event", "Finished", "Result", "Started", "Variant"]
+__all__ = [
+    "Enhancement",
+    "Event",
+    "Finished",
+    "Improved",
+    "Noted",
+    "Progress",
+    "Result",
+    "Started",
+    "Variant",
+]
 
 
 def __getattr__(name: str) -> Any:
-    """Brings torch along only when one of these is asked for: checkpoints are read without."""
+    """Brings torch along only when one of these is asked for: checkpoints are read, and recipes
+    applied, without."""
     if name in __all__:
-        return getattr(import_module(".run", __name__), name)
+        module = ".run" if name == "Enhancement" else ".events"
+        return getattr(import_module(module, __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,8 +14,10 @@ from ..recipe.settings import Settings
 if TYPE_CHECKING:
     from PIL import Image
 
-FORMAT = 1
-"""Number of the layout; readers refuse others."""
+FORMAT = 2
+"""Number of the layout that is written."""
+READABLE = (1, 2)
+"""Layouts that are read: they differ within `tree`, which knows each of them by itself."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,13 @@ class Checkpoint:
         """Raises: CheckpointError when it is none, or of another format."""
         try:
             data = json.loads(text)
-            found = data.pop("nulie-checkpoint", None) if isinstance(data, dict) else None
-            if found != FORMAT:
+            number = data.pop("nulie-checkpoint", None) if isinstance(data, dict) else None
+            if number is None:
+                raise CheckpointError("not a checkpoint of nulie")
+            if type(number) is not int or number not in READABLE:
+                known = " and ".join(map(str, READABLE))
                 raise CheckpointError(
-                    "not a checkpoint of nulie"
-                    if found is None
-                    else f"checkpoint format {found!r} is unknown; this version reads {FORMAT}"
+                    f"checkpoint format {number!r} is unknown; this version reads {known}"
                 )
             settings = data.pop("settings")
             settings["ops"] = None if settings["ops"] is None else tuple(settings["ops"])
@@ -89,6 +92,6 @@ class Checkpoint:
 
 def digest(image: Image.Image) -> str:
     """SHA-256 of an RGB image's size and pixels, as hexadecimal digits."""
-    found = hashlib.sha256(f"{image.width}x{image.height}".encode())
-    found.update(image.tobytes())
-    return found.hexdigest()
+    sha256 = hashlib.sha256(f"{image.width}x{image.height}".encode())
+    sha256.update(image.tobytes())
+    return sha256.hexdigest()

@@ -153,7 +153,7 @@ def _skin_pixels(preview: torch.Tensor, most: int = 256) -> torch.Tensor | None:
     red, green, blue = preview.float().flatten(1)
     cb = 128 - 0.168736 * red - 0.331264 * green + 0.5 * blue
     cr = 128 + 0.5 * red - 0.418688 * green - 0.081312 * blue
-    found: torch.Tensor = ((cb >= 77) & (cb <= 127) & (cr >= 133) & (cr <= 173)).nonzero().flatten()
-    if len(found) < MIN_SKIN_SHARE * cb.numel():
+    skin: torch.Tensor = ((cb >= 77) & (cb <= 127) & (cr >= 133) & (cr <= 173)).nonzero().flatten()
+    if len(skin) < MIN_SKIN_SHARE * cb.numel():
         return None
-    return found[:: max(1, len(found) // most)][:most]
+    return skin[:: max(1, len(skin) // most)][:most]

@@ -2,14 +2,54 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable
+from typing import Protocol
+
+from PIL import Image
 
 from .. import transforms
+from ..errors import RecipeError
 from ..image_io import Photo
-from ..recipe import Recipe
+from ..recipe import ModelStep, Recipe
+
+Restore = Callable[[Image.Image], Image.Image]
+"""An RGB image to a new RGB image, which may be of another size."""
 
 
-def apply(recipe: Recipe, photo: Photo, models: Any = None) -> Photo:
-    """The photo with the recipe applied. Raises: RecipeError on a step that cannot be."""
-    return replace(photo, pixels=transforms.render(recipe, photo.pixels))
+class Models(Protocol):
+    """Where the models that a recipe names are had from."""
+
+    def restorer(self, step: ModelStep) -> Restore:
+        """What carries out the step. Raises: a NulieError that says why it cannot be had."""
+        ...
+
+
+def apply(recipe: Recipe, photo: Photo, models: Models | None = None) -> Photo:
+    """The photo with the whole recipe applied: the models' steps before, the run of ops, the
+    models' steps after. Models may change the size; alpha and EXIF follow then.
+
+    Raises: RecipeError on a step that cannot be applied, or whose model there is no `models` to
+    ask for; then nothing was computed. And what `models` raises."""
+    return photo.with_pixels(apply_to_pixels(recipe, photo.pixels, models))
+
+
+def apply_to_pixels(
+    recipe: Recipe, pixels: Image.Image, models: Models | None = None
+) -> Image.Image:
+    """`apply` for bare RGB pixels, which stay as they are; the result is a new RGB image."""
+    before = [_restorer(step, models) for step in recipe.before]
+    after = [_restorer(step, models) for step in recipe.after]
+    for restore in before:
+        pixels = restore(pixels)
+    pixels = transforms.render(Recipe(recipe.steps), pixels)
+    for restore in after:
+        pixels = restore(pixels)
+    return pixels
+
+
+def _restorer(step: ModelStep, models: Models | None) -> Restore:
+    if models is None:
+        raise RecipeError(
+            f"the recipe's step {step.op!r} needs the model {step.name}, and none is at hand here"
+        )
+    return models.restorer(step)

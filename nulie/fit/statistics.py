@@ -17,7 +17,7 @@ from PIL import Image
 from torch.nn import functional
 
 from ..color import from_light, lab
-from ..errors import PredictorError
+from ..errors import ModelError
 from ..predictor import statistics
 from ..predictor.statistics import OUTPUTS, Statistics, features, forward, render
 
@@ -68,11 +68,11 @@ def fit(
 ) -> statistics.Weights:
     """Parameters for `statistics.write`, from RGB photographs of any size, read one at a time.
 
-    The time goes with `examples` and with `steps` x `members`. Raises: PredictorError when there
+    The time goes with `examples` and with `steps` x `members`. Raises: ModelError when there
     are fewer than `MIN_PHOTOS`."""
     taken = [_taken(photo) for photo in photos]
     if len(taken) < MIN_PHOTOS:
-        raise PredictorError(f"{len(taken)} photographs are too few; give at least {MIN_PHOTOS}")
+        raise ModelError(f"{len(taken)} photographs are too few; give at least {MIN_PHOTOS}")
     generator = torch.Generator().manual_seed(seed)
     made = make_examples(taken, examples, generator, progress)
     return train(made, generator, steps=steps, members=members, progress=progress)

@@ -13,6 +13,7 @@ _ORIENTATION = 0x0112
 _EXIF_IFD = 0x8769
 _USER_COMMENT = 0x9286
 _WIDTH, _HEIGHT = 0xA002, 0xA003
+_TIFF_WIDTH, _TIFF_HEIGHT = 0x0100, 0x0101
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 0x011A, 0x011B, 0x0128
 _THUMBNAIL, _THUMBNAIL_LENGTH = 0x0201, 0x0202
 _SHORT, _LONG, _RATIONAL, _UNDEFINED = 3, 4, 5, 7
@@ -114,6 +115,24 @@ def with_resolution(exif: bytes | None, dpi: tuple[float, float]) -> bytes:
         rows.append(struct.pack(order + "HHII", tag, _RATIONAL, 1, at))
     new = _grown(data, order, _first_ifd(data, order), *rows)
     struct.pack_into(order + "I", data, 4, new)
+    return bytes(data)
+
+
+def with_size(exif: bytes, size: tuple[int, int]) -> bytes:
+    """EXIF whose fields for the picture's size, as many as there are, say `size`."""
+    data = bytearray(exif)
+    order = _order(data)
+    first, _ = _entries(data, order, _first_ifd(data, order))
+    try:
+        second, _ = _entries(data, order, _number(data, order, first.get(_EXIF_IFD)) or 0)
+    except ValueError:
+        second = {}
+    tables = ((first, _TIFF_WIDTH, _TIFF_HEIGHT), (second, _WIDTH, _HEIGHT))
+    for entries, *tags in tables:
+        for tag, value in zip(tags, size, strict=True):
+            if tag in entries:
+                # A short may be too short for it; a long takes no more room.
+                struct.pack_into(order + "HII", data, entries[tag] + 2, _LONG, 1, value)
     return bytes(data)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
+
+from . import exif
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,13 @@ class Metadata:
     """PNG chunks that say what the numbers mean as colours."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """How the file was encoded, as options to write the same format again."""
+
+    def with_size(self, size: tuple[int, int]) -> Metadata:
+        """The same for a picture of another size: EXIF states it where it stated one."""
+        if self.exif is not None:
+            with suppress(ValueError):  # damaged, and so states nothing
+                return replace(self, exif=exif.with_size(self.exif, size))
+        return self
 
 
 @dataclass(frozen=True)
@@ -57,3 +67,12 @@ class Photo:
     def transparent(self) -> bool:
         """Whether a format without alpha would lose something."""
         return self.alpha is not None and self.alpha.getextrema() != (255, 255)
+
+    def with_pixels(self, pixels: Image.Image) -> Photo:
+        """The photo with other pixels, RGB. Where they are of another size, the rest follows: alpha
+        is scaled, the metadata state the new one."""
+        if pixels.size == self.size:
+            return replace(self, pixels=pixels)
+        alpha = self.alpha and self.alpha.resize(pixels.size, Image.Resampling.LANCZOS)
+        metadata = self.metadata.with_size(pixels.size)
+        return replace(self, pixels=pixels, alpha=alpha, metadata=metadata)

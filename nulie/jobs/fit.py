@@ -55,7 +55,7 @@ class Fit:
         """Fits and writes the file; the number of photographs it was fitted to. `complain` is told
         of each that cannot be read.
 
-        Raises: ImageError when it cannot be written, PredictorError on too few photographs."""
+        Raises: ImageError when it cannot be written, ModelError on too few photographs."""
         from ..fit import fit
         from ..predictor import statistics
 

@@ -14,17 +14,16 @@ from typing import Any
 from PIL import Image
 
 from .. import image_io
-from ..engine import Enhancement, Finished, Result, pipeline
+from ..engine import Enhancement, Finished, Noted, Result, pipeline
 from ..errors import SettingsError
 from ..image_io import Photo
-from ..predictor import Predictor, exact_form
+from ..predictor import Judging, Predictor, adapt, exact_form, score_photos, take_notes
 from ..predictor.loaded import PREDICTORS
 from ..recipe import Recipe
 from ..recipe.settings import Settings
 from ..transforms.preview import shrink
 from . import recipes, values
 from .outcome import file_text
-from .score import of_previews
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +34,7 @@ Picture = Image.Image | str | os.PathLike[str]
 def enhance(
     image: Picture,
     *,
-    predictor: str | os.PathLike[str] | Predictor = "auto",
+    predictor: str | os.PathLike[str] | Judging = "auto",
     device: str = "auto",
     **settings: Any,
 ) -> Result:
@@ -50,17 +49,19 @@ def enhance(
     of it and the recipe is empty. The input itself is never changed.
 
     `settings` are the fields of `nulie.settings.Settings`, such as `seconds=30` or `mode="hard"`;
-    with `evaluations` alone there is no limit of time. `predictor` is a name, the path of a file
-    made by `nulie fit`, or an object (see `nulie.predictor.Predictor`). One that is loaded by name
+    with `evaluations` alone there is no limit of time. `predictor` is what `--predictor` takes, or
+    an object with a method `judge` (see `nulie.predictor.adapt`). One that is loaded by its name
     stays in memory; `device` says where to.
 
     Raises: TypeError on a setting that does not exist, else a NulieError: SettingsError,
-    ImageError, PredictorError."""
+    ImageError, ModelError."""
     chosen = _settings(settings)
     judge = _predictor(predictor, device)
     photo = _photo(image)
     for event in Enhancement(photo.pixels, judge, chosen).events():
-        if isinstance(event, Finished):
+        if isinstance(event, Noted):
+            _log.warning("%s", event.text)
+        elif isinstance(event, Finished):
             result = event.result
     text = file_text(result.recipe) if result.variants else {}
     return replace(result, image=image_io.to_image(photo, result.image, text=text))
@@ -85,7 +86,7 @@ def apply(recipe: Recipe | str | os.PathLike[str], image: Picture) -> Image.Imag
 def score(
     images: Iterable[Picture],
     *,
-    predictor: str | os.PathLike[str] | Predictor = "auto",
+    predictor: str | os.PathLike[str] | Judging = "auto",
     device: str = "auto",
 ) -> list[float]:
     """What a predictor says of images as they are, in their order; more is better.
@@ -98,14 +99,16 @@ def score(
     mend, so it compares versions of one photo, not different photos. `predictor` and `device` are
     those of `enhance`.
 
-    Raises: ImageError on the first image that cannot be read, PredictorError."""
+    Raises: ImageError on the first image that cannot be read, ModelError."""
     if isinstance(images, (Image.Image, str, os.PathLike)):
         raise TypeError("score takes several images; put a single one into a list")
     judge = exact_form(_predictor(predictor, device))
     previews = (shrink(_photo(image).pixels, judge.input_size) for image in images)
     scores: list[float] = []
     while batch := list(islice(previews, judge.batch_size)):
-        scores += of_previews(batch, judge)
+        scores += score_photos(judge, batch)
+    for note in take_notes(judge):
+        _log.warning("%s", note)
     return scores
 
 
@@ -117,11 +120,11 @@ def _settings(given: dict[str, Any]) -> Settings:
     return values.settings(given)
 
 
-def _predictor(predictor: str | os.PathLike[str] | Predictor, device: str) -> Predictor:
+def _predictor(predictor: str | os.PathLike[str] | Judging, device: str) -> Predictor:
     if not isinstance(predictor, (str, os.PathLike)):
         if device != "auto":
             raise SettingsError("a device is for a predictor's name; an object has its own")
-        return predictor
+        return adapt(predictor)
     found, note = PREDICTORS.get(os.fspath(predictor), device)
     if note:
         _log.warning("%s", note)

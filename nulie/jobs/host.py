@@ -22,7 +22,7 @@ Draw = Callable[["Outcome"], str]
 
 
 def load(choice: Choice, progress: Progress | None = None) -> tuple[Predictor, str]:
-    """The predictor of a choice, and what to tell the user of it. Raises: PredictorError,
+    """The predictor of a choice, and what to tell the user of it. Raises: ModelError,
     WeightsError."""
     from .. import predictor
 

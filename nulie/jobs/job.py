@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import NulieError, PredictorError
+from ..errors import ModelError, NulieError
 from .events import Begun, Done, Ended, Event, Failed
 from .file import process
 from .host import Host, Load
@@ -47,7 +47,7 @@ class Job:
         self._names = Names(inputs, overwrite=plan.results.overwrite)
 
     def events(self) -> Generator[Event | Ended, None, None]:
-        """Raises: PredictorError when there is nobody to judge, which no other file would mend."""
+        """Raises: ModelError when there is nobody to judge, which no other file would mend."""
         done: list[Item] = []
         failed: list[Item] = []
         written: list[Path] = []
@@ -62,7 +62,7 @@ class Job:
                         written += event.written
                     yield event
             except (NulieError, MemoryError) as e:
-                if isinstance(e, PredictorError) and not self._loader.loaded:
+                if isinstance(e, ModelError) and not self._loader.loaded:
                     raise
                 failed.append(item)
                 yield Failed(item, _reason(item, e))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from .. import engine
 from ..engine import Enhancement, Finished, Started
 from ..engine.objective import Objective, Terms
 from ..engine.pipeline import apply
@@ -102,6 +103,8 @@ def _search(
                 if keeper is not None:
                     keeper.keep(run, at_end=False)
                 yield _stand(item, plan.settings, base, event, recipe, cancel)
+            elif isinstance(event, engine.Noted):
+                yield Noted(item, event.text)
             elif isinstance(event, Finished):
                 if keeper is not None:
                     keeper.keep(run, at_end=True)

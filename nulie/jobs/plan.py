@@ -12,7 +12,6 @@ from ..errors import SettingsError
 from ..image_io import shown_path
 from ..recipe import Recipe
 from ..recipe.settings import Settings
-from ..transforms import space
 from . import recipes, values
 from .inputs import SUFFIXES
 
@@ -110,8 +109,6 @@ def plan(given: Mapping[str, Any], *, files: int = 1) -> Plan:
     _check_together(given, results, files)
     settings = values.settings(given)
     recipe = recipes.read(given["recipe"]) if "recipe" in given else None
-    if recipe is None:
-        space(settings.mode, settings.ops, settings.ranges)  # type: ignore[arg-type]
     resume = None
     if "resume" in given:
         from . import checkpoints

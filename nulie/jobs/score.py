@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from .. import image_io
 from ..errors import NulieError
 from ..image_io import Photo
-from ..predictor import Predictor, exact_form
+from ..predictor import Predictor, exact_form, score_photos
 from ..transforms.preview import shrink
 from .events import Event, Failed, Noted
 from .host import Host
@@ -32,7 +32,7 @@ class Scored(Event):
 
 def score(items: Sequence[Item], choice: Choice, host: Host) -> Generator[Event, None, None]:
     """Yields `Scored` or `Failed` for each file, in their order but for the failed ones, which come
-    first of their batch. Raises: PredictorError, WeightsError."""
+    first of their batch. Raises: ModelError, WeightsError."""
     if not items:
         return
     predictor, note = yield from load(items[0], choice, host)
@@ -44,7 +44,7 @@ def score(items: Sequence[Item], choice: Choice, host: Host) -> Generator[Event,
     while batch := list(islice(previews, exact.batch_size)):
         yield from failed
         failed.clear()
-        scores = of_previews([preview for _, preview in batch], exact)
+        scores = score_photos(exact, [preview for _, preview in batch])
         for (item, _), one in zip(batch, scores, strict=True):
             yield Scored(item, one, predictor.name)
     yield from failed
@@ -53,17 +53,7 @@ def score(items: Sequence[Item], choice: Choice, host: Host) -> Generator[Event,
 def of_photo(photo: Photo, predictor: Predictor) -> float:
     """The score of a photo by the exact form of a predictor."""
     exact = exact_form(predictor)
-    return of_previews([shrink(photo.pixels, exact.input_size)], exact)[0]
-
-
-def of_previews(previews: Sequence[torch.Tensor], predictor: Predictor) -> list[float]:
-    """Scores of previews of different photos, `[3, H, W]` uint8 each: as one batch where the
-    predictor has a way to take them, else one by one."""
-    together = getattr(predictor, "predict", None)
-    if together is not None:
-        scores: list[float] = together(previews).scores.tolist()
-        return scores
-    return [float(predictor.judge(p)(p[None]).scores[0]) for p in previews]
+    return score_photos(exact, [shrink(photo.pixels, exact.input_size)])[0]
 
 
 def _previews(

@@ -6,7 +6,7 @@ import platform
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import PredictorError
+from ..errors import ModelError
 
 if TYPE_CHECKING:
     import torch
@@ -17,7 +17,7 @@ PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 def resolve(name: str = "auto") -> torch.device:
     """`auto`, `cuda`, `cuda:1`, `mps` or `cpu` as a device that is there.
 
-    Raises: PredictorError naming what this machine has instead.
+    Raises: ModelError naming what this machine has instead.
     """
     import torch
 
@@ -32,17 +32,17 @@ def resolve(name: str = "auto") -> torch.device:
         return torch.device("cpu")
     if device.type == "mps":
         if not _has_mps():
-            raise PredictorError("there is no Metal device (mps) here; use --device cpu")
+            raise ModelError("there is no Metal device (mps) here; use --device cpu")
         return device
     if device.type != "cuda":
-        raise PredictorError(f"device {name!r} is unknown; use auto, cuda, cuda:1, mps or cpu")
+        raise ModelError(f"device {name!r} is unknown; use auto, cuda, cuda:1, mps or cpu")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if not count:
         built = "" if torch.version.cuda or torch.version.hip else ", for this PyTorch has no CUDA"
-        raise PredictorError(f"there is no CUDA device here{built}; use --device cpu")
+        raise ModelError(f"there is no CUDA device here{built}; use --device cpu")
     if device.index is not None and device.index >= count:
         there = "cuda:0" if count == 1 else f"cuda:0 to cuda:{count - 1}"
-        raise PredictorError(f"there is no device {name} here, only {there}")
+        raise ModelError(f"there is no device {name} here, only {there}")
     return device
 
 
@@ -50,7 +50,7 @@ def dtype(precision: str, device: torch.device) -> torch.dtype:
     """The dtype of `auto`, `fp32`, `fp16` or `bf16` on a device.
 
     `auto` is fp16 on CUDA and mps, bf16 on a CPU that has it in hardware, fp32 elsewhere. Raises:
-    PredictorError when the word is unknown or the device cannot.
+    ModelError when the word is unknown or the device cannot.
     """
     import torch
 
@@ -62,13 +62,13 @@ def dtype(precision: str, device: torch.device) -> torch.dtype:
         return torch.float32
     if precision == "fp16":
         if device.type == "cpu":
-            raise PredictorError("fp16 is for GPUs; on a CPU use --precision bf16 or fp32")
+            raise ModelError("fp16 is for GPUs; on a CPU use --precision bf16 or fp32")
         return torch.float16
     if precision == "bf16":
         if device.type == "mps" or (device.type == "cuda" and not torch.cuda.is_bf16_supported()):
-            raise PredictorError(f"{device} has no bf16; use --precision fp16 or fp32")
+            raise ModelError(f"{device} has no bf16; use --precision fp16 or fp32")
         return torch.bfloat16
-    raise PredictorError(f"precision {precision!r} is unknown; use {', '.join(PRECISIONS)}")
+    raise ModelError(f"precision {precision!r} is unknown; use {', '.join(PRECISIONS)}")
 
 
 def cpu_has_bf16() -> bool:
@@ -78,8 +78,8 @@ def cpu_has_bf16() -> bool:
 
     capabilities = getattr(torch.cpu, "get_capabilities", None)
     if capabilities is not None:
-        found = capabilities()
-        return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+        able = capabilities()
+        return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
     if platform.system() == "Linux":
         # Older PyTorch, such as the webuis have, does not tell.
         try:

@@ -32,11 +32,9 @@ _STALL = 20.0
 _HEADERS = {"User-Agent": "nulie"}
 
 
-def heads_url(path: str) -> str:
-    """Address of a head. `NULIE_HEADS_ENDPOINT` puts a mirror in the place of GitHub, as
-    `HF_ENDPOINT` does for the hub."""
-    base = os.environ.get("NULIE_HEADS_ENDPOINT") or "https://raw.githubusercontent.com"
-    return f"{base.rstrip('/')}/{urllib.parse.quote(path)}"
+def address(host: str, path: str) -> str:
+    """That of a file, its signs escaped."""
+    return f"{host.rstrip('/')}/{urllib.parse.quote(path)}"
 
 
 def refuse_offline() -> None:
@@ -115,13 +113,13 @@ def _fill(
         raise WeightsError(
             f"{url} broke off after {have} of {size} bytes; the next try goes on from there"
         )
-    found = hashlib.sha256(part.read_bytes()).hexdigest()
-    if offered == have == size and found == sha256:
+    sha = hashlib.sha256(part.read_bytes()).hexdigest()
+    if offered == have == size and sha == sha256:
         return None
     part.unlink()
     if have != size or offered != size:
         return f"has {max(have, offered)} bytes instead of {size}"
-    return f"has SHA-256 {found} instead of {sha256}"
+    return f"has SHA-256 {sha} instead of {sha256}"
 
 
 def _append(part: Path, url: str, size: int, name: str, progress: Progress | None) -> int:

@@ -4,28 +4,37 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from .download import Progress
 
 MOST_LOADED = 2
-"""Models kept in memory; the one that was used longest ago goes first."""
+"""Models kept in memory; the one that was used longest ago goes first. While others are being
+loaded there may be one more, those included."""
 
-Loaded = TypeVar("Loaded")
+Model = TypeVar("Model")
+_Made = TypeVar("_Made", covariant=True)
+_Key = tuple[str, str, tuple[Path, ...]]
 
 
-class Pool(Generic[Loaded]):
-    """Loads each model once, whoever asks for it."""
+class Load(Protocol[_Made]):
+    """What a pool loads its models with."""
 
-    def __init__(self, load: Callable[..., Loaded]) -> None:
-        """`load(name, device=..., folders=..., progress=...)` loads a model."""
+    def __call__(
+        self, name: str, *, device: str, folders: Sequence[Path], progress: Progress
+    ) -> _Made: ...
+
+
+class Pool(Generic[Model]):
+    """Loads each model once, whoever asks for it, and different ones at the same time."""
+
+    def __init__(self, load: Load[Model]) -> None:
         self._load = load
-        self._lock = threading.Lock()
-        self.download: tuple[str, int, int] | None = None
-        """File name, bytes done and bytes in all of what is being downloaded."""
-        self._loaded: OrderedDict[tuple[str, str, tuple[Path, ...]], Loaded] = OrderedDict()
+        self._changed = threading.Condition()
+        self._loaded: OrderedDict[_Key, Model] = OrderedDict()
+        self._loading: dict[_Key, _Loading[Model]] = {}
 
     def get(
         self,
@@ -34,33 +43,111 @@ class Pool(Generic[Loaded]):
         *,
         folders: Sequence[Path] = (),
         progress: Progress | None = None,
-    ) -> Loaded:
-        """The model of that name. Raises: what loading it raises."""
+    ) -> Model:
+        """The model of that name. All who wait for it are told by their own `progress`, each in its
+        own thread, how far a download is. Whoever raises there waits no longer; if it is the one
+        that loads, the next takes over.
 
-        def tell(file: str, done: int, size: int) -> None:
-            self.download = (file, done, size)
-            if progress is not None:
-                progress(file, done, size)
-
+        Raises: what loading it raises."""
         key = (name, device, tuple(folders))
-        with self._lock:
-            if key not in self._loaded:
-                try:
-                    self._loaded[key] = self._load(
-                        name, device=device, folders=folders, progress=tell
-                    )
-                finally:
-                    self.download = None
-                while len(self._loaded) > MOST_LOADED:
-                    self._loaded.popitem(last=False)
-            self._loaded.move_to_end(key)
-            return self._loaded[key]
+        while True:
+            with self._changed:
+                self._changed.wait_for(
+                    lambda: key in self._loaded or key in self._loading or self._has_room()
+                )
+                if key in self._loaded:
+                    self._loaded.move_to_end(key)
+                    return self._loaded[key]
+                loading = self._loading.get(key)
+                if loading is None:
+                    mine = self._loading[key] = _Loading(self._changed)
+                    self._make_room(MOST_LOADED + 1 - len(self._loading))
+            if loading is None:
+                return self._fill(key, mine, progress)
+            if loading.follow(progress):
+                return loading.result()
 
     def ready(self, name: str, device: str, folders: Sequence[Path] = ()) -> bool:
         """Whether `get` would have nothing to load."""
-        return (name, device, tuple(folders)) in self._loaded
+        with self._changed:
+            return (name, device, tuple(folders)) in self._loaded
 
     def clear(self) -> None:
-        """Forgets all of them, so that their memory can be freed."""
-        with self._lock:
+        """Forgets all that are loaded, so that their memory can be freed."""
+        with self._changed:
             self._loaded.clear()
+
+    def _fill(self, key: _Key, loading: _Loading[Model], progress: Progress | None) -> Model:
+        """Loads, for all who wait."""
+
+        def tell(file: str, done: int, size: int) -> None:
+            loading.tell(file, done, size)
+            if progress is not None:
+                try:
+                    progress(file, done, size)
+                except BaseException:
+                    loading.abandoned = True
+                    raise
+
+        name, device, folders = key
+        try:
+            model = self._load(name, device=device, folders=folders, progress=tell)
+        except BaseException as e:
+            # Ctrl-C and the like are for this thread alone.
+            loading.abandoned |= not isinstance(e, Exception)
+            with self._changed:
+                del self._loading[key]
+                loading.end(error=e)
+            raise
+        with self._changed:
+            del self._loading[key]
+            self._loaded[key] = model
+            self._make_room(MOST_LOADED)
+            loading.end(model)
+        return model
+
+    def _has_room(self) -> bool:
+        return len(self._loading) <= MOST_LOADED
+
+    def _make_room(self, most: int) -> None:
+        while len(self._loaded) > most:
+            self._loaded.popitem(last=False)
+
+
+class _Loading(Generic[Model]):
+    """A model on its way, as those see it who wait for it."""
+
+    def __init__(self, changed: threading.Condition) -> None:
+        self._changed = changed
+        self._news: tuple[str, int, int] | None = None
+        self._over = False
+        self._model: list[Model] = []
+        self._error: BaseException | None = None
+        self.abandoned = False
+        """Whether it ended because the one that loaded did not want it any more."""
+
+    def tell(self, file: str, done: int, size: int) -> None:
+        with self._changed:
+            self._news = (file, done, size)
+            self._changed.notify_all()
+
+    def end(self, *model: Model, error: BaseException | None = None) -> None:
+        self._model, self._error, self._over = list(model), error, True
+        self._changed.notify_all()
+
+    def follow(self, progress: Progress | None) -> bool:
+        """Waits until it is over. Whether there is a result, be it an error."""
+        told = None
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._over or self._news != told)  # noqa: B023
+                if self._over:
+                    return not self.abandoned
+                told = self._news
+            if progress is not None and told is not None:
+                progress(*told)
+
+    def result(self) -> Model:
+        if self._error is not None:
+            raise self._error
+        return self._model[0]

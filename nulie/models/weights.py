@@ -1,7 +1,9 @@
-"""Weights files: which there are, where they lie, how they get here, whether they are intact.
+"""The store of weights: where files lie, how they get here, whether they are intact.
 
-Nothing is fetched at import; `obtain` and `fetch` do it when somebody asks. Encoders live in the
-Hugging Face cache, which other programs share; heads live in nulie's own folder.
+It knows no file by itself: whoever has models has a table of `Weights`, such as
+`predictor/published.py`. Nothing is fetched at import; `obtain` and `fetch` do it when somebody
+asks. Files of the hub live in the Hugging Face cache, which other programs share; others in a
+folder of nulie's own.
 """
 
 from __future__ import annotations
@@ -9,15 +11,68 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import PredictorError, WeightsError
+from ..errors import UnknownModelError, WeightsError
 from . import digests, download
 from .download import Progress
+from .locks import Locks
 
 logger = logging.getLogger(__name__)
+
+SMALL = 16 << 20
+"""Bytes up to which a file's digest is computed each time it is looked for."""
+
+
+@dataclass(frozen=True)
+class HubFile:
+    """A file on the Hugging Face hub."""
+
+    repo: str
+    revision: str
+    """Commit of the repository which has the file."""
+    name: str
+    older: str = ""
+    """Another name under which the repository has had the same weights."""
+
+
+@dataclass(frozen=True)
+class WebFile:
+    """A file at an address."""
+
+    host: str
+    """Such as `https://raw.githubusercontent.com`."""
+    path: str
+    """Below the host; ends with the file's name."""
+    folder: str
+    """Where it is kept, in nulie's own folder."""
+    mirror: str
+    """Environment variable that may name another host."""
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+    @property
+    def url(self) -> str:
+        return download.address(os.environ.get(self.mirror) or self.host, self.path)
+
+    @property
+    def target(self) -> Path:
+        """Where it is kept."""
+        return digests.cache_folder() / self.folder / self.name
+
+
+@dataclass(frozen=True)
+class Copy:
+    """The same weights as another publisher's file, used where it happens to lie."""
+
+    name: str
+    sha256: str
+    folder: str
+    """Where that publisher's program keeps it."""
 
 
 @dataclass(frozen=True)
@@ -25,105 +80,20 @@ class Weights:
     """One file of weights as its publisher offers it."""
 
     name: str
-    file: str
+    source: HubFile | WebFile
     size: int
     """Bytes."""
     sha256: str
-    licence: str
-    path: str = ""
-    """Address of a head below the endpoint of heads."""
-    repo: str = ""
-    """Repository of an encoder on the Hugging Face hub."""
-    revision: str = ""
-    """Commit of that repository which has the file."""
-    openai: str = ""
-    """SHA-256 of the archive `<name>.pt` in which OpenAI published the same encoder."""
+    license: str
+    users: tuple[str, ...]
+    """The models that need it."""
+    otherwise: str
+    """What a user can do instead of downloading it; continues a sentence."""
+    copy: Copy | None = None
 
 
-_HUB_FILE = "open_clip_model.safetensors"
-_OLD_HUB_FILE = "open_clip_pytorch_model.bin"
-_MIT = "MIT (OpenAI)"
-
-WEIGHTS = {
-    w.name: w
-    for w in (
-        Weights(
-            name="ViT-L-14",
-            file=_HUB_FILE,
-            size=1_710_517_724,
-            sha256="9ce2e8a8ebfff3793d7d375ad6d3c35cb9aebf3de7ace0fc7308accab7cd207e",
-            licence=_MIT,
-            repo="timm/vit_large_patch14_clip_224.openai",
-            revision="18d0535469bb561bf468d76c1d73aa35156c922b",
-            openai="b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836",
-        ),
-        Weights(
-            name="ViT-B-16",
-            file=_HUB_FILE,
-            size=598_516_980,
-            sha256="4b8699299b1e8997753c64b052ba32031449d5d853f55a039148560ee02b820f",
-            licence=_MIT,
-            repo="timm/vit_base_patch16_clip_224.openai",
-            revision="977e3dd0ec55ab8da155f2fbeb6b5f54948b6e3d",
-            openai="5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb61988df416f",
-        ),
-        Weights(
-            name="ViT-B-32",
-            file=_HUB_FILE,
-            size=605_143_284,
-            sha256="e6d1bd7789aa45192b3bf90570a789b478bae1b74ebcce7eddd908e83a2b7c31",
-            licence=_MIT,
-            repo="timm/vit_base_patch32_clip_224.openai",
-            revision="a6f597a30f7b82c51704746581f9a4e41421e878",
-            openai="40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af",
-        ),
-        Weights(
-            name="sac+logos+ava1-l14-linearMSE",
-            file="sac+logos+ava1-l14-linearMSE.pth",
-            size=3_714_759,
-            sha256="21dd590f3ccdc646f0d53120778b296013b096a035a2718c9cb0d511bff0f1e0",
-            licence="Apache-2.0",
-            path="christophschuhmann/improved-aesthetic-predictor/main/",
-        ),
-        *(
-            Weights(
-                name=f"sa_0_4_{model}_linear",
-                file=f"sa_0_4_{model}_linear.pth",
-                size=size,
-                sha256=sha256,
-                licence="MIT (LAION)",
-                path="LAION-AI/aesthetic-predictor/main/",
-            )
-            for model, size, sha256 in (
-                (
-                    "vit_l_14",
-                    4071,
-                    "2cd4e60f4f24ae3bcd57b847b13c1f3ba27edc28cc1a7f9ce74ee9f421243cba",
-                ),
-                (
-                    "vit_b_16",
-                    3047,
-                    "8ad3923d7ecf019df20ecd2ab5542a3075fbba0278d239c0371345f3d7fcbde0",
-                ),
-                (
-                    "vit_b_32",
-                    3047,
-                    "c7b14cead230694acc7b9447974d3cad78003c72da032e402a303b6c2429e85f",
-                ),
-            )
-        ),
-    )
-}
-"""Every file nulie knows, by name. The hub's files carry the digests that others have recorded for
-them; a download that differs is refused."""
-
-PREDICTORS = {
-    "clip-sac": ("ViT-L-14", "sac+logos+ava1-l14-linearMSE"),
-    "clip-laion": ("ViT-L-14", "sa_0_4_vit_l_14_linear"),
-    "clip-b16": ("ViT-B-16", "sa_0_4_vit_b_16_linear"),
-    "clip-b32": ("ViT-B-32", "sa_0_4_vit_b_32_linear"),
-}
-"""Predictor to (encoder, head)."""
+Table = Mapping[str, Weights]
+"""Known weights by name."""
 
 
 @dataclass(frozen=True)
@@ -131,11 +101,11 @@ class Status:
     """What is known of one weights file on this machine."""
 
     name: str
-    predictors: tuple[str, ...]
-    """Which predictors need it."""
+    users: tuple[str, ...]
+    """Which models need it."""
     size: int
-    """Bytes: of the file found, else of the download."""
-    licence: str
+    """Bytes: of the file on this machine, else of the download."""
+    license: str
     path: Path | None
     """Where it lies; None where it is not on this machine."""
     verified: bool | None
@@ -152,7 +122,7 @@ def find(weights: Weights, folders: Sequence[Path] = ()) -> Path | None:
     and remembers its digest after that."""
     for path, sha256 in _candidates(weights, folders):
         try:
-            if digests.verify(path, sha256, anew=not weights.repo):
+            if digests.verify(path, sha256, anew=weights.size <= SMALL):
                 return path
             logger.warning("%s is passed over: its SHA-256 is not %s", path, sha256)
         except OSError as e:
@@ -172,68 +142,65 @@ def obtain(
     Raises: WeightsError within 5 seconds when there is none and its publisher cannot be reached,
     and whenever what comes is not the file expected.
     """
-    path = find(weights, folders)
-    if path is not None:
+    with _obtaining.of(weights.name):
+        path = find(weights, folders)
+        if path is not None:
+            return path
+        if not network:
+            raise WeightsError(f"{weights.name} is not on this machine; {remedy(weights)}")
+        try:
+            if isinstance(weights.source, HubFile):
+                path = _from_hub(weights, weights.source, progress)
+            else:
+                path = weights.source.target
+                download.to_file(weights.source.url, path, weights.sha256, weights.size, progress)
+        except WeightsError as e:
+            raise WeightsError(f"{e}; {remedy(weights)}") from e
+        digests.remember(path, weights.sha256)
         return path
-    if not network:
-        raise WeightsError(f"{weights.name} is not on this machine; {remedy(weights)}")
-    try:
-        if weights.repo:
-            path = _from_hub(weights, progress)
-        else:
-            path = digests.cache_folder() / "heads" / weights.file
-            url = download.heads_url(weights.path + weights.file)
-            download.to_file(url, path, weights.sha256, weights.size, progress)
-    except WeightsError as e:
-        raise WeightsError(f"{e}; {remedy(weights)}") from e
-    digests.remember(path, weights.sha256)
-    return path
+
+
+_obtaining = Locks()
+"""Two threads that write into one file would spoil it."""
 
 
 def fetch(
-    name: str = "clip-sac",
+    table: Table,
+    name: str,
     *,
     progress: Progress | None = None,
     folders: Sequence[Path] = (),
 ) -> list[Path]:
-    """Sees to it that the files of predictor `name` (or the one file of that name) are here, the
-    head first, and returns their paths. Raises: PredictorError on an unknown name, WeightsError
-    as `obtain` does."""
-    return [obtain(w, folders=folders, progress=progress) for w in reversed(named(name))]
+    """Sees to it that the files of the model `name` (or the one file of that name) are here, the
+    small ones first, and returns their paths. Raises: UnknownModelError; WeightsError as `obtain`
+    does."""
+    return [obtain(w, folders=folders, progress=progress) for w in named(table, name)]
 
 
-def named(name: str) -> list[Weights]:
-    """The files that `name`, a predictor or a file of weights, stands for."""
-    if name in PREDICTORS:
-        return [WEIGHTS[part] for part in PREDICTORS[name]]
-    if name in WEIGHTS:
-        return [WEIGHTS[name]]
-    known = ", ".join([*PREDICTORS, *WEIGHTS])
-    raise PredictorError(f"no weights are called {name!r}; known: {known}")
+def named(table: Table, name: str) -> list[Weights]:
+    """The files that `name`, a model or a file of weights, stands for, the small ones first."""
+    wanted = [w for w in table.values() if name == w.name or name in w.users]
+    if not wanted:
+        users = dict.fromkeys(user for w in table.values() for user in w.users)
+        known = ", ".join([*users, *table])
+        raise UnknownModelError(f"no weights are called {name!r}; known: {known}")
+    return sorted(wanted, key=lambda w: w.size)
 
 
-def status(folders: Sequence[Path] = ()) -> list[Status]:
+def status(table: Table, folders: Sequence[Path] = ()) -> list[Status]:
     """One row per file, quickly: digests are looked up, not computed."""
-    return [_status(w, folders, compute=False) for w in WEIGHTS.values()]
+    return [_status(w, folders, compute=False) for w in table.values()]
 
 
-def check(folders: Sequence[Path] = ()) -> list[Status]:
+def check(table: Table, folders: Sequence[Path] = ()) -> list[Status]:
     """One row per file with every digest computed anew; changes no file."""
-    return [_status(w, folders, compute=True) for w in WEIGHTS.values()]
+    return [_status(w, folders, compute=True) for w in table.values()]
 
 
 def remedy(weights: Weights) -> str:
     """What a user can do who lacks `weights`; the end of an error message."""
-    users = _users(weights)
-    option = "--clip-weights FILE" if weights.repo else "--head FILE"
-    return (
-        f"when online, run 'nulie weights fetch {users[0] if users else weights.name}', "
-        f"or give a copy with {option}, or use --predictor statistics"
-    )
-
-
-def _users(weights: Weights) -> tuple[str, ...]:
-    return tuple(name for name, parts in PREDICTORS.items() if weights.name in parts)
+    name = weights.users[0] if weights.users else weights.name
+    return f"when online, run 'nulie weights fetch {name}', or {weights.otherwise}"
 
 
 def _status(weights: Weights, folders: Sequence[Path], compute: bool) -> Status:
@@ -248,9 +215,9 @@ def _status(weights: Weights, folders: Sequence[Path], compute: bool) -> Status:
             break
     return Status(
         name=weights.name,
-        predictors=_users(weights),
+        users=weights.users,
         size=path.stat().st_size if path else weights.size,
-        licence=weights.licence,
+        license=weights.license,
         path=path,
         verified=verified,
     )
@@ -258,51 +225,57 @@ def _status(weights: Weights, folders: Sequence[Path], compute: bool) -> Status:
 
 def _candidates(weights: Weights, folders: Sequence[Path]) -> Iterator[tuple[Path, str]]:
     """Files that may be these weights, each with the digest it must have, the best first."""
-    if not weights.repo:
-        for folder in (digests.cache_folder() / "heads", *folders):
-            if (folder / weights.file).is_file():
-                yield folder / weights.file, weights.sha256
-        return
-    repo = _snapshots(weights)
-    pinned = repo / weights.revision / weights.file
+    source, copy = weights.source, weights.copy
+    if isinstance(source, HubFile):
+        yield from _hub_candidates(source, weights.sha256)
+    else:
+        for folder in (source.target.parent, *folders):
+            if (folder / source.name).is_file():
+                yield folder / source.name, weights.sha256
+    if copy is not None:
+        for folder in (Path(copy.folder).expanduser(), *folders):
+            if (folder / copy.name).is_file():
+                yield folder / copy.name, copy.sha256
+
+
+def _hub_candidates(source: HubFile, sha256: str) -> Iterator[tuple[Path, str]]:
+    snapshots = _snapshots(source)
+    pinned = snapshots / source.revision / source.name
     if pinned.is_file():
-        yield pinned, weights.sha256
-    for other in sorted(repo.glob("*/" + weights.file)):
+        yield pinned, sha256
+    for other in sorted(snapshots.glob("*/" + source.name)):
         if other != pinned:
-            yield other, weights.sha256
-    for old in sorted(repo.glob("*/" + _OLD_HUB_FILE)):
+            yield other, sha256
+    for old in sorted(snapshots.glob("*/" + source.older)) if source.older else ():
         # Its digest is not on record here, but the hub names a blob by its SHA-256.
         if re.fullmatch("[0-9a-f]{64}", old.resolve().name):
             yield old, old.resolve().name
-    for folder in (Path.home() / ".cache" / "clip", *folders):
-        if (folder / f"{weights.name}.pt").is_file():
-            yield folder / f"{weights.name}.pt", weights.openai
 
 
-def _snapshots(weights: Weights) -> Path:
+def _snapshots(source: HubFile) -> Path:
     """Where the hub's cache keeps the repository, by the hub's own rules; importing it to ask
     takes a second."""
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     home = os.environ.get("HF_HOME") or f"{cache}/huggingface"
     old = os.environ.get("HUGGINGFACE_HUB_CACHE")
     hub = os.environ.get("HF_HUB_CACHE") or old or f"{home}/hub"
-    repo = "models--" + weights.repo.replace("/", "--")
+    repo = "models--" + source.repo.replace("/", "--")
     return Path(os.path.expandvars(hub)).expanduser() / repo / "snapshots"
 
 
-def _from_hub(weights: Weights, progress: Progress | None) -> Path:
-    pinned = _snapshots(weights) / weights.revision / weights.file
+def _from_hub(weights: Weights, source: HubFile, progress: Progress | None) -> Path:
+    pinned = _snapshots(source) / source.revision / source.name
     if pinned.is_file():
         # `find` has refused it, and huggingface_hub would hand it out unseen.
         _delete_blob(pinned)
     path = download.from_hub(
-        weights.repo, weights.file, weights.revision, weights.name, weights.size, progress
+        source.repo, source.name, source.revision, weights.name, weights.size, progress
     )
-    found = digests.compute(path)
-    if found != weights.sha256:
+    sha256 = digests.compute(path)
+    if sha256 != weights.sha256:
         _delete_blob(path)
         raise WeightsError(
-            f"{weights.file} from {weights.repo} has SHA-256 {found} instead of "
+            f"{source.name} from {source.repo} has SHA-256 {sha256} instead of "
             f"{weights.sha256} and was deleted"
         )
     return path

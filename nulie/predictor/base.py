@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -26,22 +27,42 @@ Judge = Callable[["torch.Tensor"], Prediction]
 H and W are those of the preview given to `Predictor.judge`; the batch may be on any device."""
 
 
-class Predictor(Protocol):
-    """One method and five facts; anything with these can drive the search.
+class Judging(Protocol):
+    """The one method that a predictor of your own must have; `adapt` adds what it leaves out."""
 
-    Predictors keep no state between photos, so one model may serve several searches.
+    def judge(
+        self, photo: torch.Tensor
+    ) -> Callable[[torch.Tensor], Prediction | torch.Tensor | Sequence[float]]:
+        """As `Predictor.judge`; the judge may also return plain scores, one for each candidate."""
+        ...
+
+
+class Predictor(Protocol):
+    """One method and four facts; anything with these can drive the search.
+
+    Predictors keep no state between photos, so one model may serve several searches. What more
+    one may be: `Reduced`, `NoteKeeper`, `PhotoScorer`.
     """
 
-    name: str
-    """What the user calls it, such as `clip-sac`."""
-    input_size: int
-    """Short side in pixels of the previews it wants."""
-    score_range: tuple[float, float]
-    """Rough least and greatest score, for display alone."""
-    device: torch.device
-    """Where it computes; candidates are best rendered there."""
-    batch_size: int
-    """How many candidates at once make good use of the device."""
+    @property
+    def name(self) -> str:
+        """What the user calls it, such as `clip-sac`."""
+        ...
+
+    @property
+    def input_size(self) -> int:
+        """Short side in pixels of the previews it wants."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes; candidates are best rendered there."""
+        ...
+
+    @property
+    def batch_size(self) -> int:
+        """How many candidates at once make good use of the device."""
+        ...
 
     def judge(self, photo: torch.Tensor) -> Judge:
         """Looks once at the input's preview, `[3, H, W]` uint8 with min(H, W) = `input_size`
@@ -58,6 +79,42 @@ class Reduced(Protocol):
         ...
 
 
+@runtime_checkable
+class NoteKeeper(Protocol):
+    """A predictor that has something to tell while it works, such as that memory ran out."""
+
+    notes: list[str]
+    """Lines for the user, the oldest first. Whoever shows them removes them: see `take_notes`."""
+
+
+@runtime_checkable
+class PhotoScorer(Protocol):
+    """A predictor that judges photos by themselves and takes different ones at once."""
+
+    def predict(self, photos: Iterable[torch.Tensor]) -> Prediction:
+        """Previews of different photos, each `[3, H, W]` uint8, scored as one batch."""
+        ...
+
+
 def exact_form(predictor: Predictor) -> Predictor:
     """What scores the finalists: the predictor itself, unless it has an exact form."""
     return predictor.exact() if isinstance(predictor, Reduced) else predictor
+
+
+def take_notes(predictor: Predictor) -> list[str]:
+    """What it has to tell since the last call; of several threads only one is told a line."""
+    lines: list[str] = []
+    if isinstance(predictor, NoteKeeper):
+        with suppress(IndexError):
+            while True:
+                lines.append(predictor.notes.pop(0))
+    return lines
+
+
+def score_photos(predictor: Predictor, photos: Sequence[torch.Tensor]) -> list[float]:
+    """The scores of photos as they are, by their previews `[3, H, W]` uint8, in one batch where
+    the predictor takes different ones."""
+    if isinstance(predictor, PhotoScorer):
+        scores: list[float] = predictor.predict(photos).scores.tolist()
+        return scores
+    return [float(predictor.judge(photo)(photo[None]).scores[0]) for photo in photos]

@@ -6,7 +6,6 @@ archives of OpenAI. From none of them is code run, and of the archives only what
 
 from __future__ import annotations
 
-import inspect
 import io
 import pickle
 import zipfile
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import WeightsError
+from ..models.contents import is_safetensors, is_torchscript, unpickle
 
 if TYPE_CHECKING:
     import torch
@@ -36,12 +36,13 @@ def read(path: Path) -> dict[str, torch.Tensor]:
     if not path.is_file():
         raise WeightsError(f"{path} does not exist, or is no file")
     try:
-        if not zipfile.is_zipfile(path):
-            tensors = _safetensors(path) if _is_safetensors(path) else _pickled(path)
-        else:
+        if is_safetensors(path):
+            tensors = _safetensors(path)
+        elif is_torchscript(path):
             with zipfile.ZipFile(path) as archive:
-                script = any(name.endswith("/constants.pkl") for name in archive.namelist())
-                tensors = _torchscript(archive) if script else _pickled(path)
+                tensors = _torchscript(archive)
+        else:
+            tensors = _pickled(path)
     except WeightsError:
         raise
     except Exception as e:
@@ -56,51 +57,33 @@ def read(path: Path) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def _is_safetensors(path: Path) -> bool:
-    """Its header is JSON, after eight bytes of length; a pickle begins otherwise."""
-    with path.open("rb") as stream:
-        return stream.read(9)[8:] == b"{"
-
-
 def _safetensors(path: Path) -> dict[str, torch.Tensor]:
     from safetensors import safe_open
 
     with safe_open(path, "pt") as file:
-        names = {name: short for name in file.keys() if (short := _tower_name(name))}  # noqa: SIM118
+        names = {name: short for name in file.keys() if (short := tower_name(name))}  # noqa: SIM118
     # Tensors lie in the mapped file, whose pages count as the process's memory until it is closed:
     # copied and closed in parts, the file never counts in whole beside what is made of it.
-    found = {}
+    tensors = {}
     for start in range(0, len(names), _AT_ONCE):
         with safe_open(path, "pt") as file:
             for name in list(names)[start : start + _AT_ONCE]:
-                found[names[name]] = file.get_tensor(name).clone()
-    return found
+                tensors[names[name]] = file.get_tensor(name).clone()
+    return tensors
 
 
 def _pickled(path: Path) -> dict[str, torch.Tensor]:
     import torch
 
-    # torch.serialization.load, for a web UI may have put its own guard in the place of torch.load.
-    # Memory-mapped where torch can (2.1), so that the text tower stays on the disk.
-    mapped: dict[str, Any] = {}
-    if (
-        zipfile.is_zipfile(path)
-        and "mmap" in inspect.signature(torch.serialization.load).parameters
-    ):
-        mapped["mmap"] = True
-    entries = torch.serialization.load(str(path), map_location="cpu", weights_only=True, **mapped)
-    if isinstance(entries, Mapping):
-        entries = entries.get("state_dict", entries)
-    if not isinstance(entries, Mapping):
-        raise WeightsError(f"{path} is no dictionary of tensors")
     return {
         short: value
-        for name, value in entries.items()
-        if isinstance(value, torch.Tensor) and (short := _tower_name(str(name)))
+        for name, value in unpickle(path).items()
+        if isinstance(value, torch.Tensor) and (short := tower_name(str(name)))
     }
 
 
-def _tower_name(name: str) -> str | None:
+def tower_name(name: str) -> str | None:
+    """The name without `PREFIX`; None where it is no tensor of the image tower."""
     # Checkpoints saved in the middle of a distributed training carry "module." before all names.
     name = name[len("module.") :] if name.startswith("module.") else name
     return name[len(PREFIX) :] if name.startswith(PREFIX) else None
@@ -190,8 +173,8 @@ def _torchscript(archive: zipfile.ZipFile) -> dict[str, torch.Tensor]:
         root = _TreeReader(io.BytesIO(stream.read())).load()
     tensors = {}
     for name, view in _views(root, ""):
-        if short := _tower_name(name):
-            tensors[short] = _materialise(archive, f"{folder}data/{view.stored.key}", view)
+        if short := tower_name(name):
+            tensors[short] = _materialize(archive, f"{folder}data/{view.stored.key}", view)
     return tensors
 
 
@@ -204,7 +187,7 @@ def _views(module: Any, prefix: str) -> Iterator[tuple[str, _View]]:
             yield from _views(value, f"{prefix}{name}.")
 
 
-def _materialise(archive: zipfile.ZipFile, entry: str, view: _View) -> torch.Tensor:
+def _materialize(archive: zipfile.ZipFile, entry: str, view: _View) -> torch.Tensor:
     import torch
 
     stored = view.stored

@@ -9,12 +9,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import PredictorError, WeightsError
+from ..errors import ModelError, UnknownModelError, WeightsError
 from ..models import device as devices
-from ..models import weights as store
 from ..models.download import Progress
+from ..models.weights import obtain
 from . import heads
 from .base import Judge, Prediction
+from .published import CLIP, WEIGHTS
 
 if TYPE_CHECKING:
     import torch
@@ -35,12 +36,11 @@ class Clip:
     the usual files. With `random_weights` nothing is read or fetched and the scores mean nothing:
     for benchmarks.
 
-    Raises: PredictorError when the device or precision cannot be had, WeightsError when files are
+    Raises: ModelError when the device or precision cannot be had, WeightsError when files are
     missing and cannot be fetched (within 5 seconds when offline), or are not what they should be.
     """
 
     input_size = 224
-    score_range = (1.0, 10.0)
 
     def __init__(
         self,
@@ -56,26 +56,26 @@ class Clip:
         network: bool = True,
         random_weights: bool = False,
     ) -> None:
-        if name not in store.PREDICTORS:
-            raise PredictorError(
-                f"no CLIP predictor is called {name!r}; known: {', '.join(store.PREDICTORS)}"
+        if name not in CLIP:
+            raise UnknownModelError(
+                f"no CLIP predictor is called {name!r}; known: {', '.join(CLIP)}"
             )
         if views not in (1, 2):
-            raise PredictorError(f"views is {views}, but there are 1 or 2: as is, and mirrored")
+            raise ModelError(f"views is {views}, but there are 1 or 2: as is, and mirrored")
         if find_spec("open_clip") is None:
-            raise PredictorError(f"{name} needs open_clip; run 'pip install open_clip_torch'")
+            raise ModelError(f"{name} needs open_clip; run 'pip install open_clip_torch'")
         if (device, precision) != ("auto", "auto"):
             # Before 1.7 GB come for a device that is not there.
             devices.dtype(precision, devices.resolve(device))
         # Files first: where they are missing that is known before anything slow is imported.
-        parts = [store.WEIGHTS[part] for part in store.PREDICTORS[name]]
+        encoder, scorer = (WEIGHTS[part] for part in CLIP[name])
         for given in filter(None, (head, weights)):
             if not given.is_file():
                 raise WeightsError(f"{given} does not exist; check its name")
         if not random_weights:
             head, weights = (
-                given or store.obtain(part, folders=folders, progress=progress, network=network)
-                for given, part in ((head, parts[1]), (weights, parts[0]))
+                given or obtain(part, folders=folders, progress=progress, network=network)
+                for given, part in ((head, scorer), (weights, encoder))
             )
         import torch
 
@@ -90,16 +90,16 @@ class Clip:
         self.batch_limit: int | None = None
         """Images, mirrored ones counted, that the device takes at once; None while it takes all."""
         self.notes: list[str] = []
-        """What a user should hear of: lines are added as things happen."""
+        """See `NoteKeeper`; shared with the exact form."""
         self._exact = False
-        self._rows = _ROWS[parts[0].name]
+        self._rows = _ROWS[encoder.name]
         self.batch_size = self._batch_size()
         with torch.inference_mode(False):
-            width = tower.ARCHS[parts[0].name].dim
-            found = heads.load(head, width) if head else _random_head(width)
-            self._head = replace(found, weight=found.weight.to(self.device))
+            width = tower.ARCHS[encoder.name].dim
+            score = heads.load(head, width) if head else _random_head(width)
+            self._head = replace(score, weight=score.weight.to(self.device))
         self._encoder: Encoder = tower.load(
-            parts[0].name, None if random_weights else weights, self.device, self.precision
+            encoder.name, None if random_weights else weights, self.device, self.precision
         )
 
     def exact(self) -> Clip:
@@ -155,7 +155,7 @@ class Clip:
 
         size = self.input_size
         if pixels.dtype != torch.uint8 or pixels.shape[-3] != 3 or min(pixels.shape[-2:]) < size:
-            raise PredictorError(
+            raise ModelError(
                 f"{self.name} takes [3, H, W] uint8 with H, W >= {size}, "
                 f"not {list(pixels.shape)} {pixels.dtype}"
             )
@@ -190,7 +190,7 @@ class Clip:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         if rows <= 1:
-            raise PredictorError(
+            raise ModelError(
                 f"{self.device} has no memory left for a single image; close other programs, or "
                 "use a smaller predictor (clip-b32) or --device cpu"
             )

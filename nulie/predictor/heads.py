@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import WeightsError
+from ..models.contents import is_safetensors, unpickle
 
 if TYPE_CHECKING:
     import torch
@@ -65,6 +66,17 @@ def load(path: Path, width: int | None = None) -> Head:
     return Head(weight.float(), bias, str(path))
 
 
+def width_of(shapes: Mapping[str, tuple[int, ...]]) -> int | None:
+    """D of the embeddings that tensors of these shapes are a head for; None where they are no
+    linear layers that lead to one score."""
+    if any(name.rpartition(".")[2] not in ("weight", "bias") for name in shapes):
+        return None
+    layers = [shapes[name] for name in sorted(shapes, key=_natural) if name.endswith("weight")]
+    if not layers or any(len(shape) != 2 for shape in layers) or layers[-1][0] != 1:
+        return None
+    return layers[0][1]
+
+
 def collapse(layers: list[tuple[torch.Tensor, torch.Tensor]]) -> tuple[torch.Tensor, float]:
     """Linear layers, each (weight `[out, in]`, bias `[out]`), the first applied first and the last
     with out = 1, as one: weight `[in]` float64 and bias. Computed in float64."""
@@ -80,7 +92,7 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], str | None]:
     import torch
 
     entries: Mapping[str, Any]
-    if path.suffix.lower() == ".safetensors":
+    if path.is_file() and is_safetensors(path):
         from safetensors import SafetensorError, safe_open
 
         try:
@@ -91,9 +103,9 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], str | None]:
             raise WeightsError(f"{path} cannot be read as a head: {e}") from e
     else:
         try:
-            # A web UI may have put its own guard in the place of torch.load, which knows no
-            # `weights_only` and answers None; this is the original, and runs no code either.
-            entries = torch.serialization.load(path, map_location="cpu", weights_only=True)
+            entries = unpickle(path)
+        except WeightsError:
+            raise
         except FileNotFoundError:
             raise WeightsError(f"{path} does not exist") from None
         except Exception as e:
@@ -103,9 +115,6 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], str | None]:
                 f"{path} cannot be read as plain tensors ({kind}?); "
                 "save the state_dict, or a .safetensors file"
             ) from e
-        if not isinstance(entries, Mapping):
-            raise WeightsError(f"{path} is no dictionary of tensors, so no head")
-        entries = entries.get("state_dict", entries)
         said = entries.get(ACTIVATIONS)
     tensors = {k: v for k, v in entries.items() if isinstance(v, torch.Tensor)}
     return tensors, None if said is None else str(said)

@@ -48,13 +48,12 @@ class Statistics:
 
     name = "statistics"
     input_size = 64
-    score_range = (0.0, 10.0)
     batch_size = 128
 
     def __init__(self, path: Path | None = None, device: str = "cpu") -> None:
         """With parameters from a file of `nulie fit`, or those that nulie brings along.
 
-        Raises: WeightsError when the file is missing or no such file, PredictorError when there is
+        Raises: WeightsError when the file is missing or no such file, ModelError when there is
         no such device."""
         self.device = resolve(device)
         self._weights = {k: v.to(self.device) for k, v in read(path or EMBEDDED).items()}
@@ -87,14 +86,14 @@ def read(path: Path) -> dict[str, torch.Tensor]:
         raise WeightsError(f"{path} does not exist, or is no file")
     try:
         with safe_open(path, "pt") as file:
-            found = (file.metadata() or {}).get("format")
+            form = (file.metadata() or {}).get("format")
             names = list(file.keys())
             weights = {name: file.get_tensor(name).float() for name in names}
     except Exception as e:
         # safetensors has its own exception, and lets those of torch and of the system through.
         reason = (str(e).strip() or type(e).__name__).splitlines()[0]
         raise WeightsError(f"{path} cannot be read as parameters of statistics: {reason}") from None
-    if found != FORMAT:
+    if form != FORMAT:
         raise WeightsError(f"{path} is no file of nulie fit for this version; fit it again")
     if not _fit_together(weights):
         raise WeightsError(f"{path} holds tensors of wrong names, shapes or values; fit it again")

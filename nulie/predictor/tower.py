@@ -8,7 +8,6 @@ over the largest tensor there is (a tenth of the time in bfloat16).
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -20,7 +19,8 @@ from weakref import WeakValueDictionary
 import torch
 from torch import nn
 
-from ..errors import PredictorError, WeightsError
+from ..errors import ModelError, WeightsError
+from ..models.locks import Locks
 from . import checkpoints
 
 SIZE = 224
@@ -50,7 +50,7 @@ ARCHS = {
 
 _masters: WeakValueDictionary[tuple[object, ...], nn.Module] = WeakValueDictionary()
 _encoders: WeakValueDictionary[tuple[object, ...], Encoder] = WeakValueDictionary()
-_loading = threading.Lock()
+_loading = Locks()
 
 
 def load(name: str, path: Path | None, device: torch.device, dtype: torch.dtype) -> Encoder:
@@ -66,7 +66,7 @@ def load(name: str, path: Path | None, device: torch.device, dtype: torch.dtype)
     key = (ARCHS[name], *source)
     whole = (*key, device, dtype)
     # A host may run us inside its inference mode; weights born there could never leave it.
-    with _loading, torch.inference_mode(False), torch.no_grad():
+    with _loading.of(key), torch.inference_mode(False), torch.no_grad():
         encoder = _encoders.get(whole)
         if encoder is None:
             master = _masters.get(key)
@@ -103,7 +103,7 @@ class Encoder:
     def embed(self, pixels: torch.Tensor, exact: bool = False) -> torch.Tensor:
         """`[B, 3, 224, 224]` uint8 on this device to `[B, D]` float32 of unit length."""
         tower = self._exact if exact else self._fast
-        values = self.normalise(pixels).to(torch.float32 if exact else self.dtype)
+        values = self.normalize(pixels).to(torch.float32 if exact else self.dtype)
         if self.device.type in {"cpu", "cuda"}:
             # A host's autocast would make float32 what it is not.
             with torch.autocast(self.device.type, enabled=False):
@@ -112,7 +112,7 @@ class Encoder:
             features = tower(values)
         return nn.functional.normalize(features.float(), dim=-1)
 
-    def normalise(self, pixels: torch.Tensor) -> torch.Tensor:
+    def normalize(self, pixels: torch.Tensor) -> torch.Tensor:
         """`[B, 3, H, W]` uint8 to float32 around zero, to the bit as open_clip's transform does
         with ToTensor and Normalize."""
         return (pixels.float() / 255).sub_(self._mean).div_(self._std)
@@ -123,7 +123,7 @@ def _build(arch: Arch) -> nn.Module:
     try:
         from open_clip.transformer import LayerNorm, VisionTransformer
     except ImportError as e:
-        raise PredictorError(
+        raise ModelError(
             f"the CLIP predictors need open_clip ({e}); run 'pip install open_clip_torch'"
         ) from e
     with torch.device("meta"):

@@ -1,5 +1,6 @@
 """What is done to a picture, and what may be done, as values: no image library, no torch."""
 
-from .steps import FORMAT, Recipe, Step
+from .layout import FORMAT
+from .steps import ModelStep, Recipe, Step
 
-__all__ = ["FORMAT", "Recipe", "Step"]
+__all__ = ["FORMAT", "ModelStep", "Recipe", "Step"]

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..errors import SettingsError
+from .space import Bounds, find_mode, space
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Defaults are those of every shell. Raises: SettingsError on a value without a meaning."""
+    """Defaults are those of every shell.
+
+    Raises: SettingsError on a value of another type, without a meaning, or that names no op. Names
+    of ops are known once `nulie.transforms` is imported; until then each is refused."""
 
     mode: str = "soft"
     """`soft` turns the gentle ops a little; `hard` turns them far and adds the drastic ones."""
@@ -22,8 +27,9 @@ class Settings:
     seed: int = 0
     ops: tuple[str, ...] | None = None
     """Ops to search with; None: all of the mode."""
-    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    """Bounds for dials, named `op` or `op.dial`, in place of the mode's."""
+    ranges: Mapping[str, Bounds] = field(default_factory=dict)
+    """Bounds for dials, named `op` or `op.dial`, in place of the mode's. A mode's bound each step;
+    these bound the whole recipe, in which such an op stands at most once."""
     min_light: float = 0.9
     """Least mean light of a result, as a share of the input's; 0 switches the guard off."""
     keep_content: float = 0.0
@@ -36,13 +42,56 @@ class Settings:
     def __post_init__(self) -> None:
         if self.seconds is None and self.evaluations is None:
             raise SettingsError("give a time or a number of evaluations, or the search never ends")
-        if self.seconds is not None and not (0 < self.seconds < math.inf):
+        if self.seconds is not None and not (0 < _number("seconds", self.seconds) < math.inf):
             raise SettingsError(f"seconds must be above 0, not {self.seconds:g}")
-        if self.evaluations is not None and self.evaluations < 1:
+        if self.evaluations is not None and _whole("evaluations", self.evaluations) < 1:
             raise SettingsError(f"evaluations must be 1 or more, not {self.evaluations}")
-        if not 0 <= self.min_light <= 1:
+        _whole("seed", self.seed)
+        if not 0 <= _number("min-light", self.min_light) <= 1:
             raise SettingsError(f"min-light must be within 0..1, not {self.min_light:g}")
-        if not 0 <= self.keep_content < math.inf:
+        if not 0 <= _number("keep-content", self.keep_content) < math.inf:
             raise SettingsError(f"keep-content must be 0 or more, not {self.keep_content:g}")
-        if not 1 <= self.top <= 100:
+        if not isinstance(self.protect_skin, bool):
+            raise SettingsError(f"protect-skin must be true or false, not {self.protect_skin!r}")
+        if not 1 <= _whole("top", self.top) <= 100:
             raise SettingsError(f"top must be within 1..100, not {self.top}")
+        ops = None if self.ops is None else _names("ops", self.ops)
+        if not isinstance(self.ranges, Mapping):
+            raise SettingsError(f"ranges must be bounds by name, not {self.ranges!r}")
+        ranges = {name: _bounds(name, bounds) for name, bounds in self.ranges.items()}
+        # Own copies, of the types that are declared.
+        object.__setattr__(self, "ops", ops)
+        object.__setattr__(self, "ranges", ranges)
+        mode = find_mode(self.mode)
+        if ops is not None or ranges:
+            space(mode, ops, ranges)
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise SettingsError(f"{name} must be a number, not {value!r}")
+    return value
+
+
+def _whole(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise SettingsError(f"{name} must be a whole number, not {value!r}")
+    return value
+
+
+def _names(name: str, value: Any) -> tuple[str, ...]:
+    # A text is a sequence of texts, and nobody means its letters.
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise SettingsError(f"{name} must be a list of names, not {value!r}")
+    for item in value:
+        if not isinstance(item, str):
+            raise SettingsError(f"{name} must be a list of names, and {item!r} is none")
+    return tuple(value)
+
+
+def _bounds(name: Any, value: Any) -> Bounds:
+    if not isinstance(name, str):
+        raise SettingsError(f"ranges must be bounds by name, and {name!r} is no name")
+    if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != 2:
+        raise SettingsError(f"range {name} must be two numbers, not {value!r}")
+    return _number(f"range {name}", value[0]), _number(f"range {name}", value[1])

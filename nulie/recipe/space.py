@@ -1,17 +1,31 @@
-"""What a search may do: moves (ops) and their dials (parameters with bounds). Pure values."""
+"""What a search may do: which ops it applies, and how far it turns their dials. Pure values, but
+for the table of dials by op, which `nulie.transforms` fills when it registers the ops.
+
+Some bounds hold for one step, others for the whole recipe. A mode's ranges hold for each step that
+the search takes; an op may stand in a recipe several times, and two steps of one op may become one
+when a recipe is shortened, so that all of it together may go further. A range of the user's own
+holds for the whole recipe, since the search uses an op with such a range at most once.
+"""
 
 from __future__ import annotations
 
+import difflib
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from ..errors import SettingsError
 from .steps import Step
 
+Mode = Literal["soft", "hard"]
+MODES: tuple[Mode, ...] = ("soft", "hard")
+Bounds = tuple[float, float]
+
 
 @dataclass(frozen=True, slots=True)
 class Dial:
-    """A parameter between `low` and `high`; at `neutral` its op leaves the image as it is.
+    """A number of an op, between `low` and `high`; at `neutral` the op leaves the image as it is.
 
     `unit` says what the number means; a `factor` is turned on a logarithmic scale, since half and
     double are equally far from one. `step` is the grid of values worth telling apart.
@@ -23,6 +37,10 @@ class Dial:
     neutral: float
     unit: str = "factor"
     step: float = 0.001
+    soft: Bounds | None = None
+    """How far the soft mode turns it in one step; None: not at all."""
+    hard: Bounds | None = None
+    """The same of the hard mode."""
     middle: float = field(init=False, repr=False, compare=False)
     """Where the op does nothing, as a position in [0, 1] (see `to_unit`): that of `neutral`, or of
     the bound next to it."""
@@ -39,6 +57,11 @@ class Dial:
         object.__setattr__(self, "_digits", max(0, round(-math.log10(self.step))))
         nearest = min(self.high, max(self.low, self.neutral))
         object.__setattr__(self, "middle", self.to_unit(nearest))
+
+    def bounds(self, mode: Mode) -> Bounds:
+        """How far a mode turns it in one step; where it does not, as far as the other one does."""
+        own = self.soft if mode == "soft" else self.hard
+        return own or self.hard or self.soft or (self.neutral, self.neutral)
 
     def within(self, low: float, high: float) -> Dial:
         """The same dial with other bounds, which must lie inside this one's.
@@ -73,9 +96,9 @@ class Dial:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """An op the search may apply, and how far each of its dials may be turned.
+    """An op that a search may apply, its dials as far as one step may turn them.
 
-    With `once` it stands at most once in a recipe, so that the bounds hold for the whole of it.
+    With `once` the op stands at most once in a recipe, so that the bounds hold for all of it.
     """
 
     op: str
@@ -94,3 +117,87 @@ class Move:
 
 
 Space = tuple[Move, ...]
+
+_DIALS: dict[str, tuple[Dial, ...]] = {}
+
+
+def declare(op: str, dials: tuple[Dial, ...]) -> None:
+    """Makes an op known by its dials, the one that its name stands for first.
+
+    Raises: ValueError on a second op of that name, an op without a dial, a neutral value or a range
+    of a mode that is out of bounds; the table is then left as it was."""
+    if op in _DIALS:
+        raise ValueError(f"duplicate op {op!r}")
+    if not dials:
+        raise ValueError(f"{op}: needs a dial")
+    for dial in dials:
+        if not dial.low <= dial.neutral <= dial.high:
+            raise ValueError(f"{op}: {dial.name}'s neutral {dial.neutral} is out of range")
+        for bounds in (dial.soft, dial.hard):
+            if bounds is not None and not dial.low <= bounds[0] <= bounds[1] <= dial.high:
+                raise ValueError(f"{op}: {dial.name}'s range {bounds} of a mode is out of range")
+    _DIALS[op] = dials
+
+
+def unknown(op: str) -> str:
+    """Words for an op that is not in the table."""
+    if not _DIALS:
+        return f"unknown op {op!r}; none is known before nulie.transforms is imported"
+    close = difflib.get_close_matches(op, _DIALS, 1)
+    hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(_DIALS)}"
+    return f"unknown op {op!r}; {hint}"
+
+
+def find_mode(name: str) -> Mode:
+    """Raises: SettingsError on a name that is none of `MODES`."""
+    for mode in MODES:
+        if mode == name:
+            return mode
+    raise SettingsError(f"mode {name!r} is unknown; known: {', '.join(MODES)}")
+
+
+def space(
+    mode: Mode = "soft",
+    only: Iterable[str] | None = None,
+    ranges: Mapping[str, Bounds] | None = None,
+) -> Space:
+    """The ops of a mode, or those named in `only`, with the user's `ranges` in place of the mode's.
+    A range is named by its op, or `op.dial` where an op has several.
+
+    A name that the mode leaves out is allowed: it comes with its ranges of the other mode.
+    Raises: SettingsError on an unknown op, dial or mode, a bad range, or when nothing is left."""
+    find_mode(mode)
+    wanted = None if only is None else [_known(name) for name in only]
+    bounds = {_named(name): bound for name, bound in (ranges or {}).items()}
+    bounded = {op for op, _ in bounds}
+    moves = []
+    for op, dials in _DIALS.items():
+        in_mode = any(dial.soft if mode == "soft" else dial.hard for dial in dials)
+        if (op in wanted) if wanted is not None else (in_mode or op in bounded):
+            turned = tuple(_within(op, d, bounds.get((op, d.name), d.bounds(mode))) for d in dials)
+            moves.append(Move(op, turned, once=op in bounded))
+    if not moves:
+        raise SettingsError("no op is left to search with")
+    return tuple(moves)
+
+
+def _known(op: str) -> str:
+    if op not in _DIALS:
+        raise SettingsError(unknown(op))
+    return op
+
+
+def _named(name: str) -> tuple[str, str]:
+    """`op` or `op.dial` -> op and dial; an op's name alone stands for its first dial."""
+    op, _, dial = name.partition(".")
+    names = [d.name for d in _DIALS[_known(op)]]
+    if dial and dial not in names:
+        raise SettingsError(f"{op} has no dial {dial!r}; it has: {', '.join(names)}")
+    return op, dial or names[0]
+
+
+def _within(op: str, dial: Dial, bounds: Bounds) -> Dial:
+    try:
+        return dial.within(*bounds)
+    except SettingsError as e:
+        raise SettingsError(f"{op}: {e}") from None

@@ -1,30 +1,20 @@
 """Image ops, each with an exact Pillow form and one for batches of previews."""
 
 from . import tone, histogram, color, detail  # noqa: F401, I001  # each registers its ops; in this order
-from .base import (
-    MODES,
-    Mode,
-    Op,
-    Param,
-    check,
-    describe,
-    get,
-    merged,
-    ops,
-    register,
-    resolve,
-    space,
-)
-from .render import render
+from ..recipe.space import MODES, Mode, space
+from .base import Op, check, get, merged, ops, register, resolve
+from .render import freeze, halo, render
+from .words import describe
 
 __all__ = [
     "MODES",
     "Mode",
     "Op",
-    "Param",
     "check",
     "describe",
+    "freeze",
     "get",
+    "halo",
     "merged",
     "ops",
     "register",

@@ -1,10 +1,9 @@
-"""What an op is: its dials, its exact Pillow form, and its form for batches of previews."""
+"""What an op is: its dials, its exact Pillow form, its form for batches of previews, and what it
+measures of an image before it changes it."""
 
 from __future__ import annotations
 
-import difflib
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import RecipeError, SettingsError
+from ..errors import RecipeError
 from ..recipe import Recipe, Step
-from ..recipe.space import Dial, Move, Space
+from ..recipe.layout import Carried
+from ..recipe.space import Dial, declare, unknown
 
 if TYPE_CHECKING:
     import torch
@@ -22,68 +22,99 @@ if TYPE_CHECKING:
 
 Values = Mapping[str, npt.NDArray[np.float64]]
 """Dial name -> `[B]` values, one for each image of a batch."""
+Measured = Mapping[str, npt.NDArray[Any]]
+"""Statistic's name -> `[B, *shape]` whole numbers."""
 Tables = npt.NDArray[np.uint8]
 """`[B, 3, 256]`, or `[B, 1, 256]` where the three channels share one table."""
-Bounds = tuple[float, float]
+Need = Literal["nothing", "grey mean", "histogram", "short side"]
 
 Merge = Callable[[dict[str, float], dict[str, float]], dict[str, float]]
 
-MODES = ("soft", "hard")
-Mode = Literal["soft", "hard"]
-
 
 @dataclass(frozen=True)
-class Param:
-    """A dial with the ranges that the two modes give it; None: not turned in that mode."""
+class Statistic:
+    """Whole numbers that an op measures, and a frozen step carries."""
 
-    dial: Dial
-    soft: Bounds | None
-    hard: Bounds | None
+    name: str
+    shape: tuple[int, ...] = ()
+    """Of what is measured of one image: `()`, or `[3]` with one number a channel, or `[3, 256]`
+    with a table of levels."""
+    low: int = 0
+    high: int = 255
+
+    def pack(self, values: npt.NDArray[Any]) -> Carried:
+        """One image's, `[*shape]`, as a step carries them."""
+        if len(self.shape) == 2:
+            return values.astype(np.uint8).tobytes()
+        plain = values.astype(int).tolist()
+        return tuple(plain) if self.shape else int(plain)
+
+    def unpack(self, carried: Carried) -> npt.NDArray[np.int64]:
+        """The inverse of `pack`. Raises: RecipeError on what `pack` does not give."""
+        if isinstance(carried, bytes):
+            values, dimensions = np.frombuffer(carried, np.uint8).astype(float), 2
+        else:
+            values = np.array(carried, float)
+            dimensions = values.ndim
+        right = dimensions == len(self.shape) and values.size == np.prod(self.shape, dtype=int)
+        if not (right and (values == np.clip(values, self.low, self.high).round()).all()):
+            kind = {(): "a whole number", (3,): "three whole numbers"}.get(self.shape, "a table")
+            raise RecipeError(f"frozen {self.name} must be {kind} within {self.low}..{self.high}")
+        return values.astype(np.int64).reshape(self.shape)
+
+
+def _nothing(values: Values, seen: npt.NDArray[Any]) -> Measured:
+    return {}
 
 
 @dataclass(frozen=True)
 class Op:
-    """One operation in two forms that do the same: `pil`, and either `table` or `tensor`."""
+    """One operation in two forms that do the same: `pil`, and either `table` or `tensor`.
+
+    It is applied in two parts. `measure` looks at an image, `table` or `tensor` does with what was
+    measured the same to any image."""
 
     id: str
     help: str
-    params: tuple[Param, ...]
+    dials: tuple[Dial, ...]
     pil: Callable[..., Image.Image]
-    """(RGB image, **values) -> new RGB image of the same size: the truth."""
-    table: Callable[[Values, npt.NDArray[Any]], Tables] | None = None
-    """For an op that maps each channel's levels: (values, statistics) -> tables that give the
-    bytes of `pil` exactly. Statistics are what `needs` names, of the images it is applied to."""
-    needs: Literal["nothing", "grey mean", "histogram"] = "nothing"
-    """`grey mean`: `[B]` mean of Pillow's mode L; `histogram`: `[B, 3, 256]` counts."""
-    tensor: Callable[[torch.Tensor, Values], torch.Tensor] | None = None
-    """For every other op: (`[B, 3, H, W]` uint8, values each `[B]`) -> the same shape."""
+    """(RGB image, **values) -> new RGB image of the same size: the truth. Of an op without a table
+    it takes what was measured, too, by name; it measures for itself where that is not given."""
+    table: Callable[[Values, Measured], Tables] | None = None
+    """For an op that maps each channel's levels: (values, measured) -> tables that give the bytes
+    of `pil` exactly."""
+    needs: Need = "nothing"
+    """What `measure` looks at. `grey mean`: `[B]` mean of Pillow's mode L; `histogram`:
+    `[B, 3, 256]` counts; `short side`: `[B]` pixels."""
+    measures: tuple[Statistic, ...] = ()
+    """What `measure` gives."""
+    measure: Callable[[Values, npt.NDArray[Any]], Measured] = _nothing
+    """(values, what the op needs) -> measured."""
+    tensor: Callable[[torch.Tensor, Values, Measured], torch.Tensor] | None = None
+    """For every other op: (`[B, 3, H, W]` uint8, values, measured) -> the same shape."""
     grain: Callable[..., torch.Tensor] | None = None
     """For an op that looks at a pixel's neighbours, what it does to a pixel of which no more is
     known than its value in the blurred photo: (pixels `[B, 3, 1, N]` uint8, the same of the photo
-    blurred by `SHARPNESS_RADIUS`, values as for `tensor`) -> pixels."""
+    blurred by `SHARPNESS_RADIUS`, values) -> pixels."""
+    reach: Callable[[Values, Measured], int] | None = None
+    """For the same: how many pixels away a neighbour may be, at most, that has a say."""
     tolerance: int = 0
     """Largest difference, in levels of 255, between `tensor` and `pil`."""
     merge: Merge | None = None
     """The values of one application that does about what two in a row do, where there are any."""
-
-    @property
-    def dials(self) -> tuple[Dial, ...]:
-        return tuple(p.dial for p in self.params)
 
 
 _OPS: dict[str, Op] = {}
 
 
 def register(op: Op) -> None:
-    """Raises: ValueError on a second op of the same id, a neutral value out of range, or an op
-    without exactly one batch form; the table is then left as it was."""
-    if op.id in _OPS:
-        raise ValueError(f"duplicate op {op.id!r}")
-    for dial in op.dials:
-        if not dial.low <= dial.neutral <= dial.high:
-            raise ValueError(f"{op.id}: neutral {dial.neutral} is out of range")
+    """Raises: ValueError on an op without exactly one batch form, one that needs something and
+    measures nothing, or what `space.declare` refuses; the table is then left as it was."""
     if (op.table is None) == (op.tensor is None):
         raise ValueError(f"{op.id}: needs a table form or a tensor form, not both")
+    if (op.needs == "nothing") != (not op.measures):
+        raise ValueError(f"{op.id}: needs {op.needs} and measures {len(op.measures)} statistics")
+    declare(op.id, op.dials)
     _OPS[op.id] = op
 
 
@@ -97,9 +128,7 @@ def get(op_id: str) -> Op:
     try:
         return _OPS[op_id]
     except KeyError:
-        close = difflib.get_close_matches(op_id, _OPS, 1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(_OPS)}"
-        raise RecipeError(f"unknown op {op_id!r}; {hint}") from None
+        raise RecipeError(unknown(op_id)) from None
 
 
 def resolve(step: Step) -> tuple[Op, dict[str, float]]:
@@ -124,68 +153,54 @@ def resolve(step: Step) -> tuple[Op, dict[str, float]]:
     return op, values
 
 
+def statistics_of(op: Op, step: Step) -> Measured | None:
+    """What a frozen step carries, each `[1, *shape]`; None of a step that is to measure.
+
+    Raises: RecipeError when it is not what the op measures."""
+    if step.frozen is None:
+        return None
+    given, names = dict(step.frozen), [s.name for s in op.measures]
+    if set(given) != set(names):
+        raise RecipeError(
+            f"{op.id}: when frozen it carries {' and '.join(names) or 'nothing'},"
+            f" and here {' and '.join(given) or 'nothing'}"
+        )
+    try:
+        return {s.name: s.unpack(given[s.name])[None] for s in op.measures}
+    except RecipeError as e:
+        raise RecipeError(f"{op.id}: {e}") from None
+
+
+def freeze_step(op: Op, step: Step, measured: Measured) -> Step:
+    """The step with the first image's entry of what was measured."""
+    pairs = ((s.name, s.pack(measured[s.name][0])) for s in op.measures)
+    return Step(step.op, step.params, tuple(sorted(pairs)))
+
+
+def as_batch(values: Mapping[str, float]) -> Values:
+    """One image's values as those of a batch of one."""
+    return {name: np.array([value]) for name, value in values.items()}
+
+
 def check(recipe: Recipe) -> Recipe:
-    """The recipe itself. Raises: RecipeError when a step of it cannot be applied."""
-    for number, step in enumerate(recipe.steps, 1):
+    """The recipe itself. Raises: RecipeError when one of its ops cannot be applied. Whether a model
+    can, only those know who have it."""
+    for number, step in enumerate(recipe.steps, 1 + len(recipe.before)):
         try:
-            resolve(step)
+            op, _ = resolve(step)
+            statistics_of(op, step)
         except RecipeError as e:
             raise RecipeError(f"step {number} of the recipe: {e}") from None
     return recipe
 
 
-def space(
-    mode: Mode = "soft",
-    only: Iterable[str] | None = None,
-    ranges: Mapping[str, Bounds] | None = None,
-) -> Space:
-    """The moves of a mode, or those named in `only`, with the user's `ranges` in place of the
-    mode's. A range is named by its op, or `op.dial` where an op has several.
-
-    A name that the mode leaves out is allowed: it comes with its ranges of the other mode. An op
-    with a range of the user's is applied once at most, so that the range bounds all of it.
-    Raises: SettingsError on an unknown op, dial or mode, a bad range, or when nothing is left."""
-    if mode not in MODES:
-        raise SettingsError(f"mode {mode!r} is unknown; known: {', '.join(MODES)}")
-    wanted = None if only is None else [_known(name) for name in only]
-    bounds: dict[tuple[str, str], Bounds] = {}
-    for name, bound in (ranges or {}).items():
-        op_id, _, dial_name = name.partition(".")
-        op = _OPS[_known(op_id)]
-        dial = next((d for d in op.dials if d.name == (dial_name or op.dials[0].name)), None)
-        if dial is None:
-            raise SettingsError(
-                f"{op_id} has no dial {dial_name!r}; it has: {', '.join(d.name for d in op.dials)}"
-            )
-        bounds[op.id, dial.name] = bound
-    bounded = {op_id for op_id, _ in bounds}
-    moves = []
-    for op in _OPS.values():
-        in_mode = any(getattr(p, mode) for p in op.params)
-        if (op.id in wanted) if wanted is not None else (in_mode or op.id in bounded):
-            dials = tuple(_dial(op.id, p, mode, bounds) for p in op.params)
-            moves.append(Move(op.id, dials, once=op.id in bounded))
-    if not moves:
-        raise SettingsError("no op is left to search with")
-    return tuple(moves)
-
-
-def _known(op_id: str) -> str:
-    try:
-        return get(op_id).id
-    except RecipeError as e:
-        raise SettingsError(str(e)) from None
-
-
-def _dial(op_id: str, param: Param, mode: Mode, bounds: Mapping[tuple[str, str], Bounds]) -> Dial:
-    default = getattr(param, mode) or param.hard or param.soft
-    bound = bounds.get((op_id, param.dial.name), default)
-    if bound is None:
-        bound = (param.dial.neutral, param.dial.neutral)
-    try:
-        return param.dial.within(*bound)
-    except SettingsError as e:
-        raise SettingsError(f"{op_id}: {e}") from None
+def ops_of(recipe: Recipe) -> tuple[Step, ...]:
+    """The recipe's steps. Raises: RecipeError when some are a model's, for what only ops can do
+    would pass them over."""
+    if recipe.before or recipe.after:
+        model = (*recipe.before, *recipe.after)[0]
+        raise RecipeError(f"{model}: this step needs a model, and here only ops can be applied")
+    return recipe.steps
 
 
 def merged(first: Step, second: Step) -> Step | None:
@@ -200,29 +215,14 @@ def merged(first: Step, second: Step) -> Step | None:
     return Step.of(op.id, **{d.name: d.snap(values[d.name]) for d in op.dials}) if inside else None
 
 
-def describe(recipe: Recipe) -> str:
-    """A recipe in words, for people: `contrast 1.20, blur 0.0030 short sides`."""
-    words = []
-    for step in recipe.steps:
-        op, values = resolve(step)
-        dials: list[str] = []
-        for dial in op.dials:
-            digits = max(0, round(-math.log10(dial.step)))
-            # All digits of a factor only where it would read as doing nothing, but does something.
-            slight = values[dial.name] != dial.neutral == round(values[dial.name], 2)
-            digits -= dial.unit == "factor" and not slight
-            unit = {"factor": "", "share": "%", "per cent": "%"}.get(dial.unit, f" {dial.unit}")
-            value = values[dial.name] * (100 if dial.unit == "share" else 1)
-            text = f"{value:.{0 if dial.unit == 'share' else digits}f}{unit}"
-            # The first dial is what the op's name means; others are named.
-            dials.append(f"{dial.name} {text}" if dials else text)
-        words.append(f"{op.id} {', '.join(dials)}".replace(", ", " (", 1) + ")" * (len(dials) > 1))
-    return ", ".join(words) or "unchanged"
-
-
 def apply_pil(steps: Sequence[Step], image: Image.Image) -> Image.Image:
     """One step after the other by their Pillow forms, nothing fused: the meaning of a recipe."""
     for step in steps:
         op, values = resolve(step)
-        image = op.pil(image, **values)
+        measured = statistics_of(op, step) or {}
+        if measured and op.table is not None:
+            table = np.broadcast_to(op.table(as_batch(values), measured)[0], (3, 256))
+            image = image.point(table.ravel().tolist())
+        else:
+            image = op.pil(image, **values, **{name: m.item() for name, m in measured.items()})
     return image

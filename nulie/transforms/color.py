@@ -10,8 +10,8 @@ import numpy.typing as npt
 from PIL import Image, ImageEnhance
 
 from ..recipe.space import Dial
-from .base import Op, Param, Values, register
-from .tone import FACTOR, HARD, SOFT, multiply
+from .base import Measured, Op, Values, register
+from .tone import FACTOR, multiply
 
 if TYPE_CHECKING:
     import torch
@@ -38,7 +38,7 @@ def saturation_pil(image: Image.Image, factor: float) -> Image.Image:
     return ImageEnhance.Color(image).enhance(factor)
 
 
-def saturation_tensor(batch: torch.Tensor, values: Values) -> torch.Tensor:
+def saturation_tensor(batch: torch.Tensor, values: Values, _: Measured) -> torch.Tensor:
     return blend(grey(batch), batch, values["factor"])
 
 
@@ -64,7 +64,7 @@ def hue_pil(image: Image.Image, shift: float) -> Image.Image:
     return image.convert("RGB", (*m[0:3], 0, *m[3:6], 0, *m[6:9], 0))
 
 
-def hue_tensor(batch: torch.Tensor, values: Values) -> torch.Tensor:
+def hue_tensor(batch: torch.Tensor, values: Values, _: Measured) -> torch.Tensor:
     wide = batch.float()
     # [B, 3, 3] in the precision of Pillow's C code; the sums run in its order, too.
     m = wide.new_tensor([hue_matrix(v) for v in values["shift"]]).view(-1, 3, 3, 1, 1)
@@ -76,7 +76,7 @@ register(
     Op(
         "saturation",
         "scales colourfulness; 0 is grey",
-        (Param(FACTOR, SOFT, HARD),),
+        (FACTOR,),
         saturation_pil,
         tensor=saturation_tensor,
         merge=multiply("factor"),
@@ -86,7 +86,7 @@ register(
     Op(
         "hue",
         "turns all colours about the grey axis",
-        (Param(Dial("shift", -0.5, 0.5, neutral=0.0, unit="turn"), None, (-0.1, 0.1)),),
+        (Dial("shift", -0.5, 0.5, neutral=0.0, unit="turn", hard=(-0.1, 0.1)),),
         hue_pil,
         tensor=hue_tensor,
         tolerance=1,

@@ -4,16 +4,16 @@ preview shows what the full size will be."""
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
 from ..recipe.space import Dial
-from .base import Op, Param, Values, register
+from .base import Measured, Op, Statistic, Values, register
 from .color import blend
-from .tone import FACTOR, HARD, SOFT, multiply
+from .tone import FACTOR, multiply
 
 if TYPE_CHECKING:
     import torch
@@ -27,12 +27,12 @@ PASSES = 3
 """Pillow's Gaussian blur is three box blurs in each direction."""
 
 
-def blur_pil(image: Image.Image, radius: float) -> Image.Image:
-    return image.filter(ImageFilter.GaussianBlur(radius * min(image.size)))
+def blur_pil(image: Image.Image, radius: float, short_side: int | None = None) -> Image.Image:
+    return image.filter(ImageFilter.GaussianBlur(radius * (short_side or min(image.size))))
 
 
-def sharpness_pil(image: Image.Image, factor: float) -> Image.Image:
-    return Image.blend(blur_pil(image, SHARPNESS_RADIUS), image, factor)
+def sharpness_pil(image: Image.Image, factor: float, short_side: int | None = None) -> Image.Image:
+    return Image.blend(blur_pil(image, SHARPNESS_RADIUS, short_side), image, factor)
 
 
 def box_radius(radii: Floats) -> Floats:
@@ -91,8 +91,22 @@ def gaussian(batch: torch.Tensor, radii: npt.NDArray[np.float64]) -> torch.Tenso
     return image.byte()
 
 
-def blur_tensor(batch: torch.Tensor, values: Values) -> torch.Tensor:
-    return gaussian(batch, values["radius"] * min(batch.shape[-2:]))
+def short_side_measure(_: Values, short_side: npt.NDArray[Any]) -> Measured:
+    return {"short_side": short_side}
+
+
+def blur_radii(values: Values, measured: Measured) -> npt.NDArray[np.float64]:
+    """`[B]`, in pixels."""
+    return values["radius"] * measured["short_side"]
+
+
+def sharpness_radii(_: Values, measured: Measured) -> npt.NDArray[np.float64]:
+    """`[B]`, in pixels."""
+    return SHARPNESS_RADIUS * measured["short_side"]
+
+
+def blur_tensor(batch: torch.Tensor, values: Values, measured: Measured) -> torch.Tensor:
+    return gaussian(batch, blur_radii(values, measured))
 
 
 def blur_grain(pixels: torch.Tensor, blurred: torch.Tensor, values: Values) -> torch.Tensor:
@@ -103,19 +117,31 @@ def sharpness_grain(pixels: torch.Tensor, blurred: torch.Tensor, values: Values)
     return blend(blurred, pixels, values["factor"])
 
 
-def sharpness_tensor(batch: torch.Tensor, values: Values) -> torch.Tensor:
-    radius = SHARPNESS_RADIUS * min(batch.shape[-2:])
-    return blend(gaussian(batch, np.full(len(batch), radius)), batch, values["factor"])
+def sharpness_tensor(batch: torch.Tensor, values: Values, measured: Measured) -> torch.Tensor:
+    return blend(gaussian(batch, sharpness_radii(values, measured)), batch, values["factor"])
+
+
+def reach(radii: npt.NDArray[np.float64]) -> int:
+    """How far the widest of Gaussian blurs of these radii in pixels looks."""
+    taps: int = box_weights(radii.astype(np.float32)).shape[1]
+    return PASSES * (taps - 1)
+
+
+SHORT_SIDE = Statistic("short_side", low=1, high=1_000_000)
 
 
 register(
     Op(
         "sharpness",
         "strengthens fine detail above 1, weakens it below",
-        (Param(FACTOR, SOFT, HARD),),
+        (FACTOR,),
         sharpness_pil,
+        needs="short side",
+        measures=(SHORT_SIDE,),
+        measure=short_side_measure,
         tensor=sharpness_tensor,
         grain=sharpness_grain,
+        reach=lambda values, measured: reach(sharpness_radii(values, measured)),
         tolerance=1,
         merge=multiply("factor"),
     )
@@ -125,15 +151,24 @@ register(
         "blur",
         "Gaussian blur",
         (
-            Param(
-                Dial("radius", 0.0, 0.1, neutral=0.0, unit="short sides", step=0.0001),
-                (0.0, 0.004),
-                (0.0, 0.008),
+            Dial(
+                "radius",
+                0.0,
+                0.1,
+                neutral=0.0,
+                unit="short sides",
+                step=0.0001,
+                soft=(0.0, 0.004),
+                hard=(0.0, 0.008),
             ),
         ),
         blur_pil,
+        needs="short side",
+        measures=(SHORT_SIDE,),
+        measure=short_side_measure,
         tensor=blur_tensor,
         grain=blur_grain,
+        reach=lambda values, measured: reach(blur_radii(values, measured)),
         merge=lambda first, second: {"radius": math.hypot(first["radius"], second["radius"])},
     )
 )

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from ..recipe.space import Dial
-from .base import Op, Param, Tables, Values, register
+from .base import Measured, Op, Statistic, Tables, Values, register
 from .tone import AMOUNT, RAMP, blend, column, mix
 
 
@@ -17,13 +17,19 @@ def autocontrast_pil(image: Image.Image, amount: float, cutoff: float) -> Image.
     return Image.blend(image, ImageOps.autocontrast(image, cutoff), amount)
 
 
-def autocontrast_table(values: Values, histogram: npt.NDArray[Any]) -> Tables:
-    """`ImageOps.autocontrast`: the levels that remain when `cutoff` per cent of the pixels are
-    dropped at either end are stretched to 0..255; a channel with one level left stays."""
+def autocontrast_measure(values: Values, histogram: npt.NDArray[Any]) -> Measured:
+    """The levels that remain when `cutoff` per cent of the pixels are dropped at either end."""
     counts = histogram.sum(-1, keepdims=True)
     cut = (counts * column(values["cutoff"])) // 100
-    low = (histogram.cumsum(-1) > cut).argmax(-1)[..., None]
-    high = 255 - (histogram[..., ::-1].cumsum(-1) > cut).argmax(-1)[..., None]
+    low = (histogram.cumsum(-1) > cut).argmax(-1)
+    high = 255 - (histogram[..., ::-1].cumsum(-1) > cut).argmax(-1)
+    return {"low": low, "high": high}
+
+
+def autocontrast_table(values: Values, measured: Measured) -> Tables:
+    """`ImageOps.autocontrast`: what lies from low to high is stretched to 0..255; a channel with
+    one level left stays."""
+    low, high = measured["low"][..., None], measured["high"][..., None]
     scale = 255.0 / np.maximum(high - low, 1)
     stretched = (RAMP * scale - low * scale).clip(0, 255).astype(np.uint8)
     return blend(RAMP, np.where(high > low, stretched, RAMP), column(values["amount"]))
@@ -33,7 +39,7 @@ def equalize_pil(image: Image.Image, amount: float) -> Image.Image:
     return Image.blend(image, ImageOps.equalize(image), amount)
 
 
-def equalize_table(values: Values, histogram: npt.NDArray[Any]) -> Tables:
+def equalize_measure(_: Values, histogram: npt.NDArray[Any]) -> Measured:
     """`ImageOps.equalize`: a level becomes the number of pixels below it, in units of a 255th of
     all pixels but those of the channel's highest level; a channel with fewer pixels stays."""
     counts = histogram.sum(-1, keepdims=True)
@@ -41,7 +47,11 @@ def equalize_table(values: Values, histogram: npt.NDArray[Any]) -> Tables:
     step = (counts - np.take_along_axis(histogram, highest, -1)) // 255
     below = histogram.cumsum(-1) - histogram
     flat = np.minimum((step // 2 + below) // np.maximum(step, 1), 255)
-    return blend(RAMP, np.where(step > 0, flat, RAMP), column(values["amount"]))
+    return {"table": np.where(step > 0, flat, RAMP)}
+
+
+def equalize_table(values: Values, measured: Measured) -> Tables:
+    return blend(RAMP, measured["table"], column(values["amount"]))
 
 
 register(
@@ -49,26 +59,35 @@ register(
         "autocontrast",
         "stretches each channel to the full range, less a cut-off at both ends",
         (
-            Param(AMOUNT, (0.0, 1.0), (0.0, 1.0)),
-            Param(
-                Dial("cutoff", 0.0, 20.0, neutral=0.0, unit="per cent", step=0.1),
-                (0.0, 1.0),
-                (0.0, 2.0),
+            AMOUNT,
+            Dial(
+                "cutoff",
+                0.0,
+                20.0,
+                neutral=0.0,
+                unit="per cent",
+                step=0.1,
+                soft=(0.0, 1.0),
+                hard=(0.0, 2.0),
             ),
         ),
         autocontrast_pil,
         autocontrast_table,
         needs="histogram",
+        measures=(Statistic("low", (3,)), Statistic("high", (3,))),
+        measure=autocontrast_measure,
     )
 )
 register(
     Op(
         "equalize",
         "flattens each channel's histogram",
-        (Param(AMOUNT, (0.0, 1.0), (0.0, 1.0)),),
+        (AMOUNT,),
         equalize_pil,
         equalize_table,
         needs="histogram",
+        measures=(Statistic("table", (3, 256)),),
+        measure=equalize_measure,
         merge=mix,
     )
 )

@@ -1,11 +1,13 @@
 """Recipes on a small preview, many at once. The preview is always the whole photo, so statistics
-such as contrast's mean are the photo's."""
+such as contrast's mean are the photo's. A frozen step brings its own; its lengths alone are shares
+of the preview's short side all the same, as they are shares of the photo's."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ import torch
 from PIL import Image
 
 from ..recipe import Recipe, Step
-from .base import Op, Values, resolve
+from .base import Measured, Need, Op, Values, ops_of, resolve, statistics_of
 from .color import grey
 from .sample import Sample
 
@@ -76,9 +78,9 @@ class Renderer:
         starts, todo = [], []
         with self._lock:
             for recipe in recipes:
-                start, known = self._start(recipe.steps)
+                start, known = self._start(ops_of(recipe))
                 starts.append(start)
-                todo.append([resolve(step) for step in recipe.steps[known:]])
+                todo.append([_resolve(step) for step in recipe.steps[known:]])
         batch = self._apply(torch.stack(starts), todo)
         with self._lock:
             for row, recipe in enumerate(recipes):
@@ -110,48 +112,42 @@ class Renderer:
         rows grouped by op. Tables wait in `tables` until something must read the pixels."""
         tables = _Tables(len(batch))
         for depth in range(max(map(len, todo), default=0)):
-            groups: dict[str, list[int]] = {}
-            for row, steps in enumerate(todo):
-                if depth < len(steps):
-                    groups.setdefault(steps[depth][0].id, []).append(row)
-            chosen = {name: todo[rows[0]][depth][0] for name, rows in groups.items()}
-            reads = [
-                row
-                for name, rows in groups.items()
-                if chosen[name].needs != "nothing" or chosen[name].tensor
-                for row in rows
-            ]
-            batch = tables.flush(batch, reads)
-            for name, rows in groups.items():
-                op = chosen[name]
-                values = {
-                    dial.name: np.array([todo[row][depth][1][dial.name] for row in rows])
-                    for dial in op.dials
-                }
-                if op.table is not None:
-                    tables.map(rows, op.table(values, self._measure(op, batch, rows)))
+            groups = _group(todo, depth)
+            batch = tables.flush(batch, [row for g in groups if g.reads_pixels for row in g.rows])
+            for group in groups:
+                op, rows, values = group.op, group.rows, group.values()
+                if group.measures:
+                    measured = op.measure(values, self._look(op.needs, batch, rows))
                 else:
-                    batch[rows] = self._changed(op, batch[rows], values)
+                    measured = group.carried()
+                if op.table is not None:
+                    tables.map(rows, op.table(values, measured))
+                else:
+                    batch[rows] = self._apply_tensor(op, batch[rows], values, measured)
         return tables.flush(batch, list(range(len(batch))))
 
-    def _changed(self, op: Op, part: torch.Tensor, values: Values) -> torch.Tensor:
+    def _apply_tensor(
+        self, op: Op, part: torch.Tensor, values: Values, measured: Measured
+    ) -> torch.Tensor:
         """`[B, 3, pixels]` with an op of the tensor form applied."""
         assert op.tensor is not None  # an op has a table or this
         if op.grain is None:
-            return op.tensor(part[:, :, None], values)[:, :, 0]
-        after = [op.tensor(self._previews(part), values).flatten(2)]
+            return op.tensor(part[:, :, None], values, measured)[:, :, 0]
+        after = [op.tensor(self._previews(part), values, measured).flatten(2)]
         if self._sampled:
             sampled = part[:, :, None, -2 * self._sampled :]
             own, blurred = sampled[..., : self._sampled], sampled[..., self._sampled :]
             after += [op.grain(own, blurred, values)[:, :, 0], blurred[:, :, 0]]
         return torch.cat(after, -1)
 
-    def _measure(self, op: Op, batch: torch.Tensor, rows: list[int]) -> npt.NDArray[Any]:
-        """The statistics that the op needs, of these rows; see `Op.needs`."""
-        if op.needs == "nothing":
+    def _look(self, need: Need, batch: torch.Tensor, rows: list[int]) -> npt.NDArray[Any]:
+        """What an op needs, of these rows; see `Op.needs`."""
+        if need == "nothing":
             return np.empty(0)
+        if need == "short side":
+            return np.full(len(rows), min(self._shape))
         part = batch[rows]
-        if op.needs == "grey mean":
+        if need == "grey mean":
             seen = grey(self._previews(part)).flatten(1)
             return (seen.sum(1).double() / seen.shape[1]).cpu().numpy()
         if self._sampled:
@@ -163,7 +159,51 @@ class Renderer:
         return counts.view(len(rows), 3, 256).long().cpu().numpy()
 
 
-Resolved = tuple[Op, dict[str, float]]
+Resolved = tuple[Op, dict[str, float], Measured | None]
+"""An op, its values, and what its step carries if it is frozen."""
+
+
+def _resolve(step: Step) -> Resolved:
+    op, values = resolve(step)
+    carried = statistics_of(op, step)
+    # Lengths are shares of the preview's short side, whatever they are in pixels of its photo.
+    return op, values, None if op.needs == "short side" else carried
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Rows of a batch whose next step is one of the same op, each to measure or none."""
+
+    op: Op
+    measures: bool
+    rows: list[int]
+    steps: list[Resolved]
+
+    @property
+    def reads_pixels(self) -> bool:
+        return bool(self.op.tensor) or (self.measures and self.op.needs != "nothing")
+
+    def values(self) -> Values:
+        return {d.name: np.array([values[d.name] for _, values, _ in self.steps])
+                for d in self.op.dials}  # fmt: skip
+
+    def carried(self) -> Measured:
+        known = [carried for _, _, carried in self.steps if carried is not None]
+        return {name: np.concatenate([each[name] for each in known]) for name in known[0]}
+
+
+def _group(todo: Sequence[Sequence[Resolved]], depth: int) -> list[_Group]:
+    """The rows that have a step at this place, by its op."""
+    groups: dict[tuple[str, bool], _Group] = {}
+    for row, steps in enumerate(todo):
+        if depth < len(steps):
+            op, _, carried = steps[depth]
+            key = op.id, carried is None
+            if key not in groups:
+                groups[key] = _Group(op, carried is None, [], [])
+            groups[key].rows.append(row)
+            groups[key].steps.append(steps[depth])
+    return list(groups.values())
 
 
 class _Tables:

@@ -1,4 +1,4 @@
-"""A recipe on an image at full size. A run of table ops is one look-up, whatever its length."""
+"""A recipe's ops on an image at full size. A run of table ops is one look-up, however long."""
 
 from __future__ import annotations
 
@@ -8,25 +8,48 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ..recipe import Recipe
-from .base import Op, resolve
+from ..errors import RecipeError
+from ..recipe import Recipe, Step
+from .base import Need, as_batch, freeze_step, ops_of, resolve, statistics_of
 
 
 def render(recipe: Recipe, image: Image.Image) -> Image.Image:
     """The bytes that the steps' Pillow forms give one after the other.
 
     `image` is RGB and stays as it is; the result is a new image of its size.
-    Raises: RecipeError on a step that cannot be applied."""
+    Raises: RecipeError on a step that cannot be applied, a model's among them."""
     levels = _Levels(image)
-    for step in recipe.steps:
-        op, values = resolve(step)
-        if op.table is None:
-            levels = _Levels(op.pil(levels.image(), **values))
-        else:
-            arrays = {name: np.array([value]) for name, value in values.items()}
-            levels.map(op.table(arrays, levels.measure(op))[0])
+    for step in ops_of(recipe):
+        levels.apply(step)
     result = levels.image()
     return result.copy() if result is image else result
+
+
+def freeze(recipe: Recipe, image: Image.Image) -> Recipe:
+    """The recipe with what its ops measure of this image, and of what the steps before have made of
+    it: on any other it then does the same. Steps that are frozen already stay as they are.
+
+    `image` is RGB: what comes to the ops, after the models that stand before them.
+    Raises: RecipeError on a step that cannot be applied."""
+    levels = _Levels(image)
+    return Recipe(tuple(levels.apply(s) for s in recipe.steps), recipe.before, recipe.after)
+
+
+def halo(recipe: Recipe) -> int:
+    """How many pixels around a tile have a say in it. The ops of a frozen recipe, rendered on a
+    tile with so much of the image around it, of which is then cut off what was added, give the
+    pixels that they give on the whole image.
+
+    Raises: RecipeError on a recipe that is not frozen, or a step that cannot be applied."""
+    pixels = 0
+    for step in recipe.steps:
+        op, values = resolve(step)
+        measured = statistics_of(op, step)
+        if measured is None:
+            raise RecipeError(f"{op.id} measures each tile anew; freeze the recipe first")
+        if op.reach is not None:
+            pixels += op.reach(as_batch(values), measured)
+    return pixels
 
 
 class _Levels:
@@ -36,11 +59,20 @@ class _Levels:
         self._image = image
         self._table: npt.NDArray[np.uint8] | None = None
 
-    def map(self, table: npt.NDArray[np.uint8]) -> None:
-        table = np.broadcast_to(table, (3, 256))
-        self._table = (
-            table if self._table is None else np.take_along_axis(table, self._table.astype(int), -1)
-        )
+    def apply(self, step: Step) -> Step:
+        """Applies the step; gives it back frozen. Raises: RecipeError."""
+        op, values = resolve(step)
+        batch = as_batch(values)
+        measured = statistics_of(op, step)
+        if measured is None:
+            measured = op.measure(batch, self._look(op.needs))
+            step = freeze_step(op, step, measured)
+        if op.table is not None:
+            self._map(op.table(batch, measured)[0])
+        else:
+            plain = {name: m.item() for name, m in measured.items()}
+            self._image = op.pil(self.image(), **values, **plain)
+        return step
 
     def image(self) -> Image.Image:
         if self._table is not None:
@@ -48,11 +80,17 @@ class _Levels:
             self._table = None
         return self._image
 
-    def measure(self, op: Op) -> npt.NDArray[Any]:
-        """The statistics that the op needs, of the image as it would be with the table applied."""
-        if op.needs == "nothing":
-            return np.empty(0)
-        if op.needs == "grey mean":
+    def _map(self, table: npt.NDArray[np.uint8]) -> None:
+        table = np.broadcast_to(table, (3, 256))
+        self._table = (
+            table if self._table is None else np.take_along_axis(table, self._table.astype(int), -1)
+        )
+
+    def _look(self, need: Need) -> npt.NDArray[Any]:
+        """What an op needs of the image as it would be with the table applied; see `Op.needs`."""
+        if need == "grey mean":
             counts = np.array(self.image().convert("L").histogram())
             return np.array([(counts * np.arange(256)).sum() / counts.sum()])
-        return np.array(self.image().histogram()).reshape(1, 3, 256)
+        if need == "histogram":
+            return np.array(self.image().histogram()).reshape(1, 3, 256)
+        return np.array([min(self._image.size) if need == "short side" else 0])

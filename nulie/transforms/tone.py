@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image, ImageEnhance, ImageOps
 
 from ..recipe.space import Dial
-from .base import Merge, Op, Param, Tables, Values, register
+from .base import Measured, Merge, Op, Statistic, Tables, Values, register
 
 RAMP = np.arange(256)
 SOFT, HARD = (0.9, round(1 / 0.9, 3)), (0.5, 2.0)
@@ -49,7 +50,7 @@ def brightness_pil(image: Image.Image, factor: float) -> Image.Image:
     return ImageEnhance.Brightness(image).enhance(factor)
 
 
-def brightness_table(values: Values, _: npt.NDArray[Any]) -> Tables:
+def brightness_table(values: Values, _: Measured) -> Tables:
     return blend(np.zeros(1), RAMP, column(values["factor"]))
 
 
@@ -57,12 +58,15 @@ def contrast_pil(image: Image.Image, factor: float) -> Image.Image:
     return ImageEnhance.Contrast(image).enhance(factor)
 
 
-def contrast_table(values: Values, grey_mean: npt.NDArray[Any]) -> Tables:
-    pivot = (grey_mean + 0.5).astype(np.int64)  # as ImageEnhance.Contrast rounds it
-    return blend(column(pivot), RAMP, column(values["factor"]))
+def contrast_measure(_: Values, grey_mean: npt.NDArray[Any]) -> Measured:
+    return {"mean": (grey_mean + 0.5).astype(np.int64)}  # as ImageEnhance.Contrast rounds it
 
 
-def gamma_table(values: Values, _: npt.NDArray[Any]) -> Tables:
+def contrast_table(values: Values, measured: Measured) -> Tables:
+    return blend(column(measured["mean"]), RAMP, column(values["factor"]))
+
+
+def gamma_table(values: Values, _: Measured) -> Tables:
     """255 gain (level / 255)^gamma, rounded; the formula of torchvision's adjust_gamma."""
     curve: npt.NDArray[Any] = 255 * column(values["gain"]) * (RAMP / 255) ** column(values["gamma"])
     return (curve + 0.5).clip(0, 255).astype(np.uint8)
@@ -77,7 +81,7 @@ def invert_pil(image: Image.Image, amount: float) -> Image.Image:
     return Image.blend(image, ImageOps.invert(image), amount)
 
 
-def invert_table(values: Values, _: npt.NDArray[Any]) -> Tables:
+def invert_table(values: Values, _: Measured) -> Tables:
     return blend(RAMP, 255 - RAMP, column(values["amount"]))
 
 
@@ -85,7 +89,7 @@ def solarize_pil(image: Image.Image, threshold: float) -> Image.Image:
     return ImageOps.solarize(image, threshold)  # type: ignore[arg-type]  # compares floats as well
 
 
-def solarize_table(values: Values, _: npt.NDArray[Any]) -> Tables:
+def solarize_table(values: Values, _: Measured) -> Tables:
     return np.where(column(values["threshold"]) > RAMP, RAMP, 255 - RAMP).astype(np.uint8)
 
 
@@ -93,19 +97,21 @@ def posterize_pil(image: Image.Image, bits: float) -> Image.Image:
     return ImageOps.posterize(image, int(bits))
 
 
-def posterize_table(values: Values, _: npt.NDArray[Any]) -> Tables:
+def posterize_table(values: Values, _: Measured) -> Tables:
     mask = (0xFF00 >> column(values["bits"]).astype(np.int64)) & 0xFF
     return (RAMP & mask).astype(np.uint8)
 
 
-AMOUNT = Dial("amount", 0.0, 1.0, neutral=0.0, unit="share", step=0.01)
-FACTOR = Dial("factor", 0.0, 4.0, neutral=1.0)
+FACTOR = Dial("factor", 0.0, 4.0, neutral=1.0, soft=SOFT, hard=HARD)
+AMOUNT = Dial(
+    "amount", 0.0, 1.0, neutral=0.0, unit="share", step=0.01, soft=(0.0, 1.0), hard=(0.0, 1.0)
+)
 
 register(
     Op(
         "brightness",
         "scales all levels; 0 is black",
-        (Param(FACTOR, SOFT, HARD),),
+        (FACTOR,),
         brightness_pil,
         brightness_table,
         merge=multiply("factor"),
@@ -115,10 +121,12 @@ register(
     Op(
         "contrast",
         "stretches levels about the photo's mean grey; 0 is flat grey",
-        (Param(FACTOR, SOFT, HARD),),
+        (FACTOR,),
         contrast_pil,
         contrast_table,
         needs="grey mean",
+        measures=(Statistic("mean"),),
+        measure=contrast_measure,
         merge=multiply("factor"),
     )
 )
@@ -127,8 +135,8 @@ register(
         "gamma",
         "bends levels: below 1 lifts the shadows, above 1 deepens them; gain scales the result",
         (
-            Param(Dial("gamma", 0.1, 10.0, neutral=1.0), SOFT, HARD),
-            Param(Dial("gain", 0.5, 2.0, neutral=1.0), (0.9, 1.1), (0.9, 1.1)),
+            Dial("gamma", 0.1, 10.0, neutral=1.0, soft=SOFT, hard=HARD),
+            Dial("gain", 0.5, 2.0, neutral=1.0, soft=(0.9, 1.1), hard=(0.9, 1.1)),
         ),
         gamma_pil,
         gamma_table,
@@ -139,7 +147,7 @@ register(
     Op(
         "invert",
         "mixes in the negative; 0.5 is flat grey",
-        (Param(AMOUNT, None, (0.0, 1.0)),),
+        (replace(AMOUNT, soft=None),),
         invert_pil,
         invert_table,
     )
@@ -148,11 +156,7 @@ register(
     Op(
         "solarize",
         "inverts the levels from the threshold up; 256 changes nothing",
-        (
-            Param(
-                Dial("threshold", 0.0, 256.0, neutral=256.0, unit="level", step=1.0), None, (0, 256)
-            ),
-        ),
+        (Dial("threshold", 0.0, 256.0, neutral=256.0, unit="level", step=1.0, hard=(0, 256)),),
         solarize_pil,
         solarize_table,
     )
@@ -161,7 +165,7 @@ register(
     Op(
         "posterize",
         "keeps the given number of bits a channel; 8 changes nothing",
-        (Param(Dial("bits", 1.0, 8.0, neutral=8.0, unit="bits", step=1.0), None, (1, 8)),),
+        (Dial("bits", 1.0, 8.0, neutral=8.0, unit="bits", step=1.0, hard=(1, 8)),),
         posterize_pil,
         posterize_table,
     )

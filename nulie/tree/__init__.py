@@ -1,7 +1,9 @@
 """How a search grows: changes of good recipes, what a surrogate hopes of them, shorter ones."""
 
 from .evaluate import Evaluate, Scored
-from .grow import Node, Tree
+from .grow import Tree
+from .node import Node
 from .shorten import shorten
+from .state import nodes
 
-__all__ = ["Evaluate", "Node", "Scored", "Tree", "shorten"]
+__all__ = ["Evaluate", "Node", "Scored", "Tree", "nodes", "shorten"]

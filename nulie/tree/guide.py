@@ -1,5 +1,5 @@
-"""What to try next while evaluations are few: many changes of good recipes, reckoned all at once as
-points, of which those are taken that a surrogate hopes for most."""
+"""What to try next while evaluations are few: many changes of good recipes, all looked at together
+as points, of which those are taken that a surrogate hopes for most."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ..recipe import Recipe
 from ..recipe.space import Space
+from .evaluate import Scored
 from .points import Array, Points
 from .surrogate import Surrogate
 
@@ -17,7 +18,7 @@ Rows = npt.NDArray[np.int64]
 
 
 class Guide:
-    """Learns from scored recipes and proposes others. Keeps no state but what it learnt last."""
+    """Learns from scored recipes and proposes others. Has no state but its last lesson."""
 
     MOST = 128
     """So many recipes are learnt from: more are no better, and dearer."""
@@ -34,24 +35,31 @@ class Guide:
         self._points = Points(space)
         self._surrogate = Surrogate()
         self._most_steps = most_steps
+        self.lesson: list[Scored] = []
+        """What was learnt from last."""
+        self.ready = False
+        """Whether that was enough to make proposals."""
 
-    def learn(self, recipes: Sequence[Recipe], scores: Sequence[float]) -> bool:
-        """From the first `MOST` recipes and the score of each, higher is better; False when they
-        are too few to learn from."""
-        points = self._points.of(recipes[: self.MOST])
-        return self._surrogate.fit(points, np.array(scores[: self.MOST], float))
+    def learn(self, lesson: Sequence[Scored]) -> None:
+        """Learns anew from the first `MOST` of some recipes and their scores, higher is better."""
+        self.lesson = list(lesson[: self.MOST])
+        points = self._points.of([recipe for recipe, _ in self.lesson])
+        scores = np.array([score for _, score in self.lesson], float)
+        self.ready = self._surrogate.fit(points, scores)
 
     def proposals(
-        self, parents: Sequence[Recipe], n: int, seed: int, *, apart: int, among: int
+        self, parents: Sequence[Recipe], n: int, seed: int, *, elites: int, elite_children: int
     ) -> list[Iterator[tuple[int, Recipe]]]:
-        """For each of `n` wanted recipes those to take, the most hopeful first, and the numbers of
-        their parents. The `n` choose from different points, in turn carefully and boldly; the last
-        `among` of them from children of the last `apart` parents, the others from those of the
-        rest. The same for the same `seed`, 0 or more. Only once `learn` has returned True."""
+        """For each of `n` recipes that are wanted a few to choose from, the most hopeful first,
+        each with the index of its parent.
+
+        The `n` look at different points, in turn with care and boldly: the last `elite_children` of
+        them at children of the last `elites` parents, the others at children of the rest. The same
+        for the same `seed`, 0 or more. Only when `ready`."""
         rng = np.random.default_rng(seed)
         origins = self._points.of(parents)
-        rest = len(parents) - apart
-        last = np.arange(n * self.PROPOSALS) % n >= n - among
+        rest = len(parents) - elites
+        last = np.arange(n * self.PROPOSALS) % n >= n - elite_children
         rows = rng.integers(np.where(last, rest, 0), np.where(last, len(parents), rest))
         ways = self._ways(origins, rows, rng)
         hopes = self._surrogate.hopes(origins[rows] + ways)
@@ -66,7 +74,7 @@ class Guide:
     ) -> Iterator[tuple[int, Recipe]]:
         for at in chosen:
             parent = int(rows[at])
-            yield parent, self._points.moved(parents[parent], ways[at].tolist(), self._most_steps)
+            yield parent, self._points.turn(parents[parent], ways[at].tolist(), self._most_steps)
 
     def _ways(self, origins: Array, rows: Rows, rng: np.random.Generator) -> Array:
         """`[M, D]`: how each of the points lies from its origin, which is that of its row."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ..recipe import Recipe, Step
-from ..recipe.space import Move, Space
+from ..recipe.space import Dial, Move, Space
 from ..transforms import get, merged
-from .evaluate import Evaluate
+from .evaluate import Evaluate, Scored
 
-POLISHED, TURNS, ROUNDS = 3, 16, 4
+PARENTS, TURNS, ROUNDS = 3, 16, 4
 """So many of the best shorter recipes are tried with their dials turned, so many times each, where
-none is good enough as it is; and what is best then is turned again."""
+none is good enough as it is; and what is best then is turned again, in so many rounds at most."""
 
 
 def shorten(
@@ -25,48 +25,69 @@ def shorten(
     At most about `most` evaluations. A step is dropped before two are merged. Steps merged stay
     inside the bounds that `space` sets for ops that may stand once."""
     floor = score - loss
+    budget = _Budget(evaluate, most)
     rng = random.Random(0)
-    found = [recipe]
-    while most > 0:
-        shorter = list(dict.fromkeys([*_dropped(recipe), *_merged(recipe, space)]))[:most]
-        if not shorter:
-            break
-        scores = list(evaluate(shorter))
-        most -= len(shorter)
-        if max(scores) < floor:
+    recipes = [recipe]
+    while budget.most > 0:
+        shorter = budget.rank(dict.fromkeys([*_drop_one(recipe), *_merge_two(recipe, space)]))
+        if shorter and shorter[0][1] < floor:
             # The steps that are left may be able to take over what the lost one did.
-            for _ in range(ROUNDS):
-                ranked = sorted(range(len(shorter)), key=lambda i: -scores[i])[:POLISHED]
-                parents = [shorter[i] for i in ranked]
-                turned = [r for parent in parents for r in _turned(parent, space, rng)]
-                turned = turned[: max(0, most)]
-                shorter, scores = [*parents, *turned], [scores[i] for i in ranked]
-                scores += evaluate(turned) if turned else []
-                most -= len(turned)
-                if max(scores) >= floor:
-                    break
-        if not scores or max(scores) < floor:
+            shorter = _polish(shorter, floor, budget, space, rng)
+        if not shorter or shorter[0][1] < floor:
             break
-        best = max(range(len(shorter)), key=scores.__getitem__)
-        recipe = shorter[best]
-        found.insert(0, recipe)
-    rounded = [r for r in _rounded(recipe, space) if r != recipe and r.steps]
-    if rounded:
-        for candidate, value in zip(rounded, evaluate(rounded), strict=True):
+        recipe = shorter[0][0]
+        recipes.insert(0, recipe)
+    simple = [r for r in _round(recipe, space) if r != recipe and r.steps]
+    if simple:
+        for candidate, value in zip(simple, evaluate(simple), strict=True):
             if value >= floor:
-                return [candidate, *found]
-    return found
+                return [candidate, *recipes]
+    return recipes
 
 
-def _turned(recipe: Recipe, space: Space, rng: random.Random) -> Iterator[Recipe]:
-    """The recipe with all its dials turned a little, in some random ways."""
+class _Budget:
+    """What is left of the evaluations that may be spent."""
+
+    def __init__(self, evaluate: Evaluate, most: int) -> None:
+        self._evaluate = evaluate
+        self.most = most
+
+    def rank(self, recipes: Iterable[Recipe]) -> list[Scored]:
+        """As many of the recipes as the budget has room for, with their scores, best first."""
+        some = list(recipes)[: max(0, self.most)]
+        if not some:
+            return []
+        self.most -= len(some)
+        return _rank(zip(some, self._evaluate(some), strict=True))
+
+
+def _rank(results: Iterable[Scored]) -> list[Scored]:
+    """Best first."""
+    return sorted(results, key=lambda result: -result[1])
+
+
+def _polish(
+    ranked: list[Scored], floor: float, budget: _Budget, space: Space, rng: random.Random
+) -> list[Scored]:
+    """The best of these recipes and of what comes of turning their dials, best first. No further
+    than until one reaches the floor."""
+    for _ in range(ROUNDS):
+        parents = ranked[:PARENTS]
+        children = [child for recipe, _ in parents for child in _turn(recipe, space, rng)]
+        ranked = _rank([*parents, *budget.rank(children)])
+        if ranked[0][1] >= floor:
+            break
+    return ranked
+
+
+def _turn(recipe: Recipe, space: Space, rng: random.Random) -> Iterator[Recipe]:
+    """The recipe with all its dials turned at random, TURNS times, less and less."""
     moves = {move.op: move for move in space}
     for i in range(TURNS):
         steps = []
         for step in recipe.steps:
-            move, values = moves[step.op], dict(step.params)
-            for bound, whole in zip(move.dials, get(step.op).dials, strict=True):
-                dial = bound if move.once else whole  # merged steps may have left the mode's range
+            values = dict(step.params)
+            for bound, dial in _bounds(moves[step.op]):
                 # Of the mode's way, which is a small part of the dial's in soft mode.
                 way = rng.gauss(0, 0.1 * 0.1 ** (i / TURNS)) * (bound.high - bound.low)
                 values[dial.name] = dial.snap(values[dial.name] + way)
@@ -74,12 +95,21 @@ def _turned(recipe: Recipe, space: Space, rng: random.Random) -> Iterator[Recipe
         yield Recipe(tuple(steps))
 
 
-def _dropped(recipe: Recipe) -> Iterator[Recipe]:
-    for at in range(len(recipe)):
-        yield Recipe(recipe.steps[:at] + recipe.steps[at + 1 :])
+def _bounds(move: Move) -> Iterator[tuple[Dial, Dial]]:
+    """Each dial with the mode's bounds, and with those that hold here: merged steps of an op that
+    may stand twice may have left the mode's."""
+    for bound, whole in zip(move.dials, get(move.op).dials, strict=True):
+        yield bound, bound if move.once else whole
 
 
-def _merged(recipe: Recipe, space: Space) -> Iterator[Recipe]:
+def _drop_one(recipe: Recipe) -> Iterator[Recipe]:
+    """The recipe without each of its steps."""
+    steps = recipe.steps
+    for at in range(len(steps)):
+        yield Recipe(steps[:at] + steps[at + 1 :])
+
+
+def _merge_two(recipe: Recipe, space: Space) -> Iterator[Recipe]:
     """Every two steps of one op as one, at the place of either."""
     once = {move.op for move in space if move.once}
     steps = recipe.steps
@@ -93,20 +123,19 @@ def _merged(recipe: Recipe, space: Space) -> Iterator[Recipe]:
                 yield Recipe((*steps[:i], *steps[i + 1 : j], one, *steps[j + 1 :]))
 
 
-def _rounded(recipe: Recipe, space: Space) -> Iterator[Recipe]:
+def _round(recipe: Recipe, space: Space) -> Iterator[Recipe]:
     """The recipe rounded to one digit, then to two, without the steps that then do nothing."""
     moves = {move.op: move for move in space}
     for digits in (1, 2):
-        steps = (_rounded_step(step, moves[step.op], digits) for step in recipe.steps)
+        steps = (_round_step(step, moves[step.op], digits) for step in recipe.steps)
         yield Recipe(tuple(step for step in steps if moves[step.op].changes(step)))
 
 
-def _rounded_step(step: Step, move: Move, digits: int) -> Step:
+def _round_step(step: Step, move: Move, digits: int) -> Step:
     """Factors to `digits` decimals, other dials to a like share of their way."""
     values = dict(step.params)
-    for bound, whole in zip(move.dials, get(step.op).dials, strict=True):
+    for bound, dial in _bounds(move):
         way = 1.0 if bound.unit == "factor" else (bound.high - bound.low) or 1.0
         value = round(values[bound.name], digits - math.floor(math.log10(way))) + 0.0  # no -0.0
-        dial = bound if move.once else whole  # merged steps may have left the mode's range
-        values[bound.name] = min(dial.high, max(dial.low, value))
+        values[dial.name] = min(dial.high, max(dial.low, value))
     return Step.of(step.op, **values)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-from functools import cache
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from ..threads import one_core
 
 Array = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.floating[Any]]
@@ -41,22 +42,22 @@ class Surrogate:
         # far below it all scores are alike: what matters is to rank the good ones.
         scaled = (values - np.quantile(values, 0.1)) / (values.std() or 1.0)
         scaled = np.maximum(scaled, -2.0)
-        with _one_thread():
+        with _one_core():
             self._solve(known, scaled)
         return True
 
     def _solve(self, known: Array, scaled: Array) -> None:
-        squares = _squares(known, known)
+        squares = _squared_distances(known, known)
         noise = self.NOISE * np.eye(len(scaled))
         linear = known @ known.T + noise
         few = slice(self.FEW)
         self._length = max(
             self.LENGTHS,
             key=lambda length: _likelihood(
-                _near(squares[few, few], length) + linear[few, few], scaled[few]
+                _squared_exponential(squares[few, few], length) + linear[few, few], scaled[few]
             ),
         )
-        near = _near(squares, self._length)
+        near = _squared_exponential(squares, self._length)
         self._weights = np.linalg.solve(near + linear, scaled)
         self._slope = known.T @ self._weights
         self._inverse32 = np.linalg.inv(np.linalg.cholesky(near + noise)).astype(np.float32)
@@ -69,13 +70,15 @@ class Surrogate:
         parts = (
             points[at : at + self.AT_ONCE] for at in range(0, max(1, len(points)), self.AT_ONCE)
         )
-        with _one_thread():
+        with _one_core():
             return np.concatenate([self._bounds(part) for part in parts])
 
     def _bounds(self, points: Array) -> Array:
         mean = points @ self._slope
         # Half the digits, half the time, and there are many of these.
-        near = _near(_squares(points.astype(np.float32), self._known32), self._length)
+        near = _squared_exponential(
+            _squared_distances(points.astype(np.float32), self._known32), self._length
+        )
         mean += near @ self._weights
         variance = 1 - ((near @ self._inverse32.T) ** 2).sum(1)
         doubt = np.sqrt(np.maximum(variance, 0))
@@ -83,29 +86,19 @@ class Surrogate:
         return bounds
 
 
-@cache
-def _openblas() -> Any:
-    try:
-        from threadpoolctl import ThreadpoolController
-    except ImportError:  # a web UI that was told to install nothing
-        return None
-    return ThreadpoolController().select(internal_api="openblas")
+def _one_core() -> AbstractContextManager[Any]:
+    """Where other programs keep the cores busy, the threads that share out matrices as small as
+    these wait for one another ten times as long as they compute."""
+    return one_core("openblas")
 
 
-def _one_thread() -> AbstractContextManager[Any]:
-    """Keeps numpy's OpenBLAS from sharing out matrices as small as these: where other programs keep
-    the cores busy, its threads wait for one another ten times as long as they compute."""
-    controller = _openblas()
-    return nullcontext() if controller is None else controller.limit(limits=1)
-
-
-def _squares(a: Floats, b: Floats) -> Floats:
+def _squared_distances(a: Floats, b: Floats) -> Floats:
     """Squared distances of `[A, D]` and `[B, D]`: `[A, B]`."""
     squares: Floats = (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * a @ b.T
     return np.maximum(squares, 0, out=squares)
 
 
-def _near(squares: Floats, length: float) -> Floats:
+def _squared_exponential(squares: Floats, length: float) -> Floats:
     """The squared exponential of squared distances."""
     near: Floats = np.exp(squares * (-0.5 / length**2))
     return near

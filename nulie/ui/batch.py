@@ -315,8 +315,8 @@ class Batch:
         """Marks of a photo and of a picture made from it, and who gave them, when its turn has
         come; None when stopped before. Yields what to say meanwhile.
 
-        Raises: PredictorError, WeightsError."""
-        predictor, _ = self._host.predictor(plan.predictor)
+        Raises: ModelError, WeightsError."""
+        predictor, _ = self._host.predictor(plan.predictor, None)
         exact = exact_form(predictor)
         ticket = self._host.line.join(str(predictor.device))
         try:

@@ -10,13 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 from ..jobs.queue import LINE, Line
 from ..predictor import NAMES
-from ..predictor.loaded import PREDICTORS
 from ..recipe.settings import Settings
 
 if TYPE_CHECKING:
     from PIL import Image
 
+    from ..models.download import Progress
     from ..predictor.base import Predictor
+
+
+def shared_predictor(name: str, progress: Progress | None = None) -> tuple[Predictor, str]:
+    """That of this process, on the best device."""
+    from ..predictor.loaded import PREDICTORS
+
+    return PREDICTORS.get(name, progress=progress)
 
 
 @dataclass(frozen=True)
@@ -31,8 +38,9 @@ class Host:
     """Whether the page says what it is."""
     defaults: Settings = field(default_factory=Settings)
     predictors: tuple[str, ...] = ("auto", *NAMES)
-    predictor: Callable[[str], tuple[Predictor, str]] = PREDICTORS.get
-    """Name to a loaded predictor and what to tell of the choice. Called by the search's thread."""
+    predictor: Callable[[str, Progress | None], tuple[Predictor, str]] = shared_predictor
+    """Name to a loaded predictor and what to tell of the choice; told how far a download is. Called
+    by the search's thread."""
     line: Line = LINE
     """Where searches wait for their device."""
     turn: Callable[[], AbstractContextManager[Any]] = nullcontext

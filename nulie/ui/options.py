@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -10,8 +10,8 @@ import gradio as gr
 
 from ..errors import SettingsError
 from ..recipe.settings import Settings
-from ..transforms import MODES, Param, ops, space
-from ..transforms.base import Bounds
+from ..recipe.space import Bounds, Mode, find_mode
+from ..transforms import MODES, ops, space
 from .compat import quiet
 from .host import Host
 
@@ -85,7 +85,7 @@ class Options:
         self._connect()
 
     def _build_ops(self) -> None:
-        mode = self._defaults.mode
+        mode = find_mode(self._defaults.mode)
         self.used = gr.CheckboxGroup(
             choices=list(ops()),
             value=_ops_of(mode),
@@ -93,8 +93,8 @@ class Options:
             elem_id="nulie_used",
         )
         first = next(iter(_DIALS))
-        param = _DIALS[first]
-        low, high = _bounds(param, mode)
+        dial = _DIALS[first]
+        low, high = dial.bounds(mode)
         self.dial = gr.Dropdown(
             choices=list(_DIALS),
             value=first,
@@ -105,10 +105,10 @@ class Options:
         with gr.Row():
             self.low, self.high = (
                 gr.Slider(
-                    param.dial.low,
-                    param.dial.high,
+                    dial.low,
+                    dial.high,
                     value=value,
-                    step=param.dial.step,
+                    step=dial.step,
                     label=word,
                     elem_id=f"nulie_range_{word.lower()}",
                     min_width=120,
@@ -159,6 +159,9 @@ class Options:
             raise SettingsError("all operations are switched off; switch one on")
         if seconds is None or seed is None or top is None:
             raise SettingsError("seconds, variants and seed must be numbers")
+        # Old gradio lets any text through, and a predictor may be a file's path or code to import.
+        if predictor not in self._host.predictors:
+            raise SettingsError(f"no predictor on this page is called {predictor!r}")
         settings = Settings(
             mode=mode,
             seconds=float(seconds),
@@ -176,11 +179,11 @@ class Options:
         self, name: str, low: float | None, high: float | None, text: str, mode_name: str
     ) -> str:
         """The text with what the sliders say of their dial."""
-        param = _DIALS[name]
-        entries = {k: v for k, v in _entries(text).items() if _named(k) is not param}
+        dial = _DIALS[name]
+        entries = {k: v for k, v in _entries(text).items() if _whole_name(k) != name}
         if low is not None and high is not None:
-            step = param.dial.step
-            usual = _bounds(param, _mode(mode_name))
+            step = dial.step
+            usual = dial.bounds(_mode(mode_name))
             # A range of the user's own limits the op to once, so only real changes count.
             if abs(low - usual[0]) > step / 2 or abs(high - usual[1]) > step / 2:
                 entries[name] = f"{low:g}:{high:g}"
@@ -188,16 +191,14 @@ class Options:
 
     def _on_dial(self, name: str, text: str, mode_name: str) -> list[Any]:
         """The sliders of the dial that was chosen."""
-        param = _DIALS[name]
-        bounds = _bounds(param, _mode(mode_name))
+        dial = _DIALS[name]
+        bounds = dial.bounds(_mode(mode_name))
         for key, value in _entries(text).items():
             with suppress(SettingsError):
-                if _named(key) is param:
+                if _whole_name(key) == name:
                     bounds = _pair(key, value)
         ends = [
-            gr.update(
-                minimum=param.dial.low, maximum=param.dial.high, step=param.dial.step, value=value
-            )
+            gr.update(minimum=dial.low, maximum=dial.high, step=dial.step, value=value)
             for value in bounds
         ]
         return [*ends, gr.update(info=_help(name))]
@@ -206,25 +207,27 @@ class Options:
         return [_ops_of(_mode(mode_name)), "", *self._on_dial(name, "", mode_name)]
 
 
-def _names() -> Iterator[tuple[str, Param]]:
-    for op in ops().values():
-        for param in op.params:
-            yield op.id if len(op.params) == 1 else f"{op.id}.{param.dial.name}", param
-
-
-_DIALS = dict(_names())
+_DIALS = {
+    op.id if len(op.dials) == 1 else f"{op.id}.{dial.name}": dial
+    for op in ops().values()
+    for dial in op.dials
+}
 """Each dial by the name that a range has."""
 
 
-def _named(name: str) -> Param | None:
-    """The dial of a range's name; an op's name alone is its first one's."""
+def _whole_name(name: str) -> str:
+    """A range's name as `_DIALS` has it: an op's name alone stands for its first dial, and the
+    dial of an op with one may be named. Unknown names stay as they are."""
     op_id, _, dial_name = name.partition(".")
-    params = ops()[op_id].params if op_id in ops() else ()
-    return next((p for p in params if dial_name in ("", p.dial.name)), None)
+    dials = ops()[op_id].dials if op_id in ops() else ()
+    dial = next((d for d in dials if dial_name in ("", d.name)), None)
+    if dial is None:
+        return name
+    return op_id if len(dials) == 1 else f"{op_id}.{dial.name}"
 
 
 def _help(name: str) -> str:
-    unit = _DIALS[name].dial.unit
+    unit = _DIALS[name].unit
     said = ops()[name.partition(".")[0]].help
     return said if unit == "factor" else f"{said} (in {unit})"
 
@@ -247,26 +250,21 @@ def _pair(name: str, value: str) -> Bounds:
         ) from None
 
 
-def _ranges(text: str, mode: str, used: Sequence[str]) -> dict[str, Bounds]:
+def _ranges(text: str, mode: Mode, used: Sequence[str]) -> dict[str, Bounds]:
     """The ranges of the ops that are used. Raises: SettingsError."""
     found = {}
     for name, value in _entries(text).items():
         pair = _pair(name, value)
-        space(mode, None, {name: pair})  # type: ignore[arg-type]  # complains of the rest
+        space(mode, None, {name: pair})  # complains of the rest
         if name.partition(".")[0] in used:
             found[name] = pair
     return found
 
 
-def _mode(name: str) -> str:
-    return next((m for m in MODES if MODE_NAMES[m] == name), name)
+def _mode(name: str) -> Mode:
+    """Raises: SettingsError."""
+    return find_mode(next((m for m in MODES if MODE_NAMES[m] == name), name))
 
 
-def _ops_of(mode: str) -> list[str]:
-    return [op.id for op in ops().values() if any(getattr(p, mode) for p in op.params)]
-
-
-def _bounds(param: Param, mode: str) -> Bounds:
-    """The mode's range, or that of the other mode where it leaves the dial alone."""
-    neutral = (param.dial.neutral, param.dial.neutral)
-    return getattr(param, mode) or param.hard or param.soft or neutral
+def _ops_of(mode: Mode) -> list[str]:
+    return [op.id for op in ops().values() if any(getattr(d, mode) for d in op.dials)]

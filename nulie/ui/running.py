@@ -59,6 +59,8 @@ class State:
     base: float = 0.0
     best: float = 0.0
     recipe: Recipe = field(default_factory=Recipe)
+    download: tuple[str, int, int] | None = None
+    """File, bytes done and bytes in all of what is being downloaded, when loading."""
     token: str = ""
     """For `leave`."""
 
@@ -138,7 +140,7 @@ class Run:
     def _queue(self) -> None:
         """Loads the predictor, waits for its device, searches."""
         self._state = State("loading", predictor=self._name)
-        predictor, note = self._host.predictor(self._name)
+        predictor, note = self._host.predictor(self._name, self._downloading)
         ticket = self._host.line.join(str(predictor.device))
         try:
             while not ticket.wait(0.1):
@@ -152,6 +154,9 @@ class Run:
                 self._search(run, predictor.name, note)
         finally:
             ticket.leave()
+
+    def _downloading(self, file: str, done: int, size: int) -> None:
+        self._state = State("loading", predictor=self._name, download=(file, done, size))
 
     def _search(self, run: Enhancement, name: str, note: str) -> None:
         events = run.events()

@@ -13,12 +13,12 @@ import gradio as gr
 
 from ..recipe import Recipe, Step
 from ..recipe.space import Dial
-from ..transforms import Param, get, ops, resolve
+from ..transforms import get, ops, resolve
 from .compat import quiet
 from .session import Session
 
 MOST_STEPS = 40
-DIALS = max(len(op.params) for op in ops().values())
+DIALS = max(len(op.dials) for op in ops().values())
 
 Changed = Callable[[Session, Recipe], dict[Any, Any]]
 Edit = Callable[[list[Step], int, str], tuple[list[Step], int]]
@@ -81,14 +81,14 @@ class Steps:
         if not labels:
             return found
         step = recipe.steps[at]
-        params, values = get(step.op).params, resolve(step)[1]
+        dials, values = get(step.op).dials, resolve(step)[1]
         found[self.op] = gr.update(value=step.op)
         for place, slider in enumerate(self.dials):
-            if place >= len(params):
+            if place >= len(dials):
                 found[slider] = gr.update(visible=False)
                 continue
-            dial = params[place].dial
-            low, high = _reach(params[place], values[dial.name])
+            dial = dials[place]
+            low, high = _reach(dial, values[dial.name])
             found[slider] = gr.update(
                 minimum=low,
                 maximum=high,
@@ -188,10 +188,10 @@ def _turned(step: Step, numbers: Sequence[float | None]) -> Step:
     )
 
 
-def _reach(param: Param, value: float) -> tuple[float, float]:
+def _reach(dial: Dial, value: float) -> tuple[float, float]:
     """How far a slider goes: the hard mode's range, or all of the dial's if the value needs it."""
-    low, high = param.hard or param.soft or (param.dial.low, param.dial.high)
-    return (low, high) if low <= value <= high else (param.dial.low, param.dial.high)
+    low, high = dial.hard or dial.soft or (dial.low, dial.high)
+    return (low, high) if low <= value <= high else (dial.low, dial.high)
 
 
 def _step(op_id: str) -> Step:

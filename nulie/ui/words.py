@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from html import escape
 
-from ..predictor.loaded import PREDICTORS
 from ..recipe import Recipe
 from ..recipe.settings import Settings
 from ..transforms import describe
@@ -144,7 +143,7 @@ def _stand(state: State, settings: Settings, stopping: bool) -> tuple[str, str]:
     if state.phase == "waiting":
         return "", waiting(state.before)
     if state.phase != "searching":
-        return "", _loading(state.predictor)
+        return "", _loading(state)
     left = max(0.0, (settings.seconds or 0.0) - state.seconds)
     rate = state.evaluations / state.seconds if state.seconds else 0.0
     rest = f"{left:.0f} s left"
@@ -166,18 +165,17 @@ def waiting(before: int) -> str:
     return f"{others} first; yours begins by itself"
 
 
-def _loading(predictor: str) -> str:
-    coming = PREDICTORS.download
-    if coming is None:
-        return f"loading the predictor {predictor}"
-    file, done, size = coming
+def _loading(state: State) -> str:
+    if state.download is None:
+        return f"loading the predictor {state.predictor}"
+    file, done, size = state.download
     return f"downloading {file}, once: {done / 1e6:,.0f} of {size / 1e6:,.0f} MB"
 
 
 def share(state: State, settings: Settings) -> float:
     """How much of a run is done, 0 to 1; while something is downloaded, how much of that is."""
-    if state.phase == "loading" and PREDICTORS.download is not None:
-        _, done, size = PREDICTORS.download
+    if state.download is not None:
+        _, done, size = state.download
         return min(1.0, done / max(1, size))
     return min(1.0, state.seconds / settings.seconds) if settings.seconds else 0.0
 

@@ -23,6 +23,7 @@ from ..errors import ImageError, NulieError, SettingsError, WeightsError
 from ..image_io.encode import ENCODERS, merged_text
 from ..models.weights import status
 from ..predictor import NAMES, exact_form
+from ..predictor.published import WEIGHTS
 from ..recipe import Recipe
 from ..recipe.settings import Settings
 from ..transforms.preview import shrink
@@ -184,12 +185,12 @@ def _predictors(webui: WebUI) -> dict[str, Any]:
     files = [
         {
             "name": s.name,
-            "predictors": list(s.predictors),
+            "predictors": list(s.users),
             "bytes": s.size,
-            "licence": s.licence,
+            "licence": s.license,
             "present": s.present,
         }
-        for s in status(webui.weights_folders())
+        for s in status(WEIGHTS, webui.weights_folders())
     ]
     absent = {name for f in files if not f["present"] for name in f["predictors"]}  # type: ignore[attr-defined]
     return {

@@ -14,12 +14,14 @@ import numpy as np
 import torch
 
 from ..errors import NulieError
+from ..predictor import REGISTRY
 from ..predictor.loaded import PREDICTORS
 from . import options
 
 if TYPE_CHECKING:
     from PIL import Image
 
+    from ..models.download import Progress
     from ..predictor.base import Predictor
 
 ROOM = 1_800_000_000
@@ -120,18 +122,24 @@ class WebUI:
         """That name, or the one of our settings where it is empty."""
         return name or str(self.option("predictor")).strip() or "auto"
 
-    def predictor(self, name: str = "") -> tuple[Predictor, str]:
-        """The predictor of that name or of our settings, loaded once, and what to tell of it. Call
-        it under the lock.
+    def predictor(self, name: str = "", progress: Progress | None = None) -> tuple[Predictor, str]:
+        """The predictor of that name or of our settings, loaded once, and what to tell of it;
+        `progress` is told how far a download is. Call it under the lock.
 
-        Raises: PredictorError, WeightsError."""
+        Raises: UnknownModelError where it is no name, ModelError, WeightsError."""
         wanted = self.named(name)
+        REGISTRY.find(wanted, named_only=True)
         folders = self.weights_folders()
+
+        def downloading(file: str, done: int, size: int) -> None:
+            self._downloading(file, done, size)
+            if progress is not None:
+                progress(file, done, size)
 
         def load(device: str) -> tuple[Predictor, str]:
             # Inference tensors (Forge generates in inference mode) could not be used outside.
             with torch.inference_mode(False), _random_kept():
-                return PREDICTORS.get(wanted, device, folders=folders, progress=self._downloading)
+                return PREDICTORS.get(wanted, device, folders=folders, progress=downloading)
 
         try:
             return load(self.device)

@@ -18,6 +18,7 @@ from .host import WebUI
 if TYPE_CHECKING:
     from PIL import Image
 
+    from ..models.download import Progress
     from ..predictor.base import Predictor
 
 
@@ -64,14 +65,14 @@ class _Turn:
         self._webui = webui
         self._ours = threading.Event()
 
-    def predictor(self, name: str) -> tuple[Predictor, str]:
+    def predictor(self, name: str, progress: Progress | None) -> tuple[Predictor, str]:
         """`auto` is the one of our settings. Loads only when no other job runs."""
         webui = self._webui
         name = "" if name == "auto" else name
         if PREDICTORS.ready(webui.named(name), webui.device, webui.weights_folders()):
-            return webui.predictor(name)
+            return webui.predictor(name, progress)
         with webui.queue_lock, webui.computing():
-            return webui.predictor(name)
+            return webui.predictor(name, progress)
 
     @contextmanager
     def taken(self) -> Iterator[None]:

@@ -11,11 +11,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from nulie import predictor
 from nulie.cli import main
-from nulie.predictor.base import Predictor
+from nulie.predictor import Predictor, choice
 
-usual = predictor.create
+usual = choice.create
 
 
 def create(name: str = "auto", **options: Any) -> tuple[Predictor, str]:
@@ -26,7 +25,7 @@ def create(name: str = "auto", **options: Any) -> tuple[Predictor, str]:
     return Clip(name, device="cpu", random_weights=True), f"{name} of random weights"
 
 
-predictor.create = create
+choice.create = create
 
 if __name__ == "__main__":
     raise SystemExit(main(sys.argv[1:]))

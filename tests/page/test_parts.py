@@ -21,10 +21,11 @@ with warnings.catch_warnings():
     # gradio and what it brings along warn of each other.
     warnings.simplefilter("ignore")
     gradio = pytest.importorskip("gradio", reason="no gradio here: pip install gradio")
-    from nulie.ui import Host, build, saving
+    from nulie.ui import Host, build, saving, words
     from nulie.ui.host import Host as _Host
     from nulie.ui.opened import Opened
     from nulie.ui.options import MODE_NAMES, Options
+    from nulie.ui.running import Run
     from nulie.ui.session import MOST_SESSIONS, Session, Sessions
     from nulie.ui.touchup import Steps
 
@@ -103,6 +104,13 @@ def test_every_control_does_something(options: Options) -> None:
             options.read(values(options, nulie_ranges=wrong))
     with pytest.raises(SettingsError):
         options.read(values(options, nulie_seconds=None))
+
+
+@pytest.mark.parametrize("name", ["os:abort", "/etc/passwd", "nobody", ""])
+def test_a_predictor_that_the_page_does_not_offer_is_refused(options: Options, name: str) -> None:
+    """A request may say what it likes."""
+    with pytest.raises(SettingsError, match="no predictor on this page"):
+        options.read(values(options, nulie_predictor=name))
 
 
 def test_a_mode_brings_its_ops_and_ranges(options: Options) -> None:
@@ -224,3 +232,21 @@ def test_the_page_stays_light(tmp_path: Path) -> None:
     config = build(Host(tmp_path, targets=("img2img", "extras"))).get_config_file()
     assert len(config["components"]) <= 115
     assert len(config["dependencies"]) <= 35
+
+
+def test_a_download_is_seen_while_the_predictor_is_loaded(tmp_path: Path) -> None:
+    seen = []
+
+    def predictor(name: str, progress: Any) -> Any:
+        progress("x.pth", 250_000_000, 1_000_000_000)
+        state = run.state()
+        seen.append((words.progress(state, settings, False), words.share(state, settings)))
+        raise ImageError("that is all")
+
+    settings = Settings()
+    opened: Any = None
+    run = Run(opened, settings, "clip-sac", Host(tmp_path, predictor=predictor))
+    run.start()
+    assert run.wait(10)
+    assert run.error == "that is all"
+    assert seen == [("downloading x.pth, once: 250 of 1,000 MB", 0.25)]

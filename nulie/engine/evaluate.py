@@ -1,0 +1,107 @@
+"""Recipes to scores: previews are rendered and judged, in threads or beside what a device does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from PIL import Image
+
+from ..memory import give_back_of
+from ..recipe import Recipe
+from ..threads import one_core
+from ..transforms.preview import Renderer
+from ..transforms.sample import sample
+
+GRAIN = 32_768
+"""Torch uses one core for an op on fewer elements than this. Where previews are that small, batches
+are shared out among threads."""
+MOST_THREADS, SHARED_OUT = 4, 8
+"""Threads for that at most, and the fewest recipes worth one."""
+
+Render = Callable[[Sequence[Recipe]], torch.Tensor]
+"""Recipes to their previews, `[B, 3, H, W]` uint8."""
+Totals = Callable[[torch.Tensor], Sequence[float]]
+"""Previews to what they are worth, higher is better."""
+
+
+def renderer(image: Image.Image, preview: torch.Tensor) -> Renderer:
+    """Renders recipes on the `preview` of an image. Histograms are the image's own."""
+    height, width = preview.shape[1:]
+    whole = image.size == (width, height)
+    return Renderer(preview, None if whole else sample(image))
+
+
+class Evaluator:
+    """Scores recipes on one photo's preview. To be used in a `with`, after which its threads are
+    gone."""
+
+    def __init__(self, render: Render, totals: Totals, preview: torch.Tensor) -> None:
+        """`render` and `totals` are called from several threads where `threads` is more than 1.
+        `preview` is the photo's, `[3, H, W]` uint8, on the device that computes."""
+        self._render = render
+        self._totals = totals
+        small = preview.numel() < GRAIN and preview.device.type == "cpu"
+        self.threads = min(MOST_THREADS, torch.get_num_threads()) if small else 1
+        """Among which a batch is shared out."""
+        self._workers = ThreadPoolExecutor(self.threads, "nulie") if self.threads > 1 else None
+        self._stream = _side_stream(preview.device)
+
+    def __enter__(self) -> Evaluator:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._workers is not None:
+            give_back_of(self._workers, self.threads)
+            self._workers.shutdown()
+            self._workers = None
+
+    @property
+    def ahead(self) -> int:
+        """How many batches are best begun before the scores of the one before are read."""
+        return 0 if self._stream is None else 1
+
+    def __call__(self, recipes: Sequence[Recipe]) -> Sequence[float]:
+        """What each recipe is worth, in their order; on a GPU read back when first looked at."""
+        if self._workers is None or len(recipes) < 2 * SHARED_OUT:
+            return self._score(recipes)
+        parts = [recipes[i :: self.threads] for i in range(self.threads)]
+        totals = list(self._workers.map(self._score, parts))
+        return [totals[i % self.threads][i // self.threads] for i in range(len(recipes))]
+
+    def render(self, recipes: Sequence[Recipe]) -> torch.Tensor:
+        """Previews `[B, 3, H, W]` uint8, made beside what the device is busy with: ops that read
+        statistics wait for their own stream alone, not for the predictor's work on the batch
+        before."""
+        if self._stream is None:
+            return self._render(recipes)
+        before = torch.cuda.current_stream(self._stream.device)
+        with torch.cuda.stream(self._stream):
+            batch = self._render(recipes)
+        before.wait_stream(self._stream)
+        batch.record_stream(before)
+        return batch
+
+    def _score(self, recipes: Sequence[Recipe]) -> Sequence[float]:
+        with self._cores():
+            return self._totals(self.render(recipes))
+
+    def _cores(self) -> AbstractContextManager[Any]:
+        """Where batches are shared out, each thread has a core for itself. Torch's own threads
+        would only wait for one another, and a host that loaded torch before nulie has them spin
+        meanwhile."""
+        if self._workers is None:
+            return nullcontext()
+        torch.get_num_threads()  # has torch set this thread up now, which it would else do later
+        return one_core("openmp")
+
+
+def _side_stream(device: torch.device) -> Any:
+    """A queue of its own on a GPU that can have several, else None."""
+    if device.type != "cuda":
+        return None
+    make: Any = torch.cuda.Stream  # has no types
+    return make(device)

@@ -1,0 +1,241 @@
+"""Which finalist wins: candidates at full size, distinct variants of them, readable recipes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+from PIL import Image
+
+from ..color import distance, lab
+from ..predictor.base import Predictor
+from ..recipe import Recipe
+from ..recipe.settings import Settings
+from ..recipe.space import Space
+from ..search import Node, Reason, Tree
+from ..transforms.preview import shrink
+from ..tree.shorten import shorten
+from .evaluate import Evaluator
+from .events import Variant
+from .objective import Objective
+from .pipeline import apply_to_pixels
+
+MIN_DISTANCE = 2.3
+"""Mean CIE76 distance of the previews from which on two variants count as distinct: about the
+least difference a person notices (Mahy et al., 1994)."""
+SHORTEN_LOSS, MOST_LOSS = 0.05, 0.12
+"""Share of the gain that a shorter recipe may cost; and that one shorter by many steps may."""
+PREVIEW_SHARE = 0.8
+"""Share of that loss which the preview may use up: full size differs a little."""
+MIN_GAIN = 0.02
+"""Points by which a result must beat the input, and a step the recipe without it: a change that the
+predictor hardly sees, such as a blur on a preview of 64 pixels, is not made by chance."""
+FINAL_SECONDS, FINAL_SHARE = 0.5, 0.05
+"""Time for further finalists: so many seconds, or that share of the search's where it is more."""
+FEWEST_TRIES, MOST_TRIES = 8, 300
+"""Evaluations that readable recipes may cost."""
+WALKED, AT_ONCE = 512, 64
+"""Best nodes looked through for distinct variants, beside the best of each niche; and how many at
+once."""
+FINALISTS = 3
+"""Candidates with different ops that are rendered at full size for each variant."""
+TRIES_A_VARIANT = 3
+"""Nodes whose finalists are rendered, for each variant that is wanted."""
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """A candidate at full size."""
+
+    variant: Variant
+    image: Image.Image
+    preview: torch.Tensor
+    """`[1, 3, H, W]` uint8, as the predictor sees it."""
+
+
+class FullSize:
+    """One photo's candidates at full size, judged by the form of the predictor that decides."""
+
+    def __init__(
+        self, image: Image.Image, predictor: Predictor, preview: torch.Tensor, settings: Settings
+    ) -> None:
+        """`preview` is the image's, `[3, H, W]` uint8, as the predictor wants it."""
+        self.image = image
+        self._predictor = predictor
+        self._judge = Objective(predictor, preview, settings)
+        self.base = self._judge.base
+        """The image's own marks."""
+
+    def finalist(self, recipe: Recipe) -> Finalist:
+        image = apply_to_pixels(recipe, self.image)
+        preview = shrink(image, self._predictor.input_size).to(self._predictor.device)[None]
+        return Finalist(Variant(recipe, self._judge(preview)[0]), image, preview)
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What an election may cost."""
+
+    deadline: float
+    """By the run's clock: until then more than one finalist a variant is worth its time."""
+    tries: int
+    """Evaluations that readable recipes may take, all variants together."""
+
+    @classmethod
+    def after(
+        cls, settings: Settings, evaluations: int, seconds: float, reason: Reason, now: float
+    ) -> Effort:
+        """In proportion to the search before it; hardly any where a user has ended that."""
+        if reason == "cancelled":
+            return cls(now, 0)
+        if settings.seconds is None:
+            deadline, tries = math.inf, evaluations // 4
+        else:
+            deadline = now + max(FINAL_SECONDS, FINAL_SHARE * settings.seconds)
+            rate = evaluations / max(seconds, 1e-3)
+            tries = max(evaluations // 10, int(FINAL_SECONDS * rate))
+        return cls(deadline, min(MOST_TRIES, max(FEWEST_TRIES, tries)))
+
+
+class Election:
+    """The end of a run: the best nodes of its tree become variants."""
+
+    def __init__(
+        self,
+        full_size: FullSize,
+        evaluator: Evaluator,
+        floor: float,
+        space: Space,
+        settings: Settings,
+        effort: Effort,
+        clock: Callable[[], float],
+    ) -> None:
+        """`floor` is what the input is worth to the search."""
+        self._full_size = full_size
+        self._evaluator = evaluator
+        self._floor = floor
+        self._space = space
+        self._top = settings.top
+        self._effort = effort
+        self._clock = clock
+
+    def hold(self, tree: Tree) -> tuple[tuple[Variant, ...], Image.Image]:
+        """Walks down the best nodes: what beats the input at full size, too, and looks unlike the
+        variants before it, is a variant. Gives them best first, and the best one's image, or the
+        input's pixels where there is none."""
+        ranked = [node for node in tree.best() if node.score > self._floor]
+        # The best nodes are much alike; those of the niches are not.
+        elites = (node for node in tree.elites() if node.score > self._floor)
+        walked = list(dict.fromkeys([*ranked[:WALKED], *elites]))
+        variants: list[Variant] = []
+        looks: list[torch.Tensor] = []
+        image = self._full_size.image
+        for node in islice(self._walk(walked, looks), TRIES_A_VARIANT * self._top):
+            group = self._finalists(node, ranked, looks)
+            if not group:
+                continue
+            winner = most_readable(group, self._full_size.base.total)
+            # Of all the images that win, only one is kept in memory.
+            if all(winner.variant.terms.total > v.terms.total for v in variants):
+                image = winner.image
+            variants.append(winner.variant)
+            looks.append(lab(winner.preview))
+            if len(variants) == self._top:
+                break
+        variants.sort(key=lambda v: -v.terms.total)
+        return tuple(variants), image
+
+    def _walk(self, nodes: Sequence[Node], looks: Sequence[torch.Tensor]) -> Iterator[Node]:
+        """Those of the nodes whose previews are unlike all `looks`, to which more may be added
+        meanwhile. Rendered in batches, for there may be hundreds between two of them."""
+        at, size = 0, 1
+        while at < len(nodes):
+            part = nodes[at : at + size]
+            at, size = at + size, min(2 * size, AT_ONCE)
+            seen, apart = 0, torch.ones(len(part), dtype=torch.bool)
+            previews: torch.Tensor | None = None
+            for i, node in enumerate(part):
+                if seen < len(looks) and previews is None:
+                    previews = lab(self._evaluator.render([n.recipe for n in part]))
+                while seen < len(looks) and previews is not None:
+                    apart &= (distance(previews, looks[seen]) >= MIN_DISTANCE).cpu()
+                    seen += 1
+                if apart[i]:
+                    yield node
+
+    def _finalists(
+        self, node: Node, ranked: Sequence[Node], looks: Sequence[torch.Tensor]
+    ) -> list[Finalist]:
+        """Of the node's candidates those that are variants: as many as there is time for."""
+        group: list[Finalist] = []
+        least = self._full_size.base.total + MIN_GAIN
+        for recipe in dict.fromkeys(self._candidates(node, ranked)):
+            if group and self._clock() > self._effort.deadline:
+                break
+            finalist = self._full_size.finalist(recipe)
+            if finalist.variant.terms.total > least and is_distinct(finalist.preview, looks):
+                group.append(finalist)
+        return group
+
+    def _candidates(self, node: Node, ranked: Sequence[Node]) -> list[Recipe]:
+        """A node shortened as far as it goes, as it is, shortened half as far, and the best nodes
+        made by other ops: the preview may have flattered one of them."""
+        shorter = self._shorten(node, ranked)
+        recipes = {_ops(node.recipe): node.recipe}
+        for other in ranked:
+            if len(recipes) < FINALISTS:
+                recipes.setdefault(_ops(other.recipe), other.recipe)
+        first, *rest = recipes.values()
+        return [shorter[0], first, shorter[len(shorter) // 2], *rest]
+
+    def _shorten(self, node: Node, ranked: Sequence[Node]) -> list[Recipe]:
+        """The shortest first. Starts from the shortest of the nodes that are about as good, unless
+        several variants are wanted, which might then start from the same."""
+        loss = PREVIEW_SHARE * acceptable_loss(node.score - self._floor)
+        start = node
+        if self._top == 1:
+            good = (n for n in ranked if n.score >= node.score - loss / 2)
+            start = min(good, key=lambda n: len(n.recipe))
+            loss -= node.score - start.score
+        return shorten(
+            start.recipe,
+            start.score,
+            self._evaluator,
+            self._space,
+            loss=loss,
+            most=self._effort.tries // self._top,
+        )
+
+
+def acceptable_loss(gain: float) -> float:
+    """Points that a shorter recipe may cost."""
+    return max(SHORTEN_LOSS * gain, MIN_GAIN)
+
+
+def most_readable(finalists: Sequence[Finalist], base: float) -> Finalist:
+    """The shortest that is about as good as the best: it may cost MIN_GAIN for each step fewer,
+    all in all at most MOST_LOSS of the gain over `base`, or what `acceptable_loss` allows where
+    that is more."""
+    best = max(finalists, key=lambda f: f.variant.terms.total).variant
+    gain = best.terms.total - base
+
+    def good_enough(variant: Variant) -> bool:
+        fewer = len(best.recipe) - len(variant.recipe)
+        loss = max(acceptable_loss(gain), min(MIN_GAIN * fewer, MOST_LOSS * gain))
+        return variant.terms.total >= best.terms.total - loss
+
+    good = (finalist for finalist in finalists if good_enough(finalist.variant))
+    return min(good, key=lambda f: len(f.variant.recipe))
+
+
+def is_distinct(preview: torch.Tensor, looks: Iterable[torch.Tensor]) -> bool:
+    """Whether `[1, 3, H, W]` uint8 looks unlike every one of `looks`, which are CIELAB."""
+    look = lab(preview)
+    return all(float(distance(look, other)) >= MIN_DISTANCE for other in looks)
+
+
+def _ops(recipe: Recipe) -> tuple[str, ...]:
+    return tuple(step.op for step in recipe.steps)

@@ -1,0 +1,109 @@
+"""What a file of weights says of itself, learned without loading it and without running its code.
+
+Two kinds of file: `.safetensors`, whose header is JSON, and PyTorch's pickles, of which plain
+tensors alone are accepted. What a file is called does not matter.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import WeightsError
+
+_LONGEST_HEADER = 100_000_000
+"""Bytes; the limit of safetensors itself."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A file of weights before it is loaded."""
+
+    path: Path
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """Of a `.safetensors`, its metadata; of a pickle, the strings beside the tensors."""
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Of each tensor, by name. Empty for a TorchScript archive, which hides them in its code."""
+    script: bool = False
+    """Whether it is a TorchScript archive."""
+
+
+def look(path: Path) -> Contents:
+    """Raises: WeightsError when the file is missing, damaged, or no file of weights."""
+    if not path.is_file():
+        raise WeightsError(f"{path} does not exist, or is no file")
+    try:
+        if is_safetensors(path):
+            return _header(path)
+        if is_torchscript(path):
+            return Contents(path, script=True)
+        return _pickle(path)
+    except WeightsError:
+        raise
+    except Exception as e:
+        # Damaged files end in errors of json, zip, pickle, or torch: no common class.
+        reason = (str(e).strip() or type(e).__name__).splitlines()[0]
+        raise WeightsError(f"{path} cannot be read as a file of weights: {reason}") from e
+
+
+def is_safetensors(path: Path) -> bool:
+    """Its header is JSON, after eight bytes of length; a pickle begins otherwise."""
+    with path.open("rb") as stream:
+        return stream.read(9)[8:] == b"{"
+
+
+def is_torchscript(path: Path) -> bool:
+    """Whether it is an archive with code in it, such as OpenAI's."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+
+
+def unpickle(path: Path) -> Mapping[str, Any]:
+    """The entries of a PyTorch file on the CPU, mapped from the file where torch can.
+
+    Raises: WeightsError when they are no dictionary; on a damaged file, or one with code in it,
+    whatever zip, pickle or torch raise: they have no common class."""
+    import torch
+
+    # torch.serialization.load, for a web UI may have put its own guard in the place of torch.load,
+    # which knows no `weights_only` and answers None.
+    mapped: dict[str, Any] = {}
+    if (
+        zipfile.is_zipfile(path)
+        and "mmap" in inspect.signature(torch.serialization.load).parameters  # since 2.1
+    ):
+        mapped["mmap"] = True
+    entries = torch.serialization.load(str(path), map_location="cpu", weights_only=True, **mapped)
+    if isinstance(entries, Mapping):
+        entries = entries.get("state_dict", entries)
+    if not isinstance(entries, Mapping):
+        raise WeightsError(f"{path} is no dictionary of tensors")
+    return entries
+
+
+def _header(path: Path) -> Contents:
+    with path.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if length > _LONGEST_HEADER:
+            raise ValueError(f"a header of {length} bytes is too long")
+        header = json.loads(stream.read(length))
+    metadata = header.pop("__metadata__", {})
+    return Contents(path, metadata, {name: tuple(said["shape"]) for name, said in header.items()})
+
+
+def _pickle(path: Path) -> Contents:
+    import torch
+
+    entries = unpickle(path)
+    return Contents(
+        path,
+        {name: value for name, value in entries.items() if isinstance(value, str)},
+        {str(k): tuple(v.shape) for k, v in entries.items() if isinstance(v, torch.Tensor)},
+    )

@@ -1,0 +1,23 @@
+"""A lock for each thing that must not be done twice at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Hashable
+from weakref import WeakValueDictionary
+
+
+class Locks:
+    """Locks by key. One that nobody holds or waits for is forgotten."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._locks: WeakValueDictionary[Hashable, threading.Lock] = WeakValueDictionary()
+
+    def of(self, key: Hashable) -> threading.Lock:
+        """To be used at once, in a `with`."""
+        with self._guard:
+            lock = self._locks.get(key)
+            if lock is None:
+                lock = self._locks[key] = threading.Lock()
+            return lock

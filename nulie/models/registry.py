@@ -1,0 +1,175 @@
+"""Models by name: those that come with nulie, those of installed packages, those of the user.
+
+A registry answers to three kinds of text. A name is one of nulie's own, or an entry point of an
+installed package. The path of a file goes to whoever recognizes its contents. `module:Name` is
+code of the user's own, imported as Python imports it, or from the current folder.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from ..errors import DuplicateModelError, ModelError, UnknownModelError, WeightsError
+from . import device as devices
+from .contents import Contents, look
+
+Options = TypeVar("Options")
+"""What a model is loaded with."""
+Model = TypeVar("Model")
+
+_OWN_CODE = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*")
+
+
+@dataclass(frozen=True)
+class Entry(Generic[Options, Model]):
+    """A model that comes with nulie."""
+
+    name: str
+    help: str
+    """A sentence for those who choose."""
+    load: Callable[[Options], Model]
+
+
+@dataclass(frozen=True)
+class FileKind(Generic[Options, Model]):
+    """A kind of file that a model can be loaded from."""
+
+    what: str
+    """Such as `a file of nulie fit`."""
+    recognizes: Callable[[Contents], bool]
+    load: Callable[[Contents, Options], Model]
+
+
+class Registry(Generic[Options, Model]):
+    """Names, files and code to loaders. Nothing is loaded before a loader is called."""
+
+    def __init__(self, noun: str, group: str, adopt: Callable[[Any, str, Options], Model]) -> None:
+        """`noun` is what a model is called in messages; `group` that of the entry points;
+        `adopt(thing, name, options)` makes a model of what a user's code provides."""
+        self._noun = noun
+        self._group = group
+        self._adopt = adopt
+        self._entries: dict[str, Entry[Options, Model]] = {}
+        self._kinds: dict[str, FileKind[Options, Model]] = {}
+
+    def add(self, *added: Entry[Options, Model] | FileKind[Options, Model]) -> None:
+        """Adds all of them. Kinds of files are tried in the order in which they came.
+
+        Raises: DuplicateModelError; the registry is then left as it was."""
+        entries, kinds = dict(self._entries), dict(self._kinds)
+        for one in added:
+            if isinstance(one, Entry):
+                self._refuse_twin(one.name, entries)
+                entries[one.name] = one
+            else:
+                self._refuse_twin(one.what, kinds)
+                kinds[one.what] = one
+        self._entries, self._kinds = entries, kinds
+
+    def names(self) -> tuple[str, ...]:
+        """nulie's own in the order in which they came, then those of installed packages.
+
+        A frontend whose requests come from other machines accepts these and nothing else."""
+        return (*self._entries, *self._points())
+
+    def help(self) -> dict[str, str]:
+        """A sentence for each name."""
+        packages = {
+            name: f"of the package {' and of '.join(map(_package, points))}"
+            for name, points in self._points().items()
+        }
+        return {**{name: entry.help for name, entry in self._entries.items()}, **packages}
+
+    def find(self, text: str, *, named_only: bool = False) -> Callable[[Options], Model]:
+        """The loader for a name, the path of a file, or `module:Name`. With `named_only` it must
+        be a name: for requests from other machines, which must neither open files nor import code.
+
+        Raises: UnknownModelError; DuplicateModelError when several packages offer the name;
+        WeightsError when the file is missing, damaged, or of no known kind. The loader raises
+        ModelError, in one line, when what a package or the user provides is broken."""
+        if text in self._entries:
+            return self._entries[text].load
+        points = self._points().get(text, [])
+        if len(points) > 1:
+            packages = " and ".join(map(_package, points))
+            raise DuplicateModelError(
+                f"{packages} both offer a {self._noun} called {text}; uninstall one of them"
+            )
+        if points:
+            return self._own(points[0], f"{text} of the package {_package(points[0])}")
+        if not named_only:
+            path = Path(text)
+            if _OWN_CODE.fullmatch(text) and not path.is_file():
+                return self._own(EntryPoint(text, text, self._group), text, here=True)
+            if path.suffix or path.name != text or path.is_file():
+                return self._file(path)
+        raise self._unknown(text)
+
+    def _file(self, path: Path) -> Callable[[Options], Model]:
+        contents = look(path)
+        for kind in self._kinds.values():
+            if kind.recognizes(contents):
+                return lambda options: kind.load(contents, options)
+        known = ", ".join(self._kinds) or "none"
+        raise WeightsError(f"{path} is no file for a {self._noun}; known: {known}")
+
+    def _own(self, point: EntryPoint, said: str, here: bool = False) -> Callable[[Options], Model]:
+        """The loader for what an entry point names; `here`: the current folder is looked into."""
+
+        def load(options: Options) -> Model:
+            folder = str(Path.cwd())
+            if here and folder not in sys.path:
+                # At the end, so that no file that happens to lie there stands for a library.
+                sys.path.append(folder)
+            try:
+                return self._adopt(point.load(), point.name, options)
+            except ModelError:
+                raise
+            except Exception as e:
+                reason = (str(e).strip() or "no reason given").splitlines()[0]
+                raise ModelError(
+                    f"the {self._noun} {said} cannot be loaded: {type(e).__name__}: {reason}"
+                ) from e
+
+        return load
+
+    def _points(self) -> dict[str, list[EntryPoint]]:
+        """Entry points of installed packages by name. What nulie calls its own stays its own."""
+        points: dict[str, list[EntryPoint]] = {}
+        for point in sorted(entry_points(group=self._group), key=lambda p: (p.name, _package(p))):
+            if point.name not in self._entries:
+                points.setdefault(point.name, []).append(point)
+        return points
+
+    def _refuse_twin(self, name: str, known: dict[str, Any]) -> None:
+        if name in known:
+            raise DuplicateModelError(f"there is a {self._noun} called {name} already")
+
+    def _unknown(self, name: str) -> UnknownModelError:
+        known = self.names()
+        close = difflib.get_close_matches(name, known, 1)
+        hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known) or 'none'}"
+        return UnknownModelError(f"no {self._noun} is called {name!r}; {hint}")
+
+
+def instance(thing: Any, device: str) -> Any:
+    """What a user's code provides, ready for use: a class or function is called, with the device
+    as a `torch.device` if it has a parameter `device`; anything else is taken as it is."""
+    if not (inspect.isclass(thing) or inspect.isroutine(thing)):
+        return thing
+    make: Callable[..., Any] = thing
+    if "device" in inspect.signature(make).parameters:
+        return make(device=devices.resolve(device))
+    return make()
+
+
+def _package(point: EntryPoint) -> str:
+    return point.dist.name if point.dist is not None else "?"

@@ -1,0 +1,189 @@
+"""The choice among predictors: those of nulie, of installed packages, of files, of the user."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ModelError, WeightsError
+from ..models import device as devices
+from ..models.contents import Contents
+from ..models.registry import Entry, FileKind, Registry, instance
+from . import checkpoints, heads
+from .adapt import adapt
+from .published import CLIP
+
+if TYPE_CHECKING:
+    from ..models.download import Progress
+    from .base import Predictor
+
+Choice = tuple["Predictor", str]
+"""A predictor and what to tell the user of it, often nothing."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a predictor is loaded with; all but `device` are for CLIP: see `clip.Clip`."""
+
+    device: str
+    precision: str
+    views: int
+    head: Path | None
+    clip_weights: Path | None
+    folders: Sequence[Path]
+    progress: Progress | None
+    network: bool
+
+
+def create(
+    name: str = "auto",
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    views: int = 1,
+    head: Path | None = None,
+    clip_weights: Path | None = None,
+    folders: Sequence[Path] = (),
+    progress: Progress | None = None,
+    network: bool = True,
+    named_only: bool = False,
+) -> Choice:
+    """A predictor and what to tell the user of it, often nothing.
+
+    `name` is one of `REGISTRY.names()`, the path of a file, or `module:Name`, a class of your own
+    with a method `judge`; with `named_only`, for requests from other machines, it must be a name.
+    `auto` is `clip-sac`, or `statistics` where the weights of that cannot be had. The options after
+    `device` are CLIP's: see `clip.Clip`. What is missing is downloaded unless `network` is False;
+    `progress` is told how far that is. Raises: UnknownModelError; ModelError on an unknown device,
+    options that do not go together, or broken code of somebody's own; WeightsError when files are
+    missing and cannot be had, or are not what they should be."""
+    load = REGISTRY.find(name, named_only=named_only)
+    return load(Options(device, precision, views, head, clip_weights, folders, progress, network))
+
+
+def _auto(options: Options) -> Choice:
+    try:
+        return _clip("clip-sac", options)
+    except ModelError as e:
+        # What was asked for explicitly is not replaced by something else.
+        files = options.head or options.clip_weights
+        computing = (options.device, options.precision) != ("auto", "auto")
+        if files or (computing and not isinstance(e, WeightsError)):
+            raise
+        return _statistics(options)[0], f"judged by 'statistics', without CLIP: {e}"
+
+
+def _clip(name: str, options: Options) -> Choice:
+    from .clip import Clip
+
+    clip = Clip(
+        name,
+        device=options.device,
+        precision=options.precision,
+        views=options.views,
+        head=options.head,
+        weights=options.clip_weights,
+        folders=options.folders,
+        progress=options.progress,
+        network=options.network,
+    )
+    return clip, ""
+
+
+def _statistics(options: Options, path: Path | None = None) -> Choice:
+    _refuse_files_of_clip("statistics", options)
+    from .statistics import Statistics
+
+    # Too small a thing for a GPU: it is done before the data are there.
+    return Statistics(path, device="cpu" if options.device == "auto" else options.device), ""
+
+
+def _own(thing: Any, name: str, options: Options) -> Choice:
+    """What somebody's code provides: a class, a function that makes a predictor, or one itself."""
+    _refuse_files_of_clip(name, options)
+    device = None if options.device == "auto" else devices.resolve(options.device)
+    return adapt(instance(thing, options.device), name=name, device=device), ""
+
+
+def _refuse_files_of_clip(name: str, options: Options) -> None:
+    if options.head or options.clip_weights:
+        raise ModelError(f"a head and weights of CLIP are not for the predictor {name}")
+
+
+def _is_statistics(contents: Contents) -> bool:
+    from .statistics import FORMAT
+
+    return contents.metadata.get("format", "").startswith(FORMAT.rstrip("0123456789"))
+
+
+def _is_head(contents: Contents) -> bool:
+    return heads.width_of(contents.shapes) is not None
+
+
+def _clip_with_head(contents: Contents, options: Options) -> Choice:
+    """The predictor whose encoder gives embeddings of the head's width, where there is one."""
+    if options.head:
+        raise ModelError(f"{contents.path} and {options.head} are two heads; give one of them")
+    from .tower import ARCHS
+
+    width = heads.width_of(contents.shapes)
+    fitting: dict[str, str] = {}
+    for name, (encoder, _) in CLIP.items():
+        if ARCHS[encoder].dim == width:
+            fitting.setdefault(encoder, name)
+    if len(fitting) != 1:
+        names = " or ".join(fitting.values()) or "none of nulie's encoders gives"
+        use = f"give it with --head, and with --predictor {names}" if fitting else names
+        raise ModelError(f"{contents.path} is a head for embeddings of {width} numbers; {use}")
+    [name] = fitting.values()
+    return _clip(name, replace(options, head=contents.path))
+
+
+def _is_encoder(contents: Contents) -> bool:
+    return contents.script or any(map(checkpoints.tower_name, contents.shapes))
+
+
+def _refuse_encoder(contents: Contents, options: Options) -> Choice:
+    raise ModelError(
+        f"{contents.path} is not a predictor but looks like CLIP's encoder; give it with"
+        " --clip-weights, and with --predictor the name of the predictor"
+    )
+
+
+REGISTRY: Registry[Options, Choice] = Registry("predictor", "nulie.predictors", _own)
+"""Every predictor that can be chosen. A package adds its own by an entry point of that group."""
+
+REGISTRY.add(
+    Entry("auto", "clip-sac where its weights are or can be downloaded, else statistics", _auto),
+    Entry(
+        "clip-sac",
+        "CLIP ViT-L/14 with the head of the original NUlIE",
+        partial(_clip, "clip-sac"),
+    ),
+    Entry(
+        "clip-laion",
+        "CLIP ViT-L/14 with LAION's head",
+        partial(_clip, "clip-laion"),
+    ),
+    Entry(
+        "clip-b32",
+        "the smallest and fastest CLIP, with LAION's head",
+        partial(_clip, "clip-b32"),
+    ),
+    Entry(
+        "clip-b16",
+        "a smaller CLIP, with LAION's head",
+        partial(_clip, "clip-b16"),
+    ),
+    Entry("statistics", "embedded, without a download", _statistics),
+    FileKind(
+        "a file of nulie fit",
+        _is_statistics,
+        lambda contents, options: _statistics(options, contents.path),
+    ),
+    FileKind("a head for CLIP", _is_head, _clip_with_head),
+    FileKind("CLIP's encoder (with --clip-weights)", _is_encoder, _refuse_encoder),
+)

@@ -1,0 +1,176 @@
+"""The kinds of change: each makes another recipe of a good one.
+
+A change is a function of a recipe and of the choices it may leave to others; `KINDS` has all of
+them by name. None looks at a score.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ..recipe import Recipe, Step
+from ..recipe.space import Move, Space
+
+MAX_STEPS = 10
+"""Longer recipes gain nothing and cannot be read."""
+NEAR_NEUTRAL = 0.9
+"""Share of new steps that are not far from doing nothing."""
+AT_END = 0.7
+"""Share of new steps that come last, the others anywhere."""
+
+
+class Child(NamedTuple):
+    """A recipe made from another one, and the op that gets the credit for it."""
+
+    recipe: Recipe
+    op: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a change is handed: the moves by op, chance, and two choices that follow what has paid
+    so far."""
+
+    moves: Mapping[str, Move]
+    rng: random.Random
+    pick_op: Callable[[Sequence[str]], str]
+    """One of these ops, to be added."""
+    pick_recipe: Callable[[], Recipe]
+    """Another good recipe."""
+
+
+Change = Callable[[Recipe, Choices], Child]
+
+
+def extend(recipe: Recipe, choices: Choices) -> Child:
+    """Adds a step."""
+    rng, steps = choices.rng, recipe.steps
+    present = {step.op for step in steps}
+    ops = [op for op, move in choices.moves.items() if not (move.once and op in present)]
+    if len(steps) >= MAX_STEPS or not ops:
+        return refine(recipe, choices)
+    op = choices.pick_op(ops)
+    step = _random_step(choices.moves[op], rng)
+    at = len(steps) if rng.random() < AT_END else rng.randint(0, len(steps))
+    return Child(Recipe((*steps[:at], step, *steps[at:])), op)
+
+
+def refine(recipe: Recipe, choices: Choices) -> Child:
+    """Turns the dials of one step, and of some others."""
+    if not recipe.steps:
+        return extend(recipe, choices)
+    rng, moves = choices.rng, choices.moves
+    size = 0.5 * 0.02 ** rng.random()  # of a dial's whole way: from half to a hundredth
+    some = rng.random()
+    chosen = rng.randrange(len(recipe.steps))
+    steps = tuple(
+        _turn(step, moves[step.op], size, rng) if i == chosen or rng.random() < some else step
+        for i, step in enumerate(recipe.steps)
+    )
+    return Child(Recipe(steps), recipe.steps[chosen].op)
+
+
+def cross(recipe: Recipe, choices: Choices) -> Child:
+    """Turns all dials along the difference of two good recipes of the same ops, as differential
+    evolution does (Storn and Price, 1997); joins parts of two others."""
+    rng, moves, steps = choices.rng, choices.moves, recipe.steps
+    other, third = choices.pick_recipe().steps, choices.pick_recipe().steps
+    ops = [step.op for step in steps]
+    if ops and ops == [step.op for step in other] == [step.op for step in third]:
+        scale = rng.uniform(0.3, 1.0)
+        turned = tuple(
+            _turn_along(start, moves[start.op], ahead, behind, scale)
+            for start, ahead, behind in zip(steps, other, third, strict=True)
+        )
+        return Child(Recipe(turned), rng.choice(ops))
+    cut, rest = rng.randint(0, len(steps)), rng.randint(0, len(other))
+    joined = (*steps[:cut], *other[rest:])[:MAX_STEPS]
+    if not joined or not _each_once(joined, moves):
+        return refine(recipe, choices)
+    return Child(Recipe(joined), joined[-1].op)
+
+
+def drop(recipe: Recipe, choices: Choices) -> Child:
+    """Takes a step out."""
+    steps = recipe.steps
+    if len(steps) < 2:
+        return refine(recipe, choices)
+    at = choices.rng.randrange(len(steps))
+    return Child(Recipe(steps[:at] + steps[at + 1 :]), steps[at].op)
+
+
+def swap(recipe: Recipe, choices: Choices) -> Child:
+    """Lets two steps change places."""
+    if len(recipe.steps) < 2:
+        return refine(recipe, choices)
+    steps = list(recipe.steps)
+    a, b = choices.rng.sample(range(len(steps)), 2)
+    steps[a], steps[b] = steps[b], steps[a]
+    return Child(Recipe(tuple(steps)), steps[a].op)
+
+
+KINDS: Mapping[str, Change] = {
+    "extend": extend,
+    "refine": refine,
+    "cross": cross,
+    "drop": drop,
+    "swap": swap,
+}
+
+
+def probes(space: Space) -> list[Child]:
+    """Each op alone, a little and somewhat more to either side of where it does nothing: large
+    shares of the way of a dial that does little, small ones where the ends are far out."""
+    ops: dict[Recipe, str] = {}
+    for move in space:
+        lead = move.dials[0]
+        sizes = (0.1, 0.25) if lead.low > 0 and lead.high < 2 * lead.low else (0.04, 0.12)
+        for way in (sign * size for size in sizes for sign in (-1, 1)):
+            values = {}
+            for dial in move.dials:
+                turn = way if dial is lead else 0.0
+                values[dial.name] = dial.from_unit(_inside(dial.middle, turn))
+            ops[Recipe((Step.of(move.op, **values),))] = move.op
+    return [Child(recipe, op) for recipe, op in ops.items()]
+
+
+def _random_step(move: Move, rng: random.Random) -> Step:
+    """Near where the dials do nothing, from half their way to a fiftieth; or anywhere."""
+    near, size = rng.random() < NEAR_NEUTRAL, 0.5 * 0.04 ** rng.random()
+    values = {}
+    for dial in move.dials:
+        at = _inside(dial.middle, rng.gauss(0, size)) if near else rng.random()
+        values[dial.name] = dial.from_unit(at)
+    return Step.of(move.op, **values)
+
+
+def _inside(at: float, way: float) -> float:
+    """`at + way`, or as far to the other side where that leaves [0, 1]."""
+    return at + way if 0 <= at + way <= 1 else at - way
+
+
+def _turn(step: Step, move: Move, size: float, rng: random.Random) -> Step:
+    """The step with its dials turned at random, by `size` of their way or so."""
+    values = dict(step.params)
+    for dial in move.dials:
+        at = dial.to_unit(values[dial.name]) + rng.gauss(0, size)
+        values[dial.name] = dial.from_unit(at)
+    return Step.of(step.op, **values)
+
+
+def _turn_along(start: Step, move: Move, ahead: Step, behind: Step, scale: float) -> Step:
+    """The step with its dials turned by `scale` of the way from `behind` to `ahead`."""
+    values, far, near = dict(start.params), dict(ahead.params), dict(behind.params)
+    for dial in move.dials:
+        way = dial.to_unit(far[dial.name]) - dial.to_unit(near[dial.name])
+        values[dial.name] = dial.from_unit(dial.to_unit(values[dial.name]) + scale * way)
+    return Step.of(start.op, **values)
+
+
+def _each_once(steps: Sequence[Step], moves: Mapping[str, Move]) -> bool:
+    """Whether the ops that may stand once do so."""
+    ops = [step.op for step in steps]
+    return all(ops.count(op) == 1 for op in set(ops) if moves[op].once)

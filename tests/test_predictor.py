@@ -1,0 +1,351 @@
+"""The contract of predictors, those of one's own, and the choice among all of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from nulie import predictor as predictors
+from nulie.engine import Enhancement, Finished
+from nulie.errors import ModelError, UnknownModelError, WeightsError
+from nulie.predictor import (
+    Prediction,
+    adapt,
+    create,
+    exact_form,
+    score_photos,
+    take_notes,
+    tower,
+)
+from nulie.predictor.adapt import BATCH_SIZE, INPUT_SIZE
+from nulie.predictor.base import NoteKeeper, PhotoScorer
+from nulie.predictor.clip import Clip
+from nulie.predictor.loaded import PREDICTORS
+from nulie.predictor.statistics import EMBEDDED, Statistics
+from nulie.recipe.settings import Settings
+
+from .conftest import ROOT, FakePredictor, picture
+from .test_clip import TINY, half_tensors, write
+
+TASTE = """
+class Taste:
+    def judge(self, photo):
+        return lambda batch: -(batch.float().mean((1, 2, 3)) - 160).abs()
+"""
+
+
+@pytest.fixture
+def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`clip-b32` with a tower that takes milliseconds."""
+    monkeypatch.setitem(tower.ARCHS, "ViT-B-32", TINY)
+
+
+class Taste:
+    """One method."""
+
+    def judge(self, photo: torch.Tensor) -> Callable[[torch.Tensor], Any]:
+        return lambda batch: -(batch.float().mean((1, 2, 3)) - 160).abs()
+
+
+def photo(seed: int = 0) -> torch.Tensor:
+    return torch.from_numpy(np.array(picture(seed=seed))).permute(2, 0, 1).contiguous()
+
+
+# One method is enough.
+
+
+def test_one_method_drives_a_search() -> None:
+    events = list(Enhancement(picture(), Taste(), Settings(seconds=None, evaluations=60)).events())
+    assert isinstance(events[-1], Finished)
+    result = events[-1].result
+    assert result.terms.score > result.base.score + 5
+    assert np.array(result.image).mean() == pytest.approx(160, abs=8)
+
+
+@pytest.mark.parametrize("as_what", [list, np.asarray, torch.as_tensor])
+def test_scores_may_come_in_any_form(as_what: Callable[[Any], Any]) -> None:
+    class Own:
+        def judge(self, photo: torch.Tensor) -> Callable[[torch.Tensor], Any]:
+            return lambda batch: as_what(batch.double().mean((1, 2, 3)))
+
+    batch = torch.stack([photo(0), photo(1)])
+    prediction = adapt(Own()).judge(photo())(batch)
+    assert isinstance(prediction, Prediction)
+    assert prediction.scores.dtype == torch.float32
+    assert torch.allclose(prediction.scores, batch.float().mean((1, 2, 3)))
+
+
+def test_a_prediction_passes_as_it_is() -> None:
+    said = Prediction(torch.zeros(2), torch.ones(2, 3))
+
+    class Own:
+        def judge(self, photo: torch.Tensor) -> Callable[[torch.Tensor], Prediction]:
+            return lambda batch: said
+
+    assert adapt(Own()).judge(photo())(torch.zeros(2, 3, 8, 8)) is said
+
+
+def test_a_column_of_scores_with_gradients_will_do() -> None:
+    net = torch.nn.Linear(3, 1)
+
+    class Own:
+        def judge(self, photo: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+            assert not torch.is_grad_enabled()
+            return lambda batch: net(batch.float().mean((2, 3)))
+
+    scores = adapt(Own()).judge(photo())(torch.stack([photo()] * 4)).scores
+    assert scores.shape == (4,)
+    assert not scores.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (lambda batch: torch.zeros(len(batch) + 1), "gave 3 scores for 2 candidates"),
+        (lambda batch: 1.0, "gave 1 scores for 2 candidates"),
+        (lambda batch: "good", "gave str, not scores"),
+        (lambda batch: None, "gave NoneType, not scores"),
+    ],
+)
+def test_what_is_no_score_for_each_is_refused(said: Callable[[Any], Any], words: str) -> None:
+    class Own:
+        name = "mine"
+
+        def judge(self, photo: torch.Tensor) -> Callable[[torch.Tensor], Any]:
+            return said
+
+    with pytest.raises(ModelError, match=f"the predictor mine {words}"):
+        adapt(Own()).judge(photo())(torch.stack([photo()] * 2))
+
+
+def test_what_is_left_out_is_added_and_what_is_there_counts() -> None:
+    plain = adapt(Taste())
+    assert (plain.name, plain.input_size, plain.batch_size) == ("Taste", INPUT_SIZE, BATCH_SIZE)
+    assert plain.device == torch.device("cpu")
+    named = adapt(Taste(), name="mine", device=torch.device("meta"))
+    assert (named.name, named.device) == ("mine", torch.device("meta"))
+    own = FakePredictor()
+    whole = adapt(own, name="other", device=torch.device("meta"))
+    assert (whole.name, whole.input_size, whole.batch_size) == ("fake", 32, 32)
+    assert whole.device == torch.device("cpu")
+    own.batch_size = 4  # as it does when memory runs out
+    assert whole.batch_size == 4
+    assert adapt(whole) is whole
+
+
+@pytest.mark.parametrize(
+    ("thing", "words"),
+    [
+        (object(), r"object has no method judge\(photo\)"),
+        (Taste, "no method judge"),
+        (type("Zero", (Taste,), {"batch_size": 0})(), "batch_size of the predictor Zero is 0"),
+        (type("Text", (Taste,), {"input_size": "9"})(), "input_size of the predictor Text is '9'"),
+    ],
+)
+def test_what_is_no_predictor_is_refused(thing: Any, words: str) -> None:
+    with pytest.raises(ModelError, match=words):
+        adapt(thing)
+
+
+def test_an_exact_form_is_adapted_too() -> None:
+    class Exact:
+        input_size = 64
+
+        def judge(self, photo: torch.Tensor) -> Callable[[torch.Tensor], list[float]]:
+            return lambda batch: [7.0]
+
+    class Rough(Taste):
+        input_size = 48
+
+        def exact(self) -> Exact:
+            return Exact()
+
+    exact = exact_form(adapt(Rough()))
+    assert exact.input_size == 64
+    assert exact.judge(photo())(photo()[None]).scores.tolist() == [7]
+    plain = adapt(Taste())
+    assert exact_form(plain) is plain
+
+
+# Different photos, and notes.
+
+
+def test_photos_are_scored_one_by_one_or_at_once() -> None:
+    class Together(Taste):
+        def predict(self, photos: Iterable[torch.Tensor]) -> list[float]:
+            return [float(i) for i, _ in enumerate(photos)]
+
+    photos = [photo(0), photo(1), photo(2)]
+    alone = [-abs(float(p.float().mean()) - 160) for p in photos]
+    assert score_photos(adapt(Taste()), photos) == pytest.approx(alone)
+    assert score_photos(adapt(Together()), photos) == [0, 1, 2]
+    assert not isinstance(Statistics(), PhotoScorer)
+    each = [float(Statistics().judge(p)(p[None]).scores) for p in photos]
+    assert score_photos(Statistics(), photos) == pytest.approx(each)
+
+
+@pytest.mark.usefixtures("_tiny")
+def test_notes_are_told_once() -> None:
+    clip = Clip("clip-b32", device="cpu", random_weights=True)
+    assert isinstance(clip, NoteKeeper)
+    assert isinstance(clip, PhotoScorer)
+    assert take_notes(adapt(clip)) == []
+    clip.exact()._shrink(8)
+    clip._shrink(4)
+    lines = take_notes(adapt(clip))
+    assert [line.split("; ")[1] for line in lines] == ["going on with 4", "going on with 2"]
+    assert take_notes(clip) == take_notes(Statistics()) == take_notes(adapt(Taste())) == []
+
+
+# The choice.
+
+
+def test_names_and_help() -> None:
+    assert predictors.NAMES[:5] == ("clip-sac", "clip-laion", "clip-b32", "clip-b16", "statistics")
+    assert predictors.REGISTRY.names()[:6] == ("auto", *predictors.NAMES[:5])
+    assert all(predictors.REGISTRY.help().values())
+    with pytest.raises(AttributeError):
+        predictors.nothing  # noqa: B018
+    with pytest.raises(UnknownModelError, match=r"'clip-sack'; did you mean clip-sac\?"):
+        create("clip-sack")
+    with pytest.raises(UnknownModelError, match="did you mean auto"):
+        create("aut")
+
+
+def test_a_file_is_taken_for_what_it_says_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "mine.bin"
+    path.write_bytes(EMBEDDED.read_bytes())
+    chosen, note = create(str(path))
+    assert isinstance(chosen, Statistics)
+    assert note == ""
+    with pytest.raises(UnknownModelError):
+        create(str(path), named_only=True)
+    with pytest.raises(ModelError, match="a head and weights of CLIP are not for"):
+        create(str(path), head=path)
+    save_file({"x": torch.zeros(1)}, path, {"format": "nulie-statistics-9"})
+    with pytest.raises(WeightsError, match="for this version; fit it again"):
+        create(str(path))
+    save_file({"x": torch.zeros(1)}, path, {"format": "else"})
+    with pytest.raises(WeightsError, match="no file for a predictor; known: a file of nulie fit"):
+        create(str(path))
+    with pytest.raises(WeightsError, match="does not exist"):
+        create(str(tmp_path / "nowhere.safetensors"))
+
+
+@pytest.mark.usefixtures("_tiny")
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+def test_a_head_brings_the_encoder_it_fits(tmp_path: Path, suffix: str) -> None:
+    weights = write(tmp_path / "clip", "safetensors", half_tensors(TINY))
+    tensors = {"weight": torch.ones(1, TINY.dim), "bias": torch.zeros(1)}
+    head = tmp_path / f"head.{suffix}"
+    torch.save(tensors, head) if suffix == "pth" else save_file(tensors, head)
+    clip, _ = create(str(head), clip_weights=weights, device="cpu")
+    assert isinstance(clip, Clip)
+    assert clip.name == "clip-b32"
+    assert clip.sources == (str(weights), str(head))
+    with pytest.raises(ModelError, match="are two heads"):
+        create(str(head), clip_weights=weights, head=head)
+
+
+@pytest.mark.parametrize(
+    ("width", "words"),
+    [
+        (512, "of 512 numbers; give it with --head, and with --predictor clip-b32 or clip-b16"),
+        (99, "of 99 numbers; none of nulie's encoders gives"),
+    ],
+)
+def test_a_head_of_no_single_encoder_is_refused(tmp_path: Path, width: int, words: str) -> None:
+    head = tmp_path / "head"
+    save_file({"weight": torch.ones(1, width)}, head)
+    with pytest.raises(ModelError, match=words):
+        create(str(head))
+
+
+@pytest.mark.usefixtures("_tiny")
+@pytest.mark.parametrize("kind", ["safetensors", "checkpoint", "openai"])
+def test_an_encoder_is_told_where_it_belongs(tmp_path: Path, kind: str) -> None:
+    path = write(tmp_path / "clip", kind, half_tensors(TINY))
+    with pytest.raises(ModelError, match="looks like CLIP's encoder; give it with --clip-weights"):
+        create(str(path))
+
+
+# Code of one's own, from outside.
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A photo, a module, and an installed package."""
+    picture().save(tmp_path / "photo.png")
+    (tmp_path / "mymodule.py").write_text(TASTE)
+    site = tmp_path / "site"
+    info = site / "tasteful-1.0.dist-info"
+    info.mkdir(parents=True)
+    (site / "tasteful.py").write_text(TASTE)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tasteful\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[nulie.predictors]\ntasty = tasteful:Taste\n")
+    return tmp_path
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder / "site")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize("name", ["mymodule:Taste", "tasty"])
+def test_the_command_line_takes_it(folder: Path, name: str) -> None:
+    program = (str(ROOT / "standalone.py"), "photo.png", "--predictor", name)
+    done = run(folder, *program, "--evaluations", "40", "--json", "--quiet")
+    assert (done.returncode, done.stderr) == (0, "")
+    report = json.loads(done.stdout)
+    assert report["predictor"] == name
+    assert report["variants"][0]["after"]["score"] > report["before"]["score"] + 5
+    scored = run(folder, str(ROOT / "standalone.py"), "score", *program[1:], "--json")
+    assert json.loads(scored.stdout)["score"] == pytest.approx(report["before"]["score"], abs=1e-3)
+
+
+def test_the_command_line_says_in_one_line_what_is_wrong_with_it(folder: Path) -> None:
+    (folder / "broken.py").write_text("import no_such_library\n")
+    done = run(folder, str(ROOT / "standalone.py"), "photo.png", "--predictor", "broken:Taste")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "the predictor broken:Taste cannot be loaded: ModuleNotFoundError" in done.stderr
+
+
+def test_every_frontend_offers_what_is_installed(folder: Path) -> None:
+    """The page's and the web UI's list is NAMES; the shared pool loads by the same names."""
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        "from nulie import predictor\n"
+        "assert 'torch' not in sys.modules\n"
+        "from nulie.predictor.loaded import PREDICTORS\n"
+        "from nulie.ui.host import Host\n"
+        "from pathlib import Path\n"
+        "host = Host(Path('.'))\n"
+        "print(predictor.NAMES[-1], host.predictors[-1], 'tasteful' in sys.modules)\n"
+        "print(host.predictor('tasty', None)[0].name, PREDICTORS.ready('tasty', 'auto'))\n"
+    )
+    done = run(folder, "-c", code)
+    assert done.stdout.split() == ["tasty", "tasty", "False", "tasty", "True"], done.stderr
+
+
+def test_the_pool_is_empty_until_it_is_asked() -> None:
+    assert not PREDICTORS.ready("clip-laion", "cpu")
+    chosen, _ = PREDICTORS.get("statistics", "cpu")
+    assert PREDICTORS.get("statistics", "cpu")[0] is chosen
+    PREDICTORS.clear()
