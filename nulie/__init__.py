@@ -23,6 +23,7 @@ set_defaults()
 
 # A library is silent unless the program around it asks for more.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
+set_defaults()
 
 
 def __getattr__(name: str) -> Any:

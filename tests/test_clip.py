@@ -10,22 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
 from nulie.errors import ModelError, WeightsError
 from nulie.models import device
-from nulie.predictor import checkpoints
+from nulie.predictor import Prediction, checkpoints, tower
 from nulie.predictor.clip import Clip
 from nulie.predictor.published import CLIP
+from nulie.transforms.preview import CACHE_BYTES
 
 from .conftest import ROOT, picture
 
-torch = pytest.importorskip("torch")
 pytest.importorskip("open_clip")
-
-from nulie.predictor import tower  # noqa: E402  (it needs torch)
-from nulie.transforms.preview import CACHE_BYTES  # noqa: E402
-
 TINY = tower.Arch(patch=32, width=128, layers=3, dim=48)
 
 
@@ -37,6 +34,11 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def clip(**options: Any) -> Clip:
     return Clip("clip-b32", **{"device": "cpu", "random_weights": True, **options})
+
+
+def vectors_of(prediction: Prediction) -> torch.Tensor:
+    assert prediction.embeddings is not None
+    return prediction.embeddings
 
 
 def preview(image: Image.Image) -> torch.Tensor:
@@ -85,8 +87,8 @@ def test_a_batch_equals_its_images_one_by_one(views: int) -> None:
     judge = predictor.judge(pixels[0])
     whole, single = judge(pixels), [judge(one[None]) for one in pixels]
     assert torch.allclose(whole.scores, torch.cat([s.scores for s in single]), atol=1e-5)
-    vectors = torch.cat([s.embeddings for s in single])
-    assert torch.allclose(whole.embeddings, vectors, atol=1e-5)
+    vectors = torch.cat([vectors_of(s) for s in single])
+    assert torch.allclose(vectors_of(whole), vectors, atol=1e-5)
 
 
 @pytest.mark.usefixtures("tiny")
@@ -97,7 +99,7 @@ def test_two_views_are_the_mean_of_the_image_and_its_mirror() -> None:
     mirrored = one.judge(pixels[0])(pixels.flip(-1)).scores
     both = two.judge(pixels[0])(pixels)
     assert torch.allclose(both.scores, (as_is.scores + mirrored) / 2, atol=1e-5)
-    assert torch.allclose(both.embeddings, as_is.embeddings, atol=1e-5)
+    assert torch.allclose(vectors_of(both), vectors_of(as_is), atol=1e-5)
 
 
 @pytest.mark.usefixtures("tiny")
@@ -107,7 +109,7 @@ def test_exact_is_float32_with_both_views_and_shares_the_weights() -> None:
     truth = clip(precision="fp32", views=2).judge(pixels[0])(pixels)
     found = rough.exact().judge(pixels[0])(pixels)
     assert torch.equal(found.scores, truth.scores)
-    assert torch.equal(found.embeddings, truth.embeddings)
+    assert torch.equal(vectors_of(found), vectors_of(truth))
     assert rough.exact()._encoder is rough._encoder
     assert rough.precision == torch.bfloat16
     assert (rough.batch_size, rough.exact().batch_size) == (32, 4)
@@ -157,7 +159,7 @@ def test_out_of_memory_halves_the_batch_goes_on_and_says_so() -> None:
     finally:
         hook.remove()
     assert torch.allclose(found.scores, whole.scores, atol=1e-5)
-    assert torch.allclose(found.embeddings, whole.embeddings, atol=1e-5)
+    assert torch.allclose(vectors_of(found), vectors_of(whole), atol=1e-5)
     assert predictor.batch_limit == predictor.batch_size == 2
     assert predictor.notes == [
         "cpu ran out of memory at batch 9; going on with 4",
@@ -362,7 +364,7 @@ class Node(torch.nn.Module):
 def openai_archive(path: Path, tensors: dict[str, torch.Tensor]) -> None:
     root = Node()
     for key, value in {**tensors, "logit_scale": torch.ones([])}.items():
-        node = root
+        node: torch.nn.Module = root
         *way, leaf = key.split(".")
         for step in way:
             if step not in dict(node.named_children()):
@@ -573,10 +575,10 @@ def test_preprocessing_is_open_clips_to_the_bit(photos: Iterator[Path]) -> None:
     for path in photos:
         with Image.open(path) as image:
             images.append((path.name, image.convert("RGB")))
-    for name, image in images:
-        square = predictor._square(preview(image))
+    for name, shown in images:
+        square = predictor._square(preview(shown))
         ours = predictor._encoder.normalize(square[None])[0]
-        assert torch.equal(ours, theirs(image)), name
+        assert torch.equal(ours, theirs(shown)), name
 
 
 # Real size.

@@ -26,8 +26,8 @@ from nulie.engine import checkpoint
 from nulie.engine.pipeline import apply
 from nulie.errors import ExtraError, needed_for
 from nulie.jobs.picture import marks
-from nulie.predictor import Prediction, create
-from nulie.recipe import FORMAT, Recipe, Step
+from nulie.predictor import create
+from nulie.recipe import FORMAT, Recipe, Step, space
 from nulie.settings import Settings
 from nulie.transforms import base, color, describe, ops, render
 
@@ -152,15 +152,16 @@ def test_the_python_of_contributing_runs(monkeypatch: pytest.MonkeyPatch) -> Non
     """The op is added to the table, in both its forms; the predictor drives a search."""
     op, predictor = blocks("python", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
     monkeypatch.setattr(base, "_OPS", dict(ops()))
+    monkeypatch.setattr(space, "_DIALS", dict(space._DIALS))
     exec(op, {**vars(color), "ImageOps": ImageOps})
     photo = picture()
     exact = render(Recipe((Step.of("negate", amount=0.3),)), photo)
     batch = torch.from_numpy(np.array(photo)).permute(2, 0, 1)[None]
     tensor = base.get("negate").tensor
     assert tensor is not None
-    close = tensor(batch, {"amount": np.array([0.3])})[0].permute(1, 2, 0).numpy()
+    close = tensor(batch, {"amount": np.array([0.3])}, {})[0].permute(1, 2, 0).numpy()
     assert (close == np.asarray(exact)).all()
-    own: dict[str, Any] = {"torch": torch, "Prediction": Prediction}
+    own: dict[str, Any] = {}
     exec(predictor, own)
     result = nulie.enhance(photo, predictor=own["Bright"](), evaluations=60)
     assert result.terms.light > 1.05

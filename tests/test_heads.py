@@ -5,11 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from nulie.errors import WeightsError
 from nulie.predictor import heads
-
-torch = pytest.importorskip("torch")
 
 SAC = "sac+logos+ava1-l14-linearMSE.pth"
 # Of LAION's reference embeddings rating0 to rating9.
@@ -81,11 +80,11 @@ def test_the_collapsed_sac_head_equals_its_layers(real: Path) -> None:
         layers += [torch.nn.Linear(before, after), torch.nn.Dropout(0.2)]
     del layers[7], layers[-1]  # no dropout behind the fourth layer and the last
     net = torch.nn.Module()
-    net.layers = torch.nn.Sequential(*layers)
+    whole = net.layers = torch.nn.Sequential(*layers)
     net.load_state_dict(torch.load(real / SAC, map_location="cpu", weights_only=True))
     embeddings = units(10_000, 768)
     with torch.no_grad():
-        layered = net.eval().layers(embeddings)[:, 0]
+        layered = whole.eval()(embeddings)[:, 0]
     assert (heads.load(real / SAC)(embeddings) - layered).abs().max() < 1e-5
 
 

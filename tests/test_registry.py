@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from nulie.errors import DuplicateModelError, ModelError, UnknownModelError, WeightsError
 from nulie.models.contents import Contents, look
 from nulie.models.registry import Entry, FileKind, Registry, instance
-
-torch = pytest.importorskip("torch")
 
 GROUP = "nulie.tests"
 
@@ -78,12 +77,13 @@ def test_unknown_names_are_told_the_nearest_or_all(registry: Registry[str, Any])
 
 
 def test_a_twin_is_refused_and_leaves_all_as_it_was(registry: Registry[str, Any]) -> None:
-    new = Entry("new", "", str)
-    for twin in (
+    new: Entry[str, Any] = Entry("new", "", str)
+    twins: list[Entry[str, Any] | FileKind[str, Any]] = [
         Entry("plain", "", str),
         new,
         FileKind("a file of gears", lambda c: True, lambda c, o: o),
-    ):
+    ]
+    for twin in twins:
         with pytest.raises(DuplicateModelError, match=r"gadget called (plain|new|a file of gears)"):
             registry.add(new, FileKind("a new kind", lambda c: True, lambda c, o: o), twin)
     assert registry.names() == ("plain", "fancy")

@@ -14,10 +14,10 @@ from typing import Any
 from PIL import Image
 
 from .. import image_io
-from ..engine import Enhancement, Finished, Result, pipeline
+from ..engine import Enhancement, Finished, Noted, Result, pipeline
 from ..errors import SettingsError
 from ..image_io import Photo
-from ..predictor import Judging, Predictor, adapt, exact_form, score_photos
+from ..predictor import Judging, Predictor, adapt, exact_form, score_photos, take_notes
 from ..predictor.loaded import PREDICTORS
 from ..recipe import Recipe
 from ..recipe.settings import Settings
@@ -49,8 +49,8 @@ def enhance(
     of it and the recipe is empty. The input itself is never changed.
 
     `settings` are the fields of `nulie.settings.Settings`, such as `seconds=30` or `mode="hard"`;
-    with `evaluations` alone there is no limit of time. `predictor` is a name, the path of a file
-    made by `nulie fit`, or an object (see `nulie.predictor.Predictor`). One that is loaded by name
+    with `evaluations` alone there is no limit of time. `predictor` is what `--predictor` takes, or
+    an object with a method `judge` (see `nulie.predictor.adapt`). One that is loaded by its name
     stays in memory; `device` says where to.
 
     Raises: TypeError on a setting that does not exist, else a NulieError: SettingsError,
@@ -59,7 +59,9 @@ def enhance(
     judge = _predictor(predictor, device)
     photo = _photo(image)
     for event in Enhancement(photo.pixels, judge, chosen).events():
-        if isinstance(event, Finished):
+        if isinstance(event, Noted):
+            _log.warning("%s", event.text)
+        elif isinstance(event, Finished):
             result = event.result
     text = file_text(result.recipe) if result.variants else {}
     return replace(result, image=image_io.to_image(photo, result.image, text=text))
@@ -105,6 +107,8 @@ def score(
     scores: list[float] = []
     while batch := list(islice(previews, judge.batch_size)):
         scores += score_photos(judge, batch)
+    for note in take_notes(judge):
+        _log.warning("%s", note)
     return scores
 
 

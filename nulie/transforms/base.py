@@ -203,7 +203,7 @@ def ops_of(recipe: Recipe) -> tuple[Step, ...]:
     return recipe.steps
 
 
-def merged(first: Step, second: Step) -> Step | None:
+def merge(first: Step, second: Step) -> Step | None:
     """One step for two of the same op in a row, or None where there is none or it leaves the op's
     range. Only about the same: clipping between the two is not repeated."""
     op, before = resolve(first)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from ..recipe import Recipe, Step
 from ..recipe.space import Dial, Move, Space
-from ..transforms import get, merged
+from ..transforms import get, merge
 from .evaluate import Evaluate, Scored
 
 PARENTS, TURNS, ROUNDS = 3, 16, 4
@@ -117,7 +117,7 @@ def _merge_two(recipe: Recipe, space: Space) -> Iterator[Recipe]:
         for j in range(i + 1, len(steps)):
             if steps[i].op != steps[j].op or steps[i].op in once:
                 continue
-            one = merged(steps[i], steps[j])
+            one = merge(steps[i], steps[j])
             if one is not None:
                 yield Recipe((*steps[:i], one, *steps[i + 1 : j], *steps[j + 1 :]))
                 yield Recipe((*steps[:i], *steps[i + 1 : j], one, *steps[j + 1 :]))
