@@ -30,11 +30,11 @@ LONG = 336
 """Pixels of a preview's long side: a photo of 3:2."""
 
 
-class Living(TorchDispatchMode):
+class Living(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Adds up the bytes of the storages on a CUDA device that are alive."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.now = self.peak = 0
         self._known: set[int] = set()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,9 @@ from nulie.transforms.sample import sample
 from .conftest import FakePredictor, picture
 
 
-def enhance(image: Image.Image, predictor=None, cancel=None, **settings) -> tuple[list, Result]:
+def enhance(
+    image: Image.Image, predictor=None, cancel=None, **settings
+) -> tuple[list[Any], Result]:
     settings = {"seconds": None, "evaluations": 300, **settings}
     run = Enhancement(image, predictor or FakePredictor(), Settings(**settings), cancel=cancel)
     events = list(run.events())
@@ -205,9 +208,14 @@ class Talkative(FakePredictor):
         return judge
 
     def exact(self) -> FakePredictor:
-        self.form = FakePredictor()
-        self.form.notes = ["exact"]
+        self.form = Exact()
         return self.form
+
+
+class Exact(FakePredictor):
+    def __init__(self) -> None:
+        super().__init__()
+        self.notes = ["exact"]
 
 
 def test_what_the_predictor_notes_is_told_once_and_soon() -> None:

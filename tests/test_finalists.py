@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -93,7 +94,7 @@ def test_looks_that_are_alike_are_not_distinct() -> None:
     ],
 )  # fmt: skip
 def test_an_election_costs_in_proportion_to_the_search(
-    budget: dict, evaluations: int, seconds: float, reason, effort: tuple[float, int]
+    budget: dict[str, Any], evaluations: int, seconds: float, reason, effort: tuple[float, int]
 ) -> None:
     found = Effort.after(Settings(**budget), evaluations, seconds, reason, 100.0)
     assert (found.deadline, found.tries) == effort

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,7 +56,7 @@ def with_exif(order: str = "<", kind: int = 3) -> bytes:
     return head + b"".join(tables)
 
 
-def photo(**metadata: bytes) -> Photo:
+def photo(**metadata: Any) -> Photo:
     alpha = Image.new("L", (96, 64), 255)
     alpha.paste(0, (0, 0, 48, 64))
     return Photo(picture(), alpha, metadata=Metadata(**metadata))
@@ -93,7 +94,7 @@ def test_a_photo_that_grows_takes_its_alpha_and_exif_along(place: str) -> None:
     assert after.transparent
     assert after.metadata.exif is not None
     found = Image.Exif()
-    found.load(after.metadata.exif)
+    found.load(after.metadata.exif or b"")
     inner = found.get_ifd(0x8769)
     assert [found[0x0100], found[0x0101], inner[0xA002], inner[0xA003]] == [192, 128, 192, 128]
     assert (found[0x010F], inner[0xA300]) == ("Me!", b"\3")
@@ -104,6 +105,7 @@ def test_a_photo_that_grew_can_be_written_and_read(tmp_path) -> None:
     read = image_io.load(image_io.save(after, after.pixels, tmp_path / "large.png"))
     assert read.size == (192, 128)
     assert read.alpha is not None
+    assert after.alpha is not None
     assert read.alpha.tobytes() == after.alpha.tobytes()
     assert read.metadata.exif == after.metadata.exif
 
@@ -164,5 +166,5 @@ def test_the_file_of_a_jpeg_says_its_new_size() -> None:
     file.seek(0)
     after = apply(Recipe(after=(UPSCALE,)), image_io.load(file, name="a photo"), Models())
     found = Image.Exif()
-    found.load(after.metadata.exif)
+    found.load(after.metadata.exif or b"")
     assert found.get_ifd(0x8769)[0xA002] == 192

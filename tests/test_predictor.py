@@ -102,7 +102,8 @@ def test_a_column_of_scores_with_gradients_will_do() -> None:
         def judge(self, photo: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
             def judge(batch: torch.Tensor) -> torch.Tensor:
                 assert not torch.is_grad_enabled()
-                return net(batch.float().mean((2, 3)))
+                scores: torch.Tensor = net(batch.float().mean((2, 3)))
+                return scores
 
             assert not torch.is_grad_enabled()
             return judge

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from nulie.errors import UnknownModelError, WeightsError
-from nulie.models import store
+from nulie.models import digests, store
 from nulie.models.weights import HubFile, WebFile, Weights
 from nulie.predictor.published import CLIP, WEIGHTS
 
@@ -395,13 +395,13 @@ def test_digests_are_remembered_and_forgotten_with_a_change(
 ) -> None:
     path = tmp_path / "ViT-B-32.pt"
     path.write_bytes(CONTENT)
-    assert store.digests.verify(path, SHA)
-    assert store.digests.recall(path) == SHA
+    assert digests.verify(path, SHA)
+    assert digests.recall(path) == SHA
     (tmp_path / "nulie" / "digests.json").write_text("[broken")
-    assert store.digests.recall(path) is None
-    assert store.digests.verify(path, SHA)
+    assert digests.recall(path) is None
+    assert digests.verify(path, SHA)
     path.write_bytes(CONTENT + b"x")
-    assert not store.digests.verify(path, SHA)
+    assert not digests.verify(path, SHA)
 
 
 def test_unknown_names_are_told_the_known_ones() -> None:

@@ -19,7 +19,8 @@ from nulie.jobs.archive import pack
 from nulie.jobs.events import Loading, Searching, Waiting
 from nulie.jobs.host import Host as JobHost
 from nulie.jobs.inputs import Item, pictures
-from nulie.jobs.plan import plan
+from nulie.jobs.plan import Choice, plan
+from nulie.predictor import Predictor
 from nulie.recipe import Recipe
 
 from ..conftest import FakePredictor, picture
@@ -50,7 +51,10 @@ def _collected() -> Iterator[None]:
 
 @pytest.fixture
 def host() -> JobHost:
-    return JobHost(load=lambda choice, progress=None: (FakePredictor(), "by a fake"))
+    def load(choice: Choice, progress: Any) -> tuple[Predictor, str]:
+        return FakePredictor(), "by a fake"
+
+    return JobHost(load=load)
 
 
 @pytest.fixture

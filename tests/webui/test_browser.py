@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from ..conftest import picture
-from ..page.conftest import framed, told
+from ..page.conftest import enter_frame, wait_told
 from .conftest import needs_webui
 from .running import Server
 
@@ -55,8 +55,8 @@ def bring(page: Any, generated: str) -> Any:
     page.set_input_files("#pnginfo_image input[type=file]", generated)
     page.wait_for_selector("#pnginfo_image img")
     page.click("#nulie_from_pnginfo")
-    inside = framed(page)
-    told(inside, "384 x 256")
+    inside = enter_frame(page)
+    wait_told(inside, "384 x 256")
     return inside
 
 
@@ -100,9 +100,9 @@ def test_from_a_gallery_to_the_tab(page: Any, generated: str) -> None:
     page.click("#extras_generate")
     page.wait_for_selector("#extras_gallery img")
     page.click("#nulie_from_extras")
-    inside = framed(page)
+    inside = enter_frame(page)
     # What it was generated with comes along.
-    told(inside, "with texts")
+    wait_told(inside, "with texts")
 
 
 def test_the_chosen_one_of_a_gallery_comes(page: Any, tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_the_chosen_one_of_a_gallery_comes(page: Any, tmp_path: Path) -> None:
     page.wait_for_selector("#extras_gallery .thumbnail-item >> nth=2")
     page.click("#extras_gallery .thumbnail-item >> nth=2")
     page.click("#nulie_from_extras")
-    told(framed(page), "300 x 100")
+    wait_told(enter_frame(page), "300 x 100")
 
 
 def test_the_tab_enhances(page: Any, generated: str) -> None:
@@ -128,7 +128,7 @@ def test_the_tab_enhances(page: Any, generated: str) -> None:
     inside.fill("#nulie_seconds input", "2")
     inside.press("#nulie_seconds input", "Tab")
     inside.click("#nulie_enhance")
-    told(inside, "judged by")
+    wait_told(inside, "judged by")
 
 
 def test_extras_enhances(page: Any, server: Server, generated: str) -> None:
