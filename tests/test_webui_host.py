@@ -207,6 +207,14 @@ def test_a_card_that_cannot_tell_keeps_its_checkpoint(
     assert not web.moves
 
 
+@pytest.mark.usefixtures("web")
+@pytest.mark.parametrize("name", ["os:abort", __file__])
+def test_only_names_of_predictors_are_taken(name: str) -> None:
+    """Neither code to import nor a file to open, wherever the name comes from."""
+    with pytest.raises(UnknownModelError):
+        predictors.load(webui.current(), name)
+
+
 def test_a_full_card_means_the_cpu(web: Web, cuda: list[int], monkeypatch: Any) -> None:
     def load(name: str, device: str, **kwargs: Any) -> Any:
         if device != "cpu":

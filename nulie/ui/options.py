@@ -146,8 +146,13 @@ class Options:
         ]
 
     def values(self, values: Sequence[Any]) -> dict[str, Any]:
-        """Those of `inputs` as values of a plan."""
+        """Those of `inputs` as values of a plan.
+
+        Raises: SettingsError on a predictor that the page does not offer."""
         mode, seconds, top, min_light, keep_content, skin, predictor, seed, chosen, text = values
+        # Old gradio lets any text through, and a predictor may be a file's path or code to import.
+        if predictor not in self._host.predictors:
+            raise SettingsError(f"no predictor on this page is called {predictor!r}")
         mode = _mode(mode)
         used = [op_id for op_id in ops() if op_id in chosen]
         numbers = {

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from ..errors import NulieError
+from ..predictor import REGISTRY
 from ..predictor.loaded import PREDICTORS
 from . import state
 from .host import WebUI
@@ -24,7 +25,9 @@ def load(webui: WebUI, name: str, progress: Progress | None = None) -> tuple[Pre
     """The predictor of that name on the device of our settings, loaded once, and what to tell the
     user of it. Called by any thread, while the web UI waits: under its lock, unless it is `ready`.
 
-    Raises: NulieError, also when the user stops a download."""
+    Raises: UnknownModelError where it is no name, for it may come from a request, and must neither
+    be code to import nor a file to open; NulieError, also when the user stops a download."""
+    REGISTRY.find(name, named_only=True)
     try:
         return _load(webui, name, webui.device, progress)
     except torch.cuda.OutOfMemoryError:

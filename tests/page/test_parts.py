@@ -111,6 +111,13 @@ def test_an_emptied_field_does_not_ask_for_the_default(options: Options, name: s
         read(options, **{f"nulie_{name}": None})
 
 
+@pytest.mark.parametrize("name", ["os:abort", "/etc/passwd", "nobody", ""])
+def test_a_predictor_that_the_page_does_not_offer_is_refused(options: Options, name: str) -> None:
+    """A request may say what it likes."""
+    with pytest.raises(SettingsError, match="no predictor on this page"):
+        read(options, nulie_predictor=name)
+
+
 def test_the_device_is_that_of_the_host(tmp_path: Path) -> None:
     options = Options(Host(tmp_path, device="cuda:1"))
     with gradio.Blocks():
