@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from nulie import webui
+from nulie.errors import UnknownModelError
 from nulie.jobs.plan import Choice
 from nulie.predictor.loaded import PREDICTORS
 from nulie.recipe.settings import Settings

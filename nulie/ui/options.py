@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from ..errors import SettingsError
 from ..transforms import ops
 from . import ranges
 from .compat import quiet
