@@ -165,7 +165,7 @@ def test_a_folder_and_one_line_of_json_for_each_image(folder: Path, run: Run, fa
     assert "b.gif" in lines[1]["error"]
     for line in (lines[0], *lines[2:]):
         assert line["variants"][0]["after"]["score"] > line["before"]["score"]
-        assert line["recipe"]["nulie"] == 1
+        assert line["recipe"]["nulie"] == 2
         assert line["evaluations"] == 40
         assert all(Path(p).is_file() for p in line["output"])
 

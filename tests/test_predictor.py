@@ -333,20 +333,20 @@ def test_the_command_line_says_in_one_line_what_is_wrong_with_it(folder: Path) -
 
 
 def test_every_frontend_offers_what_is_installed(folder: Path) -> None:
-    """The page's and the web UI's list is NAMES; the shared pool loads by the same names."""
+    """The page's and the web UI's list is NAMES; the page's pool loads by the same names."""
     code = (
         f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
         "from nulie import predictor\n"
         "assert 'torch' not in sys.modules\n"
-        "from nulie.predictor.loaded import PREDICTORS\n"
         "from nulie.ui.host import Host\n"
         "from pathlib import Path\n"
         "host = Host(Path('.'))\n"
         "print(predictor.NAMES[-1], host.predictors[-1], 'tasteful' in sys.modules)\n"
-        "print(host.predictor('tasty', None)[0].name, PREDICTORS.ready('tasty', 'auto'))\n"
+        "from nulie.jobs.plan import Choice\n"
+        "print(host.jobs.load(Choice('tasty'), None)[0].name)\n"
     )
     done = run(folder, "-c", code)
-    assert done.stdout.split() == ["tasty", "tasty", "False", "tasty", "True"], done.stderr
+    assert done.stdout.split() == ["tasty", "tasty", "False", "tasty"], done.stderr
 
 
 def test_the_pool_is_empty_until_it_is_asked() -> None:

@@ -11,10 +11,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from nulie import predictor
 from nulie.cli import main
-from nulie.predictor import Predictor, choice
+from nulie.predictor import Predictor
 
-usual = choice.create
+usual = predictor.create
 
 
 def create(name: str = "auto", **options: Any) -> tuple[Predictor, str]:
@@ -25,7 +26,7 @@ def create(name: str = "auto", **options: Any) -> tuple[Predictor, str]:
     return Clip(name, device="cpu", random_weights=True), f"{name} of random weights"
 
 
-choice.create = create
+predictor.create = create
 
 if __name__ == "__main__":
     raise SystemExit(main(sys.argv[1:]))
