@@ -24,6 +24,9 @@ ALL = Recipe(
         Step.of("autocontrast", amount=0.6, cutoff=1.0),
         Step.of("equalize", amount=0.3),
         Step.of("brightness", factor=1.1),
+        Step.of("white balance", temperature=0.3, tint=-0.1),
+        Step.of("shadows", factor=1.6),
+        Step.of("highlights", factor=0.7),
         Step.of("contrast", factor=1.4),
         Step.of("blur", radius=0.012),
         Step.of("gamma", gamma=0.9, gain=1.05),
@@ -281,7 +284,7 @@ def test_words_say_which_of_the_two_it_is() -> None:
     recipe = Recipe(
         (
             Step.of("contrast", factor=1.2),
-            Step.of("autocontrast", amount=0.5, cutoff=1.0),
+            Step.of("autocontrast", amount=0.5, cutoff=1.0, common=1.0),
             Step.of("equalize", amount=0.2),
             Step.of("hue", shift=0.1),
             Step.of("blur", radius=0.003),
@@ -289,12 +292,14 @@ def test_words_say_which_of_the_two_it_is() -> None:
     )
     image = Image.new("RGB", (60, 40), (100, 100, 100))
     image.paste((20, 30, 40), (0, 0, 30, 40))
-    measuring = "contrast 1.20, autocontrast 50% (cutoff 1.0%), equalize 20%, hue 0.100 turn"
+    measuring = (
+        "contrast 1.20, autocontrast 50% (cutoff 1.0%, common), equalize 20%, hue 0.100 turn"
+    )
     assert transforms.describe(recipe) == f"{measuring}, blur 0.0030 short sides"
     frozen = transforms.freeze(recipe, image)
     assert transforms.describe(frozen) == (
-        "frozen: contrast 1.20 (mean 64), autocontrast 50% (cutoff 1.0%, high 107/107/107,"
-        " low 11/23/35), equalize 20% (own table), hue 0.100 turn,"
+        "frozen: contrast 1.20 (mean 64), autocontrast 50% (cutoff 1.0%, common, high 107/107/107,"
+        " low 21/21/21), equalize 20% (own table), hue 0.100 turn,"
         " blur 0.0030 short sides (short side 40)"
     )
     mixed = Recipe((frozen.steps[0], recipe.steps[0]))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageChops, ImageFilter
+from PIL import Image, ImageChops, ImageFilter, ImageOps
 
 from nulie import transforms
 from nulie.errors import RecipeError, SettingsError
@@ -313,3 +313,47 @@ def test_dials_go_round_trip(dial, position) -> None:
     value = dial.from_unit(position)
     assert dial.low <= value <= dial.high
     assert dial.from_unit(dial.to_unit(value)) == pytest.approx(value, abs=dial.step)
+
+
+@given(images(), st.floats(0, 20))
+def test_a_common_cutoff_is_that_of_pillows_preserve_tone(
+    image: Image.Image, cutoff: float
+) -> None:
+    step = Step.of("autocontrast", amount=1.0, cutoff=round(cutoff, 1), common=1.0)
+    wanted = ImageOps.autocontrast(image, round(cutoff, 1), preserve_tone=True)
+    assert transforms.render(Recipe((step,)), image).tobytes() == wanted.tobytes()
+
+
+@pytest.mark.parametrize("op_id", ["shadows", "highlights"])
+@pytest.mark.parametrize("factor", [0.25, 0.5, 0.8, 1.3, 2.0, 4.0])
+def test_shadows_and_highlights_keep_black_white_and_the_order_of_levels(
+    op_id: str, factor: float
+) -> None:
+    op = transforms.get(op_id)
+    assert op.table is not None
+    table = op.table({"factor": np.array([factor])}, {})[0, 0].astype(int)
+    assert (table[0], table[255]) == (0, 255)
+    assert (np.diff(table) >= 0).all()
+    change = (table - np.arange(256)) * (1 if factor > 1 else -1)
+    assert (change >= 0).all()
+    assert change.argmax() < 128 if op_id == "shadows" else change.argmax() > 128
+    # As much at the end that it is named after as its number says.
+    at = 1 if op_id == "shadows" else 254
+    slope = table[at] if op_id == "shadows" else 255 - table[at]
+    assert abs(slope - (factor if op_id == "shadows" else 1 / factor)) <= 0.6
+
+
+@pytest.mark.parametrize(
+    ("temperature", "tint"), [(0.5, 0.0), (-1.0, 0.2), (0.0, -0.5), (2.0, 2.0)]
+)
+def test_white_balance_leaves_greys_as_light_and_turns_them_as_it_says(
+    temperature: float, tint: float
+) -> None:
+    grey = Image.new("RGB", (4, 4), (90, 90, 90))
+    step = Step.of("white balance", temperature=temperature, tint=tint)
+    red, green, blue = transforms.render(Recipe((step,)), grey).getpixel((0, 0))  # type: ignore[misc]
+    light = [((v / 255 + 0.055) / 1.055) ** 2.4 for v in (90, red, green, blue)]
+    assert np.dot([0.2126, 0.7152, 0.0722], light[1:]) == pytest.approx(light[0], rel=0.02)
+    assert np.log2(light[1] / light[3]) == pytest.approx(temperature, abs=0.1)
+    between = np.log2((light[1] * light[3]) ** 0.5 / light[2])
+    assert between == pytest.approx(tint, abs=0.1)

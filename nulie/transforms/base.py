@@ -26,7 +26,7 @@ Measured = Mapping[str, npt.NDArray[Any]]
 """Statistic's name -> `[B, *shape]` whole numbers."""
 Tables = npt.NDArray[np.uint8]
 """`[B, 3, 256]`, or `[B, 1, 256]` where the three channels share one table."""
-Need = Literal["nothing", "grey mean", "histogram", "short side"]
+Need = Literal["nothing", "grey mean", "histogram", "histograms", "short side"]
 
 Merge = Callable[[dict[str, float], dict[str, float]], dict[str, float]]
 
@@ -85,7 +85,8 @@ class Op:
     of `pil` exactly."""
     needs: Need = "nothing"
     """What `measure` looks at. `grey mean`: `[B]` mean of Pillow's mode L; `histogram`:
-    `[B, 3, 256]` counts; `short side`: `[B]` pixels."""
+    `[B, 3, 256]` counts; `histograms`: `[B, 4, 256]`, that of mode L besides; `short side`: `[B]`
+    pixels."""
     measures: tuple[Statistic, ...] = ()
     """What `measure` gives."""
     measure: Callable[[Values, npt.NDArray[Any]], Measured] = _nothing

@@ -13,17 +13,25 @@ from .base import Measured, Op, Statistic, Tables, Values, register
 from .tone import AMOUNT, RAMP, blend, column, mix
 
 
-def autocontrast_pil(image: Image.Image, amount: float, cutoff: float) -> Image.Image:
-    return Image.blend(image, ImageOps.autocontrast(image, cutoff), amount)
+def autocontrast_pil(
+    image: Image.Image, amount: float, cutoff: float, common: float
+) -> Image.Image:
+    stretched = ImageOps.autocontrast(image, cutoff, preserve_tone=bool(common))
+    return Image.blend(image, stretched, amount)
 
 
 def autocontrast_measure(values: Values, histogram: npt.NDArray[Any]) -> Measured:
-    """The levels that remain when `cutoff` per cent of the pixels are dropped at either end."""
+    """The levels that remain when `cutoff` per cent of the pixels are dropped at either end: of
+    each channel, or with `common` of the grey picture."""
     counts = histogram.sum(-1, keepdims=True)
     cut = (counts * column(values["cutoff"])) // 100
     low = (histogram.cumsum(-1) > cut).argmax(-1)
     high = 255 - (histogram[..., ::-1].cumsum(-1) > cut).argmax(-1)
-    return {"low": low, "high": high}
+    common = values["common"][:, None] > 0
+    return {
+        name: np.where(common, ends[:, 3:], ends[:, :3])
+        for name, ends in (("low", low), ("high", high))
+    }
 
 
 def autocontrast_table(values: Values, measured: Measured) -> Tables:
@@ -57,7 +65,7 @@ def equalize_table(values: Values, measured: Measured) -> Tables:
 register(
     Op(
         "autocontrast",
-        "stretches each channel to the full range, less a cut-off at both ends",
+        "stretches each channel, or all in common, to the full range, less a cut-off at both ends",
         (
             AMOUNT,
             Dial(
@@ -70,10 +78,20 @@ register(
                 soft=(0.0, 1.0),
                 hard=(0.0, 2.0),
             ),
+            Dial(
+                "common",
+                0.0,
+                1.0,
+                neutral=0.0,
+                unit="switch",
+                step=1.0,
+                soft=(0.0, 1.0),
+                hard=(0.0, 1.0),
+            ),
         ),
         autocontrast_pil,
         autocontrast_table,
-        needs="histogram",
+        needs="histograms",
         measures=(Statistic("low", (3,)), Statistic("high", (3,))),
         measure=autocontrast_measure,
     )

@@ -152,11 +152,13 @@ class Renderer:
             return (seen.sum(1).double() / seen.shape[1]).cpu().numpy()
         if self._sampled:
             part = part[..., -2 * self._sampled : -self._sampled]
+        if need == "histograms":
+            part = torch.cat([part, grey(part[:, :, None])[:, :, 0].to(part.dtype)], 1)
         levels = part.flatten(0, 1).long()
         # Whole numbers, so that the order in which a device adds them does not matter.
         counts = self._weights.new_zeros(len(levels), 256)
         counts.scatter_add_(1, levels, self._weights.expand_as(levels))
-        return counts.view(len(rows), 3, 256).long().cpu().numpy()
+        return counts.view(len(rows), -1, 256).long().cpu().numpy()
 
 
 Resolved = tuple[Op, dict[str, float], Measured | None]

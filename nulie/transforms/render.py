@@ -91,6 +91,7 @@ class _Levels:
         if need == "grey mean":
             counts = np.array(self.image().convert("L").histogram())
             return np.array([(counts * np.arange(256)).sum() / counts.sum()])
-        if need == "histogram":
-            return np.array(self.image().histogram()).reshape(1, 3, 256)
+        if need in ("histogram", "histograms"):
+            grey = self.image().convert("L").histogram() if need == "histograms" else []
+            return np.array([*self.image().histogram(), *grey]).reshape(1, -1, 256)
         return np.array([min(self._image.size) if need == "short side" else 0])

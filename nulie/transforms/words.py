@@ -26,10 +26,14 @@ def describe(recipe: Recipe) -> str:
 def _of_op(step: Step) -> str:
     op, values = resolve(step)
     # The first dial is what the op's name means; others are named.
-    first, *others = (_value(dial, values[dial.name]) for dial in op.dials)
-    notes = [f"{dial.name} {text}" for dial, text in zip(op.dials[1:], others, strict=True)]
+    first, *others = ((dial, values[dial.name]) for dial in op.dials)
+    notes = [_note(dial, value) for dial, value in others if dial.unit != "switch" or value]
     notes += [_carried(name, value) for name, value in step.frozen or ()]
-    return f"{op.id} {first}" + _in_brackets(notes)
+    return f"{op.id} {_value(*first)}" + _in_brackets(notes)
+
+
+def _note(dial: Dial, value: float) -> str:
+    return dial.name if dial.unit == "switch" else f"{dial.name} {_value(dial, value)}"
 
 
 def _with_model(step: ModelStep) -> str:
