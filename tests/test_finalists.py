@@ -30,7 +30,7 @@ IMAGE = Image.new("RGB", (2, 2))
 
 def finalist(steps: int, total: float) -> Finalist:
     recipe = Recipe((Step.of("brightness", factor=1.1),) * steps)
-    terms = Terms(total, total, 1.0, 0.0, None, True)
+    terms = Terms(total, total, 1.0, 0.0, None, None, None, True)
     return Finalist(Variant(recipe, terms), IMAGE, torch.zeros(1, 3, 2, 2, dtype=torch.uint8))
 
 

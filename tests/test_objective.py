@@ -19,7 +19,8 @@ from nulie.recipe.settings import Settings
 from .conftest import FakePredictor
 
 SKIN, SKY = (205, 150, 125), (30, 60, 160)
-FREE = Settings(min_light=0.0, protect_skin=False)
+LIVELY = {"min_color": 0.0, "min_contrast": 0.0}
+FREE = Settings(min_light=0.0, protect_skin=False, **LIVELY)
 
 
 class Constant(FakePredictor):
@@ -66,7 +67,7 @@ def test_without_guards_it_is_the_predictors_score() -> None:
 
 
 def test_the_light_guard_refuses_what_is_darker_than_it_allows() -> None:
-    objective = Objective(Constant(9.0, 9.0), flat(200), Settings(min_light=0.9))
+    objective = Objective(Constant(9.0, 9.0), flat(200), Settings(min_light=0.9, **LIVELY))
     at, below = objective(torch.stack([flat(180), flat(178)]))
     assert (at.admissible, at.total) == (True, 9.0)
     assert not below.admissible
@@ -77,14 +78,14 @@ def test_the_light_guard_refuses_what_is_darker_than_it_allows() -> None:
 def test_a_refused_candidate_is_worth_the_input_less_six_points_times_the_darkening() -> None:
     """So it never wins, and of two the lighter is the better."""
     assert POINTS_PER_DARKENING == 6
-    objective = Objective(Constant(9.0, 9.0), flat(200), Settings(min_light=0.9))
+    objective = Objective(Constant(9.0, 9.0), flat(200), Settings(min_light=0.9, **LIVELY))
     lighter, darker_still = objective(torch.stack([flat(170), flat(100)]))
     assert lighter.total == pytest.approx(5 - 6 * 0.15)
     assert darker_still.total == pytest.approx(5 - 6 * 0.5)
 
 
 def test_a_refused_candidate_that_scores_below_the_input_starts_from_its_own_score() -> None:
-    objective = Objective(Constant(2.0, 9.0), flat(200), Settings(min_light=0.9))
+    objective = Objective(Constant(2.0, 9.0), flat(200), Settings(min_light=0.9, **LIVELY))
     poor, _ = objective(torch.stack([flat(100), flat(200)]))
     assert poor.total == pytest.approx(2 - 6 * 0.5)
 
@@ -93,7 +94,7 @@ def test_the_margin_makes_the_light_guard_stricter() -> None:
     """What the search lets pass must pass at full size, too, where levels differ a little."""
     assert SEARCH_MARGIN == 0.01
     photo, candidate = flat(200), flat(181)
-    settings = Settings(min_light=0.9)
+    settings = Settings(min_light=0.9, **LIVELY)
     exact = Objective(Constant(9.0, 9.0), photo, settings)
     strict = Objective(Constant(9.0, 9.0), photo, settings, margin=SEARCH_MARGIN)
     both = torch.stack([candidate, flat(182)])
@@ -107,7 +108,7 @@ def test_the_margin_asks_for_no_more_light_than_the_input_has() -> None:
     candidate = darker(photo, 0.95, skin_only=True)
     sky = candidate == photo
     candidate[sky] += 10
-    strict = Objective(Constant(9.0, 9.0), photo, Settings(min_light=1.0), margin=0.01)
+    strict = Objective(Constant(9.0, 9.0), photo, Settings(min_light=1.0, **LIVELY), margin=0.01)
     terms = strict(torch.stack([candidate, photo]))[0]
     assert 1 < terms.light < 1.01
     assert terms.skin is not None
@@ -122,7 +123,7 @@ def test_the_margin_does_not_switch_a_guard_on() -> None:
 
 def test_the_skin_guard_watches_the_lightness_of_skin_alone() -> None:
     photo = figure(0.5)
-    settings = Settings(min_light=0.0)
+    settings = Settings(min_light=0.0, **LIVELY)
     objective = Objective(Constant(9.0, 9.0), photo, settings)
     dark_skin = darker(photo, 0.9, skin_only=True)
     dark_sky = torch.where(dark_skin == photo, darker(photo, 0.5), photo)
@@ -144,7 +145,7 @@ def test_the_skin_guard_watches_the_lightness_of_skin_alone() -> None:
 def test_the_margin_makes_the_skin_guard_stricter(margin: float, admissible: bool) -> None:
     photo = figure(0.5)
     candidate = darker(photo, 0.96, skin_only=True)
-    settings = Settings(min_light=0.0)
+    settings = Settings(min_light=0.0, **LIVELY)
     terms = Objective(Constant(9.0, 9.0), photo, settings, margin=margin)(
         torch.stack([candidate, photo])
     )[0]
@@ -155,7 +156,7 @@ def test_the_margin_makes_the_skin_guard_stricter(margin: float, admissible: boo
 
 def test_both_guards_darkening_adds_up() -> None:
     photo = figure(1.0)
-    objective = Objective(Constant(9.0, 9.0), photo, Settings())
+    objective = Objective(Constant(9.0, 9.0), photo, Settings(**LIVELY))
     terms = objective(torch.stack([darker(photo, 0.5), photo]))[0]
     assert terms.skin is not None
     assert terms.total == pytest.approx(5 - 6 * (1 - terms.light + 1 - terms.skin), abs=1e-4)
@@ -164,18 +165,20 @@ def test_both_guards_darkening_adds_up() -> None:
 @pytest.mark.parametrize(("share", "watched"), [(0.0, False), (0.005, True)])
 def test_a_little_skin_is_enough_for_the_guard_and_none_is_not(share: float, watched: bool) -> None:
     assert MIN_SKIN_SHARE == 0.005
-    assert (Objective(Constant(), figure(share), Settings()).base.skin is not None) is watched
+    assert (
+        Objective(Constant(), figure(share), Settings(**LIVELY)).base.skin is not None
+    ) is watched
 
 
 def test_too_little_skin_is_none() -> None:
     pixels = figure(0).repeat(1, 2, 1)
     pixels[:, 0, 0] = torch.tensor(SKIN)
-    assert Objective(Constant(), pixels, Settings()).base.skin is None
+    assert Objective(Constant(), pixels, Settings(**LIVELY)).base.skin is None
 
 
 def test_drift_costs_by_the_embeddings() -> None:
     rows = torch.nn.functional.normalize(torch.tensor([[1.0, 0.0], [0.6, 0.8], [1.0, 0.0]]), dim=1)
-    settings = Settings(min_light=0.0, protect_skin=False, keep_content=2.0)
+    settings = Settings(min_light=0.0, protect_skin=False, **LIVELY, keep_content=2.0)
     objective = Objective(Constant(9.0, 9.0, embeddings=rows), flat(100), settings)
     far, near = objective(torch.stack([flat(101), flat(102)]))
     assert [far.content, near.content] == pytest.approx([0.4, 0])
@@ -183,7 +186,7 @@ def test_drift_costs_by_the_embeddings() -> None:
 
 
 def test_drift_costs_by_the_pixels_where_there_are_no_embeddings() -> None:
-    settings = Settings(min_light=0.0, protect_skin=False, keep_content=10.0)
+    settings = Settings(min_light=0.0, protect_skin=False, **LIVELY, keep_content=10.0)
     objective = Objective(Constant(9.0, 9.0), flat(100), settings)
     brighter, darker_one = objective(torch.stack([flat(151), flat(49)]))
     assert brighter.content == darker_one.content == pytest.approx(0.2)
@@ -191,8 +194,68 @@ def test_drift_costs_by_the_pixels_where_there_are_no_embeddings() -> None:
 
 
 def test_totals_are_those_of_the_terms() -> None:
-    objective = Objective(Constant(9.0, 1.0, 6.0), figure(0.5), Settings(keep_content=1.0))
+    objective = Objective(
+        Constant(9.0, 1.0, 6.0), figure(0.5), Settings(keep_content=1.0, **LIVELY)
+    )
     batch = torch.stack([figure(0.4), figure(0.6), darker(figure(0.5), 0.5)])
     totals = objective.totals(batch)
     assert len(totals) == 3
     assert list(totals) == pytest.approx([t.total for t in objective(batch)])
+
+
+def lively(chroma: float, spread: float) -> torch.Tensor:
+    """`[3, 10, 20]`: light and dark reds and greens."""
+    light = torch.tensor([1.0, -1.0]).repeat(100)[:, None] * spread
+    tint = torch.tensor([[1.0, -1.0, 0.0], [-1.0, 1.0, 0.0]]).repeat_interleave(100, 0) * chroma
+    return (120 + light + tint).round().to(torch.uint8).T.reshape(3, 10, 20).contiguous()
+
+
+@pytest.mark.parametrize("field", ["color", "contrast"])
+def test_a_guard_refuses_what_is_paler_or_flatter_than_it_allows(field: str) -> None:
+    photo = lively(20, 40)
+    off = {"min_light": 0.0, "protect_skin": False, **LIVELY}
+    objective = Objective(Constant(9.0, 9.0), photo, Settings(**{**off, f"min_{field}": 0.97}))
+    less = lively(18, 40) if field == "color" else lively(20, 36)
+    bad, good = objective(torch.stack([less, lively(24, 46)]))
+    share, more = getattr(bad, field), getattr(good, field)
+    assert 0.85 < share < 0.95 < 1 < more
+    assert (bad.admissible, good.admissible) == (False, True)
+    assert bad.total == pytest.approx(5 - 6 * (1 - share), abs=1e-4)
+    assert good.total == 9
+    assert getattr(bad, "contrast" if field == "color" else "color") is None, "that one is off"
+    assert getattr(objective.base, field) == pytest.approx(1)
+
+
+def test_shares_are_those_of_chroma_and_of_the_spread_of_lightness() -> None:
+    photo, candidate = lively(20, 40), lively(30, 25)
+    terms = Objective(Constant(9.0, 9.0), photo, Settings())(torch.stack([candidate, photo]))[0]
+    before, after = lab(photo[None])[0], lab(candidate[None])[0]
+    chroma = [float(x[1:].norm(dim=0).mean()) for x in (before, after)]
+    spread = [float(x[0].std(unbiased=False)) for x in (before, after)]
+    assert terms.color == pytest.approx(chroma[1] / chroma[0], abs=1e-4)
+    assert terms.contrast == pytest.approx(spread[1] / spread[0], abs=1e-4)
+
+
+def test_grey_and_flat_photos_have_nothing_to_keep() -> None:
+    grey = Objective(Constant(), lively(0, 40), Settings()).base
+    assert (grey.color, grey.contrast) == (None, pytest.approx(1))
+    assert (flat_ := Objective(Constant(), flat(100), Settings()).base).color is None
+    assert flat_.contrast is None
+
+
+def test_to_take_haze_away_is_no_darkening() -> None:
+    """And to make a hazy photo darker without clearing it is; nor does a clear one lose light."""
+    clear = lively(20, 70)
+    hazy = (0.5 * clear.float() + 0.5 * 220).round().to(torch.uint8)
+    objective = Objective(Constant(9.0, 9.0), hazy, Settings(min_light=0.9, **LIVELY))
+    cleared, darkened = objective(torch.stack([clear, darker(hazy, 0.75)]))
+    assert cleared.admissible
+    assert float(clear.float().mean()) < 0.75 * float(hazy.float().mean())
+    assert not darkened.admissible
+    of_clear = Objective(Constant(9.0, 9.0), clear, Settings(min_light=0.9, **LIVELY))
+    assert not of_clear(torch.stack([darker(clear, 0.85), clear]))[0].admissible
+
+
+def test_a_flat_picture_is_no_veil() -> None:
+    objective = Objective(Constant(9.0, 9.0), flat(200), Settings(min_light=0.9, **LIVELY))
+    assert not objective(torch.stack([flat(170), flat(200)]))[0].admissible

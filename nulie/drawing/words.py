@@ -26,8 +26,14 @@ def terms_table(base: Terms, terms: Terms) -> str:
         ("Light", "mean brightness, of the input's", "100 %", f"{100 * terms.light:.0f} %"),
         ("Content", "drift from the input, 0 is none", "0", f"{terms.content:.3f}"),
     ]
-    if terms.skin is not None:
-        rows.append(("Skin", "lightness, of the input's", "100 %", f"{100 * terms.skin:.0f} %"))
+    shares = (
+        ("Skin", "lightness, of the input's", terms.skin),
+        ("Colour", "mean chroma, of the input's", terms.color),
+        ("Contrast", "spread of lightness, of the input's", terms.contrast),
+    )
+    for name, meaning, share in shares:
+        if share is not None:
+            rows.append((name, meaning, "100 %", f"{100 * share:.0f} %"))
     rows.append(
         ("Total", "what the search maximises", f"{base.total:.2f}", f"{terms.total:.2f}"),
     )

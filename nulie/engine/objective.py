@@ -11,6 +11,7 @@ import torch
 
 from ..color import lab
 from ..predictor.base import Predictor
+from ..predictor.statistics import _spread as spread
 from ..recipe.settings import Settings
 
 POINTS_PER_DARKENING = 6.0
@@ -20,6 +21,14 @@ MIN_SKIN_LIGHT = 0.96
 SEARCH_MARGIN = 0.01
 """How much stricter the guards are during the search: a preview and the full size differ a little,
 and the best candidates lie on the edge of what is allowed."""
+MIN_CHROMA, MIN_SPREAD = 2.0, 2.0
+"""CIELAB units of mean chroma, and of the standard deviation of lightness, below which a photo has
+none to keep: a grey one, and a flat one."""
+BLACK = 40.0
+"""Level up to which the darkest tones of a photo's preview are black, as they are in 96 of 100 good
+ones; what they are lighter is a veil, such as haze, and to take that away is no darkening."""
+DARKEST = 0.01
+"""Share of the input's pixels that show how black its black is."""
 MIN_SKIN_SHARE = 0.005
 """With less skin than this share of the pixels the skin guard has nothing to hold on to."""
 
@@ -32,23 +41,29 @@ class Terms:
     score: float
     """What the predictor says."""
     light: float
-    """Mean light as a share of the input's."""
+    """Mean light as a share of the input's, each without its veil where that makes it more."""
     content: float
     """Drift from the input: 1 - cosine similarity of the embeddings, or, of a predictor without
     embeddings, the mean difference of the pixels in 0..1."""
     skin: float | None
     """Mean lightness (L*) of the pixels that are skin-coloured in the input, as a share of what
     it was there; None where there is no skin or the guard is off."""
+    color: float | None
+    """Mean chroma as a share of the input's; None where that is grey or the guard is off."""
+    contrast: float | None
+    """Standard deviation of lightness (L*) as a share of the input's; None where that is flat or
+    the guard is off."""
     admissible: bool
-    """Whether the light and skin guards are content."""
+    """Whether all guards are content."""
 
 
 class Objective:
     """Marks candidates made from one photo.
 
-    A candidate that a guard refuses is worth no more than the input, less 6 points times the
-    darkening: it cannot win, and among its like the less dark is the better (Deb's rule for
-    constraints, 2000). Content drift costs `keep_content` points a unit.
+    A candidate that a guard refuses is worth no more than the input, less 6 points times what it
+    lacks of the shares that the guards ask for: it cannot win, and among its like the one that
+    lacks less is the better (Deb's rule for constraints, 2000). Content drift costs `keep_content`
+    points a unit.
     """
 
     def __init__(
@@ -60,16 +75,28 @@ class Objective:
         margin: float = 0.0,
     ) -> None:
         """`preview`: the input's, `[3, H, W]` uint8, as the predictor wants it. `margin` is added
-        to the shares that the light and skin guards ask for."""
+        to the shares that the guards ask for."""
         self._settings = settings
         self._min_light = min(settings.min_light + margin, 1.0) if settings.min_light else 0.0
         self._min_skin = MIN_SKIN_LIGHT + margin
+        self._least = [
+            min(share + margin, 1.0) if share else 0.0
+            for share in (settings.min_color, settings.min_contrast)
+        ]
         self._judge = predictor.judge(preview)
         self._preview = preview[None]
-        self._light = _light(self._preview).clamp(min=1e-6)
         self._skin = _skin_pixels(preview) if settings.protect_skin else None
         if self._skin is not None:
             self._skin_light = self._lightness(self._preview).clamp(min=1e-6)
+        self._spread = spread(*preview.shape[1:]).to(preview.device)
+        self._liveliness = self._lively(self._preview)[:, 0]
+        for i, least in enumerate((MIN_CHROMA, MIN_SPREAD)):
+            if self._liveliness[i] < least:
+                self._least[i] = 0.0
+        self._light = _light(self._preview).clamp(min=1e-6)
+        # A flat picture is no veil over anything.
+        self._darkest = _darkest_pixels(preview) if self._liveliness[1] >= MIN_SPREAD else None
+        self._unveiled = (self._light - self._veil(self._preview)).clamp(min=1e-6)
         first = self._judge(self._preview)
         self._embedding = first.embeddings
         self._base_score = first.scores
@@ -80,10 +107,14 @@ class Objective:
         """Marks of `[B, 3, H, W]` uint8 candidates of the preview's size."""
         columns = self._columns(batch)
         rows = torch.stack([c.float() for c in columns]).cpu().T.tolist()
-        has_skin = self._skin is not None
+        on = (self._skin is not None, *(least > 0 for least in self._least))
         return [
-            Terms(total, score, light, content, skin if has_skin else None, bool(admissible))
-            for total, score, light, content, skin, admissible in rows
+            Terms(
+                *row[:4],
+                *(share if watched else None for share, watched in zip(row[4:7], on, strict=True)),
+                bool(row[7]),
+            )
+            for row in rows
         ]
 
     def totals(self, batch: torch.Tensor) -> Sequence[float]:
@@ -93,24 +124,47 @@ class Objective:
 
     def _columns(self, batch: torch.Tensor) -> Sequence[torch.Tensor]:
         prediction = self._judge(batch)
-        light = (_light(batch) / self._light).to(prediction.scores.device)
+        device = prediction.scores.device
+        light = _light(batch)
+        light = torch.maximum(light / self._light, (light - self._veil(batch)) / self._unveiled)
         skin = torch.ones_like(light)
         if self._skin is not None:
-            skin = (self._lightness(batch) / self._skin_light).to(light.device)
+            skin = self._lightness(batch) / self._skin_light
+        color, contrast = torch.ones_like(light), torch.ones_like(light)
+        if any(self._least):
+            color, contrast = self._lively(batch) / self._liveliness[:, None].clamp(min=1e-6)
+        light, skin, color, contrast = (x.to(device) for x in (light, skin, color, contrast))
         # Zero where a guard has nothing to say.
-        dark = (1 - light) * (light < self._min_light)
-        dark = dark + (1 - skin) * (skin < self._min_skin)
+        lack = (1 - light) * (light < self._min_light)
+        lack = lack + (1 - skin) * (skin < self._min_skin)
+        lack = lack + (1 - color) * (color < self._least[0])
+        lack = lack + (1 - contrast) * (contrast < self._least[1])
         if self._embedding is not None and prediction.embeddings is not None:
             content = 1 - (prediction.embeddings * self._embedding).sum(-1)
         elif self._settings.keep_content > 0:
-            content = _difference(batch, self._preview).to(light.device)
+            content = _difference(batch, self._preview).to(device)
         else:
             content = torch.zeros_like(light)
         total = prediction.scores - self._settings.keep_content * content
-        admissible = dark <= 0
-        refused = torch.minimum(total, self._base_score) - POINTS_PER_DARKENING * dark
+        admissible = lack <= 0
+        refused = torch.minimum(total, self._base_score) - POINTS_PER_DARKENING * lack
         total = torch.where(admissible, total, refused)
-        return total, prediction.scores, light, content, skin, admissible
+        return total, prediction.scores, light, content, skin, color, contrast, admissible
+
+    def _lively(self, batch: torch.Tensor) -> torch.Tensor:
+        """`[2, B]` mean chroma, and standard deviation of lightness, of pixels spread evenly."""
+        seen = lab(batch.flatten(2).index_select(2, self._spread))
+        chroma = (seen[:, 1] * seen[:, 1] + seen[:, 2] * seen[:, 2]).sqrt()
+        return torch.stack([chroma.mean(1), seen[:, 0].std(1, unbiased=False)])
+
+    def _veil(self, batch: torch.Tensor) -> torch.Tensor:
+        """`[B]` how much lighter than black the input's darkest pixels are in their darkest
+        channel, in levels: in haze none is dark (He, Sun and Tang, "Single image haze removal using
+        dark channel prior", 2009)."""
+        if self._darkest is None:
+            return torch.zeros(len(batch), device=batch.device)
+        darkest = batch.flatten(2).index_select(2, self._darkest)
+        return (darkest.amin(1).float().mean(1) - BLACK).clamp(min=0)
 
     def _lightness(self, batch: torch.Tensor) -> torch.Tensor:
         """`[B]` mean L* of the pixels that are skin in the input."""
@@ -137,6 +191,12 @@ class _Lazy(Sequence[float]):
 def _light(batch: torch.Tensor) -> torch.Tensor:
     """`[B]` mean of all channels of all pixels, 0..255."""
     return batch.flatten(1).sum(1, dtype=torch.int32) / batch[0].numel()
+
+
+def _darkest_pixels(preview: torch.Tensor) -> torch.Tensor:
+    """Indices of the pixels of `[3, H, W]` uint8 whose darkest channel is darkest."""
+    least = preview.flatten(1).amin(0)
+    return least.topk(max(1, round(DARKEST * len(least))), largest=False).indices
 
 
 def _difference(batch: torch.Tensor, preview: torch.Tensor) -> torch.Tensor:

@@ -24,6 +24,7 @@ from .evaluate import Evaluator, renderer
 from .events import Event, Finished, Noted, Result, Started
 from .finalists import Effort, Election, FullSize
 from .objective import SEARCH_MARGIN, Objective
+from .overdone import yield_guards
 
 
 class Enhancement:
@@ -88,14 +89,17 @@ class Enhancement:
         start = self._clock()
         preview = shrink(self.image, self._predictor.input_size).to(self._predictor.device)
         render = renderer(self.image, preview)
-        objective = Objective(self._predictor, preview, self.settings, margin=SEARCH_MARGIN)
+        settings, remarks = yield_guards(self.settings, self.image)
+        objective = Objective(self._predictor, preview, settings, margin=SEARCH_MARGIN)
         with Evaluator(render, objective.totals, preview) as evaluator:
             yield Started(objective.base)
+            for text in remarks:
+                yield Noted(text)
             yield from self._notes()
             reason = yield from self._search(evaluator, objective.base.total, start)
             if self._exact.input_size != self._predictor.input_size:
                 preview = shrink(self.image, self._exact.input_size).to(self._exact.device)
-            full_size = FullSize(self.image, self._exact, preview, self.settings)
+            full_size = FullSize(self.image, self._exact, preview, settings)
             result = self._elect(full_size, evaluator, objective.base.total, reason)
         yield from self._notes()
         yield Finished(result)

@@ -31,6 +31,8 @@ def settings(values: Mapping[str, Any]) -> Settings:
         min_light=number(given, "min_light", defaults.min_light) or 0.0,
         keep_content=number(given, "keep_content", defaults.keep_content) or 0.0,
         protect_skin=bool(given.get("protect_skin", defaults.protect_skin)),
+        min_color=number(given, "min_color", defaults.min_color) or 0.0,
+        min_contrast=number(given, "min_contrast", defaults.min_contrast) or 0.0,
         top=whole(given, "top", defaults.top) or 0,
     )
 

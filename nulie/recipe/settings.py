@@ -36,6 +36,10 @@ class Settings:
     """Points lost per unit of drift from the input; 0 switches the guard off."""
     protect_skin: bool = True
     """Whether skin-coloured pixels may not get noticeably darker."""
+    min_color: float = 0.97
+    """Least mean chroma of a result, as a share of the input's; 0 switches the guard off."""
+    min_contrast: float = 0.97
+    """Least spread of lightness of a result, likewise."""
     top: int = 1
     """How many distinct variants to give back."""
 
@@ -47,8 +51,10 @@ class Settings:
         if self.evaluations is not None and _whole("evaluations", self.evaluations) < 1:
             raise SettingsError(f"evaluations must be 1 or more, not {self.evaluations}")
         _whole("seed", self.seed)
-        if not 0 <= _number("min-light", self.min_light) <= 1:
-            raise SettingsError(f"min-light must be within 0..1, not {self.min_light:g}")
+        for name in ("min_light", "min_color", "min_contrast"):
+            option, share = name.replace("_", "-"), getattr(self, name)
+            if not 0 <= _number(option, share) <= 1:
+                raise SettingsError(f"{option} must be within 0..1, not {share:g}")
         if not 0 <= _number("keep-content", self.keep_content) < math.inf:
             raise SettingsError(f"keep-content must be 0 or more, not {self.keep_content:g}")
         if not isinstance(self.protect_skin, bool):
