@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -19,7 +21,7 @@ from nulie.recipe.settings import Settings
 from .conftest import FakePredictor
 
 SKIN, SKY = (205, 150, 125), (30, 60, 160)
-LIVELY = {"min_color": 0.0, "min_contrast": 0.0}
+LIVELY: dict[str, Any] = {"min_color": 0.0, "min_contrast": 0.0}
 FREE = Settings(min_light=0.0, protect_skin=False, **LIVELY)
 
 
@@ -213,7 +215,7 @@ def lively(chroma: float, spread: float) -> torch.Tensor:
 @pytest.mark.parametrize("field", ["color", "contrast"])
 def test_a_guard_refuses_what_is_paler_or_flatter_than_it_allows(field: str) -> None:
     photo = lively(20, 40)
-    off = {"min_light": 0.0, "protect_skin": False, **LIVELY}
+    off: dict[str, Any] = {"min_light": 0.0, "protect_skin": False, **LIVELY}
     objective = Objective(Constant(9.0, 9.0), photo, Settings(**{**off, f"min_{field}": 0.97}))
     less = lively(18, 40) if field == "color" else lively(20, 36)
     bad, good = objective(torch.stack([less, lively(24, 46)]))
