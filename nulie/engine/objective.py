@@ -109,13 +109,18 @@ class Objective:
         rows = torch.stack([c.float() for c in columns]).cpu().T.tolist()
         on = (self._skin is not None, *(least > 0 for least in self._least))
         return [
-            Terms(
-                *row[:4],
-                *(share if watched else None for share, watched in zip(row[4:7], on, strict=True)),
-                bool(row[7]),
-            )
-            for row in rows
+            Terms(total, score, light, content, *self._watched(shares), bool(admissible))
+            for total, score, light, content, *shares, admissible in rows
         ]
+
+    def _watched(self, shares: Sequence[float]) -> tuple[float | None, float | None, float | None]:
+        """Those of skin, colour and contrast, None where the guard has nothing to hold."""
+        skin, color, contrast = shares
+        return (
+            None if self._skin is None else skin,
+            color if self._least[0] else None,
+            contrast if self._least[1] else None,
+        )
 
     def totals(self, batch: torch.Tensor) -> Sequence[float]:
         """`total` alone, which is all that a search needs; read back from the device when the

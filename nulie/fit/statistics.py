@@ -35,6 +35,9 @@ HARM = 1.0
 """What a CIELAB unit costs by which a rendering is paler or flatter than both the photograph and
 what was made of it; a unit of distance costs one. Vivid photographs are rare, and look like spoiled
 ones: without this, the least error is made by dulling them all. Recovery loses a fiftieth by it."""
+WORSE = 1.0
+"""What a CIELAB unit costs besides by which a rendering is farther from the photograph than what
+was made of it: to spoil a good photograph is worse than to leave a poor one as it is."""
 HIDDEN = 48
 """Units of a hidden layer."""
 BATCH = 256
@@ -157,19 +160,27 @@ def _uniform(generator: torch.Generator, low: float = 0.0, high: float = 1.0) ->
 
 
 def spoil(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """`[B, 3, H, W]` float32 levels 0..255, each through a chain of zero to three of the
-    ways below, rounded to levels after each."""
-    length = _choose(_LENGTHS, len(images), generator)
-    reach = 0.6 + 0.6 * torch.rand(len(images), generator=generator)
+    """`[B, 3, H, W]` float32 levels 0..255, each left alone or spoiled as cameras, lenses and hasty
+    hands do it: grain first, then a chain of one to three of the ways below, rounded to levels
+    after each."""
+    count = len(images)
+    length = _choose(_LENGTHS, count, generator)
+    reach = 0.6 + 0.6 * torch.rand(count, generator=generator)
     images = images.clone()
+    grainy = ((torch.rand(count, generator=generator) < GRAINY) & (length > 0)).nonzero()[:, 0]
+    if len(grainy):
+        part = images[grainy]
+        sigma = MOST_GRAIN * torch.rand(len(grainy), 1, 1, 1, generator=generator)
+        images[grainy] = _levels(part + sigma * torch.randn(part.shape, generator=generator))
     for depth in range(3):
-        way = _choose([weight for weight, _ in _WAYS], len(images), generator)
+        way = _choose([weight for weight, _, _ in _WAYS], count, generator)
         way[length <= depth] = -1
-        dial = reach * (2 * torch.rand(len(images), generator=generator) - 1)
-        for number, (_, spoiled) in enumerate(_WAYS):
+        size, sign = torch.rand(2, count, generator=generator)
+        for number, (_, dull, spoiled) in enumerate(_WAYS):
             rows = (way == number).nonzero()[:, 0]
             if len(rows):
-                images[rows] = _levels(spoiled(images[rows], dial[rows].view(-1, 1, 1, 1)))
+                dial = (reach * size * torch.where(sign < dull, -1.0, 1.0))[rows]
+                images[rows] = _levels(spoiled(images[rows], dial.view(-1, 1, 1, 1), generator))
     return images
 
 
@@ -177,7 +188,8 @@ def _choose(weights: Sequence[float], count: int, generator: torch.Generator) ->
     return torch.multinomial(torch.tensor(weights), count, True, generator=generator)
 
 
-# The ways to spoil: levels `[B, 3, H, W]` and a dial `[B, 1, 1, 1]` about -1..1, neutral at 0.
+# The ways to spoil: levels `[B, 3, H, W]` and a dial `[B, 1, 1, 1]` about -1..1, neutral at 0, the
+# duller below it.
 
 
 def _grey(images: torch.Tensor) -> torch.Tensor:
@@ -185,29 +197,39 @@ def _grey(images: torch.Tensor) -> torch.Tensor:
     return (images * weights).sum(1, keepdim=True)
 
 
-def _brightness(images: torch.Tensor, dial: torch.Tensor) -> torch.Tensor:
+def _brightness(images: torch.Tensor, dial: torch.Tensor, _: torch.Generator) -> torch.Tensor:
     return images * 2**dial
 
 
-def _contrast(images: torch.Tensor, dial: torch.Tensor) -> torch.Tensor:
+def _contrast(images: torch.Tensor, dial: torch.Tensor, _: torch.Generator) -> torch.Tensor:
     mean = _grey(images).mean((1, 2, 3), keepdim=True)
     return mean + (images - mean) * 2**dial
 
 
-def _gamma(images: torch.Tensor, dial: torch.Tensor) -> torch.Tensor:
-    return 255 * (images / 255) ** (2**dial)
+def _gamma(images: torch.Tensor, dial: torch.Tensor, _: torch.Generator) -> torch.Tensor:
+    return 255 * (images / 255) ** (2**-dial)
 
 
-def _saturation(images: torch.Tensor, dial: torch.Tensor) -> torch.Tensor:
+def _saturation(images: torch.Tensor, dial: torch.Tensor, _: torch.Generator) -> torch.Tensor:
     grey = _grey(images)
     return grey + (images - grey) * 3**dial
 
 
-def _white_balance(images: torch.Tensor, dial: torch.Tensor) -> torch.Tensor:
-    return images * torch.cat([1.15**dial, torch.ones_like(dial), 1.15**-dial], 1)
+def _exposure(images: torch.Tensor, dial: torch.Tensor, _: torch.Generator) -> torch.Tensor:
+    """By up to two stops, in linear light."""
+    return _of_light(_light(images) * 4**dial)
 
 
-def _autocontrast(images: torch.Tensor, dial: torch.Tensor) -> torch.Tensor:
+def _cast(images: torch.Tensor, dial: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Light of another colour: in linear light, by up to two stops between red and blue, and half
+    as much between those and green. Greys stay as light."""
+    tint = dial.abs() * (torch.rand(dial.shape, generator=generator) - 0.5)
+    gains = 2 ** torch.cat([dial + tint / 3, -2 * tint / 3, tint / 3 - dial], 1)
+    gains = gains / (gains * torch.tensor([0.2126, 0.7152, 0.0722]).view(1, 3, 1, 1)).sum(1, True)
+    return _of_light(_light(images) * gains)
+
+
+def _autocontrast(images: torch.Tensor, dial: torch.Tensor, _: torch.Generator) -> torch.Tensor:
     """By as much as the dial is off its centre, cutting one pixel in a hundred on either side."""
     ordered = images.flatten(2).sort(-1).values
     cut = ordered.shape[-1] // 100
@@ -216,25 +238,51 @@ def _autocontrast(images: torch.Tensor, dial: torch.Tensor) -> torch.Tensor:
     return images + (stretched - images) * dial.abs().clamp(max=1)
 
 
-def _haze(images: torch.Tensor, dial: torch.Tensor) -> torch.Tensor:
+def _haze(images: torch.Tensor, dial: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Light air before all: up to two thirds of it, of a grey from 160 to 255, a little blue."""
+    share = (0.6 * dial.abs()).clamp(max=0.67)
+    air = 160 + 95 * torch.rand(dial.shape, generator=generator)
+    blue = 12 * torch.rand(dial.shape, generator=generator)
+    air = torch.cat([air - blue, air, air + blue], 1)
+    return images * (1 - share) + air * share
+
+
+def _faded(images: torch.Tensor, dial: torch.Tensor, _: torch.Generator) -> torch.Tensor:
     """Black is lifted, or white lowered."""
     narrower = images * (255 - 40 * dial.abs()) / 255
     return narrower + 40 * dial.clamp(min=0)
 
 
+def _light(images: torch.Tensor) -> torch.Tensor:
+    """Levels to linear light in 0..1."""
+    x = images.clamp(0, 255) / 255
+    return torch.where(x <= 0.04045, x / 12.92, ((x.clamp(min=0.04045) + 0.055) / 1.055) ** 2.4)
+
+
+def _of_light(light: torch.Tensor) -> torch.Tensor:
+    """The inverse of `_light`."""
+    light = light.clamp(0, 1)
+    power = 1.055 * light.clamp(min=0.0031308) ** (1 / 2.4) - 0.055
+    return 255 * torch.where(light <= 0.0031308, 12.92 * light, power)
+
+
 _WAYS = (
-    (1.0, _brightness),
-    (1.0, _contrast),
-    (1.0, _gamma),
-    (1.0, _saturation),
-    (0.12, _white_balance),
-    (0.08, _autocontrast),
-    (0.08, _haze),
+    (1.0, 0.6, _brightness),
+    (1.0, 0.6, _contrast),
+    (1.0, 0.6, _gamma),
+    (1.0, 0.6, _saturation),
+    (0.4, 0.7, _exposure),
+    (0.7, 0.5, _cast),
+    (0.1, 0.5, _autocontrast),
+    (0.5, 0.5, _haze),
+    (0.1, 0.5, _faded),
 )
-"""How often, and what."""
-_LENGTHS = (0.1, 0.2, 0.5, 0.2)
-"""How often a chain has none of them, one, two, three. The more are left alone, the more timid the
-networks get: with 0.25 clean photographs are moved by a fifth less, and less is recovered."""
+"""How often, how often to the duller side, and what."""
+_LENGTHS = (0.25, 0.3, 0.35, 0.1)
+"""How often a chain has none of them, one, two, three."""
+GRAINY, MOST_GRAIN = 0.15, 12.0
+"""Share of the spoiled ones that have grain before all else, and its largest standard deviation in
+levels: what is lightened later brings it out."""
 
 
 def train(
@@ -307,7 +355,10 @@ def _loss(described: torch.Tensor, examples: Examples, rows: torch.Tensor) -> to
     )
     # The root's slope is endless at zero.
     apart = ((made - truth).pow(2).sum(1) + 1e-4).sqrt()
-    return (apart + HARM * harm).mean()
+    # What is farther from the truth than the input was costs once more.
+    before = ((given - truth).pow(2).sum(1) + 1e-4).sqrt().mean(1)
+    worse = (apart.mean(1) - before).clamp(min=0)
+    return (apart + HARM * harm).mean() + WORSE * worse.mean()
 
 
 def _chroma(colours: torch.Tensor) -> torch.Tensor:
