@@ -81,14 +81,13 @@ def cross(recipe: Recipe, choices: Choices) -> Child:
     ops = [step.op for step in steps]
     if ops and ops == [step.op for step in other] == [step.op for step in third]:
         scale = rng.uniform(0.3, 1.0)
-        turned = tuple(
-            _turn_along(start, moves[start.op], ahead, behind, scale)
-            for start, ahead, behind in zip(steps, other, third, strict=True)
-        )
+        trios = zip(steps, other, third, strict=True)
+        turned = tuple(_turn_along(moves[trio[0].op], *trio, scale) for trio in trios)
         return Child(Recipe(turned), rng.choice(ops))
     cut, rest = rng.randint(0, len(steps)), rng.randint(0, len(other))
     joined = (*steps[:cut], *other[rest:])[:MAX_STEPS]
-    if not joined or not _each_once(joined, moves):
+    ops = [step.op for step in joined]
+    if not joined or any(ops.count(op) > 1 for op in set(ops) if moves[op].once):
         return refine(recipe, choices)
     return Child(Recipe(joined), joined[-1].op)
 
@@ -112,13 +111,7 @@ def swap(recipe: Recipe, choices: Choices) -> Child:
     return Child(Recipe(tuple(steps)), steps[a].op)
 
 
-KINDS: Mapping[str, Change] = {
-    "extend": extend,
-    "refine": refine,
-    "cross": cross,
-    "drop": drop,
-    "swap": swap,
-}
+KINDS: Mapping[str, Change] = {f.__name__: f for f in (extend, refine, cross, drop, swap)}
 
 
 def probes(space: Space) -> list[Child]:
@@ -129,10 +122,8 @@ def probes(space: Space) -> list[Child]:
         lead = move.dials[0]
         sizes = (0.1, 0.25) if lead.low > 0 and lead.high < 2 * lead.low else (0.04, 0.12)
         for way in (sign * size for size in sizes for sign in (-1, 1)):
-            values = {}
-            for dial in move.dials:
-                turn = way if dial is lead else 0.0
-                values[dial.name] = dial.from_unit(_inside(dial.middle, turn))
+            ways = [(dial, way if dial is lead else 0.0) for dial in move.dials]
+            values = {dial.name: dial.from_unit(_inside(dial.middle, w)) for dial, w in ways}
             ops[Recipe((Step.of(move.op, **values),))] = move.op
     return [Child(recipe, op) for recipe, op in ops.items()]
 
@@ -161,16 +152,10 @@ def _turn(step: Step, move: Move, size: float, rng: random.Random) -> Step:
     return Step.of(step.op, **values)
 
 
-def _turn_along(start: Step, move: Move, ahead: Step, behind: Step, scale: float) -> Step:
+def _turn_along(move: Move, start: Step, ahead: Step, behind: Step, scale: float) -> Step:
     """The step with its dials turned by `scale` of the way from `behind` to `ahead`."""
     values, far, near = dict(start.params), dict(ahead.params), dict(behind.params)
     for dial in move.dials:
         way = dial.to_unit(far[dial.name]) - dial.to_unit(near[dial.name])
         values[dial.name] = dial.from_unit(dial.to_unit(values[dial.name]) + scale * way)
     return Step.of(start.op, **values)
-
-
-def _each_once(steps: Sequence[Step], moves: Mapping[str, Move]) -> bool:
-    """Whether the ops that may stand once do so."""
-    ops = [step.op for step in steps]
-    return all(ops.count(op) == 1 for op in set(ops) if moves[op].once)

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .plain import number
+from .state import number
 
 
 class Credit:
@@ -38,9 +38,7 @@ class Credit:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Goes on from a `state` of the same choices. Raises: KeyError, TypeError, ValueError."""
-        names = list(self._paid)
-        paid = {name: number(state["paid"][name]) for name in names}
-        tried = {name: number(state["tried"][name]) for name in names}
-        if not all(0 <= paid[name] <= tried[name] and tried[name] > 0 for name in names):
+        paid, tried = ({n: number(state[key][n]) for n in self._paid} for key in ("paid", "tried"))
+        if not all(0 <= paid[name] <= tried[name] and tried[name] > 0 for name in paid):
             raise ValueError("choices that paid more often than they were tried")
         self._paid, self._tried = paid, tried

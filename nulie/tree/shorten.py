@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from ..recipe import Recipe, Step
 from ..recipe.space import Dial, Move, Space
 from ..transforms import get, merge
-from .evaluate import Evaluate, Scored
+from .node import Evaluate, Scored
 
 PARENTS, TURNS, ROUNDS = 3, 16, 4
 """So many of the best shorter recipes are tried with their dials turned, so many times each, where
