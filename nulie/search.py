@@ -18,17 +18,7 @@ from typing import Literal, Protocol
 from .recipe import Recipe
 from .tree import Evaluate, Node, Scored, Tree
 
-__all__ = [
-    "Evaluate",
-    "Improved",
-    "Node",
-    "Progress",
-    "Reason",
-    "Scored",
-    "Strategy",
-    "Tree",
-    "run",
-]
+__all__ = ["Evaluate", "Improved", "Node", "Progress", "Scored", "Strategy", "Tree", "run"]
 
 Reason = Literal["time", "evaluations", "cancelled", "exhausted"]
 

@@ -37,12 +37,11 @@ def apply_to_pixels(
     recipe: Recipe, pixels: Image.Image, models: Models | None = None
 ) -> Image.Image:
     """`apply` for bare RGB pixels, which stay as they are; the result is a new RGB image."""
-    before = [_restorer(step, models) for step in recipe.before]
-    after = [_restorer(step, models) for step in recipe.after]
-    for restore in before:
+    restorers = [_restorer(step, models) for step in (*recipe.before, *recipe.after)]
+    for restore in restorers[: len(recipe.before)]:
         pixels = restore(pixels)
     pixels = transforms.render(Recipe(recipe.steps), pixels)
-    for restore in after:
+    for restore in restorers[len(recipe.before) :]:
         pixels = restore(pixels)
     return pixels
 

@@ -112,12 +112,9 @@ def _read_statistic(name: str, value: Any) -> Carried:
         except ValueError:
             raise RecipeError(f"{name} is no table in base64") from None
     if isinstance(value, list):
-        return tuple(_keep_number(name, item) for item in value)
-    return _keep_number(name, value)
-
-
-def _keep_number(name: str, value: Any) -> float:
-    """A finite number as it is: whole numbers stay whole, and are written so again."""
+        for item in value:
+            number(name, item)
+        return tuple(value)
     number(name, value)
-    finite: float = value
+    finite: float = value  # as it is: whole numbers stay whole, and are written so again
     return finite

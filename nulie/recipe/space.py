@@ -167,7 +167,7 @@ def space(
     A name that the mode leaves out is allowed: it comes with its ranges of the other mode.
     Raises: SettingsError on an unknown op, dial or mode, a bad range, or when nothing is left."""
     find_mode(mode)
-    wanted = None if only is None else [_known(name) for name in only]
+    wanted = None if only is None else list(map(_known, only))
     bounds = {_named(name): bound for name, bound in (ranges or {}).items()}
     bounded = {op for op, _ in bounds}
     moves = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from ..errors import RecipeError
@@ -176,12 +176,8 @@ class Recipe:
 
 
 # The setters of the slots, which a frozen class does not bar.
-_set_op: Any = Step.__dict__["op"].__set__
-_set_params: Any = Step.__dict__["params"].__set__
-_set_frozen: Any = Step.__dict__["frozen"].__set__
-_set_steps: Any = Recipe.__dict__["steps"].__set__
-_set_before: Any = Recipe.__dict__["before"].__set__
-_set_after: Any = Recipe.__dict__["after"].__set__
+_set_op, _set_params, _set_frozen = (vars(Step)[f.name].__set__ for f in fields(Step))
+_set_steps, _set_before, _set_after = (vars(Recipe)[f.name].__set__ for f in fields(Recipe))
 
 
 def _write_entry(entry: ModelStep | Step, frozen: bool) -> dict[str, Any]:
