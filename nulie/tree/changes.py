@@ -1,4 +1,4 @@
-"""The kinds of change: each makes another recipe of a good one.
+"""The kinds of change, each of which makes another recipe of a good one, and what has paid of late.
 
 A change is a function of a recipe and of the choices it may leave to others; `KINDS` has all of
 them by name. None looks at a score.
@@ -7,12 +7,13 @@ them by name. None looks at a score.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..recipe import Recipe, Step
 from ..recipe.space import Move, Space
+from .state import number
 
 MAX_STEPS = 10
 """Longer recipes gain nothing and cannot be read."""
@@ -147,8 +148,7 @@ def _turn(step: Step, move: Move, size: float, rng: random.Random) -> Step:
     """The step with its dials turned at random, by `size` of their way or so."""
     values = dict(step.params)
     for dial in move.dials:
-        at = dial.to_unit(values[dial.name]) + rng.gauss(0, size)
-        values[dial.name] = dial.from_unit(at)
+        values[dial.name] = dial.from_unit(dial.to_unit(values[dial.name]) + rng.gauss(0, size))
     return Step.of(step.op, **values)
 
 
@@ -159,3 +159,38 @@ def _turn_along(move: Move, start: Step, ahead: Step, behind: Step, scale: float
         way = dial.to_unit(far[dial.name]) - dial.to_unit(near[dial.name])
         values[dial.name] = dial.from_unit(dial.to_unit(values[dial.name]) + scale * way)
     return Step.of(start.op, **values)
+
+
+class Credit:
+    """How often each choice has paid lately; picks in proportion to it, and starves none."""
+
+    FLOOR = 0.05
+    """Weight of a choice that never pays; that of one which always pays is 1 more."""
+    MEMORY = 0.995
+    """Share of a choice's past that is left after each new try of it."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._paid = dict.fromkeys(names, 1.0)
+        self._tried = dict.fromkeys(self._paid, 2.0)
+
+    def record(self, name: str, paid: bool) -> None:
+        """One more try of a choice, and whether it has paid."""
+        self._paid[name] = self.MEMORY * self._paid[name] + paid
+        self._tried[name] = self.MEMORY * self._tried[name] + 1
+
+    def pick(self, rng: random.Random, among: Sequence[str] | None = None) -> str:
+        """One of all the choices, or of these."""
+        names = list(self._paid if among is None else among)
+        weights = [self.FLOOR + self._paid[name] / self._tried[name] for name in names]
+        return rng.choices(names, weights)[0]
+
+    def state(self) -> dict[str, dict[str, float]]:
+        """Data for JSON."""
+        return {"paid": self._paid, "tried": self._tried}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Goes on from a `state` of the same choices. Raises: KeyError, TypeError, ValueError."""
+        paid, tried = ({n: number(state[key][n]) for n in self._paid} for key in ("paid", "tried"))
+        if not all(0 <= paid[name] <= tried[name] and tried[name] > 0 for name in paid):
+            raise ValueError("choices that paid more often than they were tried")
+        self._paid, self._tried = paid, tried

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 
 from ..recipe import Recipe
 from ..recipe.space import Space
-from .changes import KINDS, MAX_STEPS, Child, Choices, probes
-from .credit import Credit
+from .changes import KINDS, MAX_STEPS, Child, Choices, Credit, probes
 from .guide import Guide
 from .node import ORPHAN, Node, Scored
 from .population import Population
