@@ -15,11 +15,9 @@ from ..threads import one_core
 from ..transforms.preview import Renderer
 from ..transforms.sample import sample
 
-GRAIN = 32_768
-"""Torch uses one core for an op on fewer elements than this. Where previews are that small, batches
-are shared out among threads."""
-MOST_THREADS, SHARED_OUT = 4, 8
-"""Threads for that at most, and the fewest recipes worth one."""
+GRAIN, MOST_THREADS, SHARED_OUT = 32_768, 4, 8
+"""Torch uses one core for an op on fewer elements than GRAIN. Where previews are that small,
+batches are shared out among MOST_THREADS at most, each of which takes SHARED_OUT recipes or more."""
 
 Render = Callable[[Sequence[Recipe]], torch.Tensor]
 """Recipes to their previews, `[B, 3, H, W]` uint8."""
@@ -49,6 +47,8 @@ class Evaluator:
         self._workers = ThreadPoolExecutor(self.threads, "nulie") if self.threads > 1 else None
         new_stream: Any = torch.cuda.Stream  # has no types
         self._stream = new_stream(preview.device) if on_gpu else None
+        self.ahead = 0 if self._stream is None else 1
+        """How many batches are best begun before the scores of the one before are read."""
 
     def __enter__(self) -> Evaluator:
         return self
@@ -58,11 +58,6 @@ class Evaluator:
             give_back_of(self._workers, self.threads)
             self._workers.shutdown()
             self._workers = None
-
-    @property
-    def ahead(self) -> int:
-        """How many batches are best begun before the scores of the one before are read."""
-        return 0 if self._stream is None else 1
 
     def __call__(self, recipes: Sequence[Recipe]) -> Sequence[float]:
         """What each recipe is worth, in their order; on a GPU read back when first looked at."""

@@ -182,16 +182,13 @@ class Tree:
         parents = [population.pick_parent(rng) for _ in range(self._guide.POOL - elites)]
         parents += [population.pick_parent(rng, elites=1.0) for _ in range(elites)]
         known, seed = [node.recipe for node in parents], rng.getrandbits(64)
-        proposals = self._guide.proposals(
-            known, n, seed, elites=elites, elite_children=elite_children
+        shares = {"elites": elites, "elite_children": elite_children}
+        proposals = self._guide.proposals(known, n, seed, **shares)
+        admitted = (
+            next((r for i, r in ranked if self._admit(r, _Origin(parents[i].number))), None)
+            for ranked in proposals
         )
-        recipes: list[Recipe] = []
-        for ranked in proposals:
-            for parent, recipe in ranked:
-                if self._admit(recipe, _Origin(parents[parent].number)):
-                    recipes.append(recipe)
-                    break
-        return recipes
+        return [recipe for recipe in admitted if recipe is not None]
 
     def _change(self, n: int, *, tries: int) -> list[Recipe]:
         """Up to `n` changes of good recipes: a small discrete space may hold nothing new."""
@@ -216,7 +213,6 @@ class Tree:
         return True
 
     def _add(self, recipe: Recipe, score: float) -> None:
-        """A new node."""
         origin = self._pending.pop(recipe, _Origin())
         if self._evaluations == 0:
             self._base = self._top = score
@@ -225,11 +221,11 @@ class Tree:
         # A child that joins the best tenth of what is remembered has paid.
         tenth = max(1, len(self._population) // 10)
         node = Node(recipe, score, origin.parent, self._evaluations)
-        rank = self._population.add(node, worth)
+        paid = self._population.add(node, worth) < tenth
         if origin.credit is not None:
             kind, op = origin.credit
-            self._kinds.record(kind, rank < tenth)
-            self._ops.record(op, rank < tenth)
+            self._kinds.record(kind, paid)
+            self._ops.record(op, paid)
         self._evaluations += 1
 
     def _does_something(self, recipe: Recipe) -> bool:

@@ -33,9 +33,8 @@ def shorten(
     recipes = [recipe]
     while budget.most > 0:
         shorter = budget.rank(dict.fromkeys([*_drop_one(recipe), *_merge_two(recipe, moves)]))
-        if shorter and shorter[0][1] < floor:
-            # The steps that are left may be able to take over what the lost one did.
-            shorter = _polish(shorter, floor, budget, moves, rng)
+        # The steps that are left may be able to take over what the lost one did.
+        shorter = shorter and _polish(shorter, floor, budget, moves, rng)
         if not shorter or shorter[0][1] < floor:
             break
         recipe = shorter[0][0]
@@ -65,7 +64,6 @@ class _Budget:
 
 
 def _rank(results: Iterable[Scored]) -> list[Scored]:
-    """Best first."""
     return sorted(results, key=lambda result: -result[1])
 
 
@@ -75,11 +73,11 @@ def _polish(
     """The best of these recipes and of what comes of turning their dials, best first. No further
     than until one reaches the floor."""
     for _ in range(ROUNDS):
+        if ranked[0][1] >= floor:
+            break
         parents = ranked[:PARENTS]
         children = [child for recipe, _ in parents for child in _turn(recipe, moves, rng)]
         ranked = _rank([*parents, *budget.rank(children)])
-        if ranked[0][1] >= floor:
-            break
     return ranked
 
 
