@@ -55,8 +55,6 @@ class Checkpoint:
             settings["ops"] = None if settings["ops"] is None else tuple(settings["ops"])
             settings["ranges"] = {k: (v[0], v[1]) for k, v in settings["ranges"].items()}
             return cls(settings=Settings(**settings), **data)
-        except CheckpointError:
-            raise
         except (ValueError, KeyError, TypeError, IndexError, RecursionError) as e:
             raise CheckpointError(f"not a whole checkpoint of nulie: {e}") from None
 

@@ -17,7 +17,7 @@ from ..transforms.sample import sample
 
 GRAIN, MOST_THREADS, SHARED_OUT = 32_768, 4, 8
 """Torch uses one core for an op on fewer elements than GRAIN. Where previews are that small,
-batches are shared out among MOST_THREADS at most, each of which takes SHARED_OUT recipes or more."""
+batches are shared out among MOST_THREADS at most, SHARED_OUT recipes or more to each."""
 
 Render = Callable[[Sequence[Recipe]], torch.Tensor]
 """Recipes to their previews, `[B, 3, H, W]` uint8."""

@@ -40,10 +40,9 @@ FEWEST_TRIES, MOST_TRIES = 8, 300
 WALKED, AT_ONCE = 512, 64
 """Best nodes looked through for distinct variants, beside the best of each niche; and how many at
 once."""
-FINALISTS = 3
-"""Candidates with different ops that are rendered at full size for each variant."""
-TRIES_A_VARIANT = 3
-"""Nodes whose finalists are rendered, for each variant that is wanted."""
+FINALISTS, TRIES_A_VARIANT = 3, 3
+"""Candidates with different ops that are rendered at full size of one node; and of how many nodes
+for each variant that is wanted."""
 
 
 @dataclass(frozen=True)

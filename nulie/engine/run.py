@@ -135,5 +135,4 @@ class Enhancement:
 
     def _notes(self) -> Iterator[Noted]:
         """What the predictor has to say since the last call."""
-        for text in (*take_notes(self._predictor), *take_notes(self._exact)):
-            yield Noted(text)
+        return map(Noted, (*take_notes(self._predictor), *take_notes(self._exact)))

@@ -23,11 +23,9 @@ meaning needs a new one."""
 READABLE = (1, 2)
 RESERVED = frozenset({"op", "model", "frozen"})
 """Keys of a step that are no parameters."""
-MOST_STEPS = 1000
-MOST_TEXT = 200
-"""Characters of a parameter's text at most."""
-MOST_CARRIED = 4096
-"""Numbers, or characters in base64, of one statistic at most."""
+MOST_STEPS, MOST_TEXT, MOST_CARRIED = 1000, 200, 4096
+"""Steps of a recipe, characters of a parameter's text, and numbers, or characters in base64, of one
+statistic at most."""
 
 Carried = float | tuple[float, ...] | bytes
 """What was measured: a number, several, or a table of levels."""

@@ -89,7 +89,7 @@ class ModelStep:
 
 
 Ops = tuple[Step, ...]
-Models = tuple[ModelStep, ...]
+ModelSteps = tuple[ModelStep, ...]
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -98,10 +98,10 @@ class Recipe:
     turns, models' steps `after`. The empty recipe leaves an image as it is."""
 
     steps: Ops = ()
-    before: Models = ()
-    after: Models = ()
+    before: ModelSteps = ()
+    after: ModelSteps = ()
 
-    def __init__(self, steps: Ops = (), before: Models = (), after: Models = ()) -> None:
+    def __init__(self, steps: Ops = (), before: ModelSteps = (), after: ModelSteps = ()) -> None:
         _set_steps(self, steps)  # as in Step
         _set_before(self, before)
         _set_after(self, after)

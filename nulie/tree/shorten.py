@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import combinations
 
 from ..recipe import Recipe, Step
@@ -13,6 +13,7 @@ from ..transforms import get, merge
 from .node import Evaluate, Scored
 
 Moves = Mapping[str, Move]
+Rank = Callable[[Iterable[Recipe]], list[Scored]]
 
 PARENTS, TURNS, ROUNDS = 3, 16, 4
 """So many of the best shorter recipes are tried with their dials turned, so many times each, where
@@ -27,14 +28,21 @@ def shorten(
 
     At most about `most` evaluations. A step is dropped before two are merged. Steps merged stay
     inside the bounds that `space` sets for ops that may stand once."""
-    floor = score - loss
-    budget = _Budget(evaluate, most)
+    floor, left = score - loss, most
+
+    def rank(recipes: Iterable[Recipe]) -> list[Scored]:
+        """As many of the recipes as there are evaluations left, with their scores, best first."""
+        nonlocal left
+        some = list(recipes)[: max(0, left)]
+        left -= len(some)
+        return _rank(zip(some, evaluate(some) if some else [], strict=True))
+
     rng, moves = random.Random(0), {move.op: move for move in space}
     recipes = [recipe]
-    while budget.most > 0:
-        shorter = budget.rank(dict.fromkeys([*_drop_one(recipe), *_merge_two(recipe, moves)]))
+    while left > 0:
+        shorter = rank(dict.fromkeys([*_drop_one(recipe), *_merge_two(recipe, moves)]))
         # The steps that are left may be able to take over what the lost one did.
-        shorter = shorter and _polish(shorter, floor, budget, moves, rng)
+        shorter = shorter and _polish(shorter, floor, rank, moves, rng)
         if not shorter or shorter[0][1] < floor:
             break
         recipe = shorter[0][0]
@@ -47,28 +55,12 @@ def shorten(
     return recipes
 
 
-class _Budget:
-    """What is left of the evaluations that may be spent."""
-
-    def __init__(self, evaluate: Evaluate, most: int) -> None:
-        self._evaluate = evaluate
-        self.most = most
-
-    def rank(self, recipes: Iterable[Recipe]) -> list[Scored]:
-        """As many of the recipes as the budget has room for, with their scores, best first."""
-        some = list(recipes)[: max(0, self.most)]
-        if not some:
-            return []
-        self.most -= len(some)
-        return _rank(zip(some, self._evaluate(some), strict=True))
-
-
 def _rank(results: Iterable[Scored]) -> list[Scored]:
     return sorted(results, key=lambda result: -result[1])
 
 
 def _polish(
-    ranked: list[Scored], floor: float, budget: _Budget, moves: Moves, rng: random.Random
+    ranked: list[Scored], floor: float, rank: Rank, moves: Moves, rng: random.Random
 ) -> list[Scored]:
     """The best of these recipes and of what comes of turning their dials, best first. No further
     than until one reaches the floor."""
@@ -77,7 +69,7 @@ def _polish(
             break
         parents = ranked[:PARENTS]
         children = [child for recipe, _ in parents for child in _turn(recipe, moves, rng)]
-        ranked = _rank([*parents, *budget.rank(children)])
+        ranked = _rank([*parents, *rank(children)])
     return ranked
 
 
