@@ -84,18 +84,19 @@ class Points:
         steps = list(recipe.steps)
         ops = (op for op, part in zip(self._owners, way, strict=True) if part)
         for op in dict.fromkeys(ops):
-            self._turn_op(steps, self._moves[op], way[self._firsts[op] :], most)
+            self._turn_op(steps, self._moves[op], way, most)
         return Recipe(tuple(steps))
 
     def _turn_op(self, steps: list[Step], move: Move, way: Sequence[float], most: int) -> None:
-        """Turns the steps of one op, in place, by the beginning of `way`."""
+        """Turns the steps of one op, in place, by its part of `way`."""
         own = [at for at, step in enumerate(steps) if step.op == move.op]
         free = most - len(steps)
         if move.once:
             free = min(free, 1 - len(own))
         before = [self._read(steps[at])[1] for at in own]
         after = [list(positions) for positions in before]
-        rest = [_share_out(after, i, way[i], dial.middle) for i, dial in enumerate(move.dials)]
+        first, dials = self._firsts[move.op], enumerate(move.dials)
+        rest = [_share_out(after, i, way[first + i], dial.middle) for i, dial in dials]
         steps += self._new_steps(move, rest, free)
         for at, old, new in reversed(list(zip(own, before, after, strict=True))):
             if new != old:
