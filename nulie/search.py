@@ -7,7 +7,6 @@ happens into events.
 from __future__ import annotations
 
 import math
-import sys
 import threading
 import time
 from collections import deque
@@ -18,17 +17,7 @@ from typing import Literal, Protocol
 from .recipe import Recipe
 from .tree import Evaluate, Node, Scored, Tree
 
-__all__ = [
-    "Evaluate",
-    "Improved",
-    "Node",
-    "Progress",
-    "Reason",
-    "Scored",
-    "Strategy",
-    "Tree",
-    "run",
-]
+__all__ = ["Evaluate", "Improved", "Node", "Progress", "Scored", "Strategy", "Tree", "run"]
 
 Reason = Literal["time", "evaluations", "cancelled", "exhausted"]
 
@@ -38,13 +27,10 @@ class Strategy(Protocol):
 
     def ask(self, n: int) -> list[Recipe]:
         """Up to `n` recipes to score, fewer when few are left to try, none when exhausted."""
-        ...
 
     def tell(self, results: Sequence[Scored]) -> None:
         """The scores of recipes that were asked for, and of the empty recipe at the start.
-
         Raises: ValueError on NaN."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -68,9 +54,8 @@ class Improved:
 
 class _Pace:
     """How many recipes at once: half of the usual number, and twice as many again and again, up to
-    twice the usual number, as long as that makes one of them cheaper. What is measured are the
-    search's own batches, so it costs nothing; the quickest of some counts, for a machine may be
-    busy with other things as well."""
+    twice the usual number, as long as that makes one of them cheaper. The search's own batches are
+    measured, and the quickest of some counts, for a machine may be busy with other things."""
 
     TRIALS = 3
     GAIN = 0.95
@@ -105,36 +90,6 @@ class _Pace:
             self.size = min(2 * self.size, self._most)
 
 
-@dataclass(frozen=True)
-class _Budget:
-    """What ends a run: time, a number of evaluations, a cancel flag."""
-
-    seconds: float | None
-    evaluations: int | None
-    cancel: threading.Event
-
-    def end(self, begun: int, elapsed: float) -> Reason | None:
-        """Why nothing more may be begun after so many evaluations and seconds, None if it may."""
-        if self.cancel.is_set():
-            return "cancelled"
-        if self.seconds is not None and elapsed >= self.seconds:
-            return "time"
-        if self.evaluations is not None and begun >= self.evaluations:
-            return "evaluations"
-        return None
-
-    def most(self, begun: int, elapsed: float, each: float) -> int:
-        """How many evaluations may be begun at once where one takes `each` seconds, 0 if that is
-        not known: a tenth of the time, or of what is left. Never what cannot end in time, but for
-        a single one."""
-        most = sys.maxsize
-        if self.seconds is not None and each > 0:
-            most = max(1, int(min(self.seconds / 10, self.seconds - elapsed) / each))
-        if self.evaluations is not None:
-            most = min(most, self.evaluations - begun)
-        return most
-
-
 def run(
     strategy: Strategy,
     evaluate: Evaluate,
@@ -163,7 +118,8 @@ def run(
     batches that last less than that tenth, sizes depend on nothing but the count of evaluations, so
     the same seed gives the same run.
     """
-    budget = _Budget(seconds, evaluations, cancel or threading.Event())
+    seconds = math.inf if seconds is None else seconds
+    most_evaluations = math.inf if evaluations is None else evaluations
     pace = _Pace(batch, measured=evaluations is None)
     start = clock() - spent
     if done == 0:
@@ -173,18 +129,23 @@ def run(
     while True:
         elapsed = clock() - start
         begun = done + sum(len(recipes) for recipes, _ in under_way)
-        reason = budget.end(begun, elapsed)
-        if reason is None:
-            most = budget.most(begun, elapsed, pace.each)
-            recipes = strategy.ask(min(pace.size, max(1, begun // 4), most))
+        reason: Reason = "exhausted"
+        if cancel is not None and cancel.is_set():
+            reason = "cancelled"
+        elif elapsed >= seconds:
+            reason = "time"
+        elif begun >= most_evaluations:
+            reason = "evaluations"
+        else:
+            most = min(pace.size, max(1, begun // 4), most_evaluations - begun)
+            if pace.each > 0:  # never what cannot end in time, but for a single one
+                most = min(most, max(1, min(seconds / 10, seconds - elapsed) / pace.each))
+            recipes = strategy.ask(int(most))
             if recipes:
                 under_way.append((recipes, evaluate(recipes)))
                 if len(under_way) <= ahead:
                     continue
-            else:
-                reason = "exhausted"
         if not under_way:
-            assert reason is not None  # or something would be under way
             return reason
         recipes, scores = under_way.popleft()
         results = list(zip(recipes, scores, strict=True))

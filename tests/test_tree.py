@@ -16,8 +16,7 @@ from threadpoolctl import ThreadpoolController
 from nulie.recipe import Recipe, Step
 from nulie.recipe.space import Dial, Move
 from nulie.search import Improved, Node, Scored, Tree
-from nulie.tree.changes import KINDS, MAX_STEPS, Child
-from nulie.tree.credit import Credit
+from nulie.tree.changes import KINDS, MAX_STEPS, Child, Credit
 from nulie.tree.guide import Guide
 from nulie.tree.population import Population
 from nulie.tree.surrogate import Floats, _squared_distances

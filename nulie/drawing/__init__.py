@@ -1,14 +1,10 @@
 """HTML and SVG that the page and the report share. Knows no gradio; everything is escaped here."""
 
-from .compare import compare, picture
 from .curve import curve
-from .pictures import DataImage, embed
-from .report import report
-from .rows import Row, history, table
-from .style import CSS
-from .thumbs import Thumb, thumbs
+from .pictures import DataImage, Thumb, compare, embed, picture, thumbs
+from .report import CSS, report
+from .tables import Row, cost, history, table, terms_table
 from .tree import tree
-from .words import cost, terms_table
 
 __all__ = [
     "CSS",

@@ -28,11 +28,8 @@ def curve(points: Sequence[tuple[float, float]], base: float, now: float) -> str
     def y(score: float) -> float:
         return TOP + (HEIGHT - TOP - BOTTOM) * (high - score) / (high - low)
 
-    path = [f"M{x(0):.1f} {y(base):.1f}"]
-    for seconds, score in points[1:]:
-        path.append(f"H{x(seconds):.1f}V{y(score):.1f}")
-    path.append(f"H{x(end):.1f}")
-    line = "".join(path)
+    rises = "".join(f"H{x(seconds):.1f}V{y(score):.1f}" for seconds, score in points[1:])
+    line = f"M{x(0):.1f} {y(base):.1f}{rises}H{x(end):.1f}"
     area = f"{line}V{y(low):.1f}H{x(0):.1f}Z"
     grid = "".join(
         f'<line class="nulie-grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(s):.1f}"'

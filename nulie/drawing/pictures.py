@@ -1,21 +1,31 @@
-"""Pictures small enough to travel inside HTML."""
+"""Pictures in HTML: one, two under a before/after slider, or a row of small ones. The slider's
+handlers stand in the markup, since a script that arrives as part of a component never runs."""
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from io import BytesIO
-from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from ..image_io import Photo
 from ..jobs.look import scale_down
-
-if TYPE_CHECKING:
-    from ..image_io import Photo
 
 LARGEST_PROFILE = 64 << 10
 """Bytes; larger profiles are a printer's, and no browser needs them for a preview."""
+
+_MOVE = (
+    "window.nulieAt=this.value;this.parentNode.style.setProperty('--nulie-at',this.value+'%');"
+    "this.setAttribute('aria-valuetext',this.value+' % before')"
+)
+# A new pair of pictures keeps the divider where the last one had it.
+_KEEP = (
+    "var a=window.nulieAt;if(a!==undefined){var p=this.parentNode;"
+    "p.style.setProperty('--nulie-at',a+'%');p.querySelector('input').value=a}"
+)
 
 
 @dataclass(frozen=True)
@@ -25,6 +35,16 @@ class DataImage:
     uri: str
     width: int
     height: int
+
+
+@dataclass(frozen=True)
+class Thumb:
+    """A variant as a small picture."""
+
+    image: DataImage
+    score: float
+    words: str
+    """Its recipe."""
 
 
 def embed(pixels: Image.Image, photo: Photo, longest: int, *, quality: int = 90) -> DataImage:
@@ -45,3 +65,61 @@ def embed(pixels: Image.Image, photo: Photo, longest: int, *, quality: int = 90)
         small.save(stream, "JPEG", quality=quality, subsampling=0, **options)
     data = base64.b64encode(stream.getvalue()).decode()
     return DataImage(f"data:image/{kind};base64,{data}", small.width, small.height)
+
+
+def picture(image: DataImage, caption: str, *, size: tuple[int, int] | None = None) -> str:
+    """One picture in the frame of the slider. `size`: the photo's, in pixels."""
+    return (
+        f'<div class="nulie-frame" style="{_room(image, size)}">'
+        f'<img src="{escape(image.uri)}" alt="{escape(caption)}" decoding="sync">'
+        f'<span class="nulie-tag nulie-right">{escape(caption)}</span></div>'
+    )
+
+
+def compare(
+    before: DataImage,
+    after: DataImage,
+    *,
+    size: tuple[int, int] | None = None,
+    names: tuple[str, str] = ("before", "after"),
+) -> str:
+    """The slider. Works by mouse, touch and keyboard (arrows, Home, End), without a network."""
+    left, right = map(escape, names)
+    return (
+        f'<div class="nulie-frame nulie-compare" style="{_room(after, size)}">'
+        f'<img class="nulie-after" src="{escape(after.uri)}" alt="{right}"'
+        f' decoding="sync" onload="{escape(_KEEP)}">'
+        f'<img class="nulie-before" src="{escape(before.uri)}" alt="{left}" decoding="sync">'
+        f'<span class="nulie-tag nulie-left">{left}</span>'
+        f'<span class="nulie-tag nulie-right">{right}</span><span class="nulie-divider"></span>'
+        '<input type="range" min="0" max="100" value="50" step="1"'
+        f' aria-label="{left} and {right}" oninput="{escape(_MOVE)}"></div>'
+    )
+
+
+def _room(image: DataImage, size: tuple[int, int] | None) -> str:
+    """As wide as the column, never higher than the window, and small pictures not blown up. The
+    same for a preview as for the full size, so that nothing jumps when the one replaces the
+    other."""
+    width, height = size or (image.width, image.height)
+    room = f"min(100%,calc(72vh*{width / height:.4f}),{max(320, 2 * width)}px)"
+    return f"aspect-ratio:{width}/{height};width:{room}"
+
+
+def thumbs(variants: Sequence[Thumb], *, press: str = "") -> str:
+    """`press`: the script of each one's button, with `NUMBER` where the place of the variant goes,
+    from 0. Without it they are no buttons, and their recipes are written below."""
+    parts = []
+    for number, variant in enumerate(variants):
+        words = escape(variant.words)
+        alt = f"variant {number + 1}: {words}"
+        inside = f'<img src="{variant.image.uri}" alt="{alt}">{number + 1}: {variant.score:.2f}'
+        if press:
+            script = escape(press.replace("NUMBER", str(number)))
+            parts.append(
+                f'<button type="button" class="nulie-thumb" title="{words}" onclick="{script}">'
+                f"{inside}</button>"
+            )
+        else:
+            parts.append(f'<span class="nulie-thumb">{inside}<br><small>{words}</small></span>')
+    return f'<div class="nulie-thumbs">{"".join(parts)}</div>'

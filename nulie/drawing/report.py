@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..image_io import Photo
 from ..jobs.look import Look
+from ..search import Node
 from ..transforms import describe
-from .compare import compare, picture
 from .curve import curve
-from .pictures import embed
-from .style import CSS
-from .thumbs import Thumb, thumbs
+from .pictures import Thumb, compare, embed, picture, thumbs
+from .tables import cost, terms_table
 from .tree import tree
-from .words import cost, terms_table
 
 if TYPE_CHECKING:
     from ..engine import Result
-    from ..image_io import Photo
-    from ..search import Node
 
 LONGEST = 1600
 """Long side of the pictures in the slider."""
 SMALL = 480
+
+CSS = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
+"""The look of all that is drawn, for a style element. In the page its colors are the host's."""
 
 _LOOK = """
 :root { color-scheme: light dark; --color-accent: #f97316; --body-text-color: #1f2328;

@@ -3,16 +3,14 @@ right."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from typing import TYPE_CHECKING
 
 from ..recipe import Recipe, Step
+from ..search import Node
 from ..transforms import describe
-
-if TYPE_CHECKING:
-    from ..search import Node
 
 MOST_DRAWN = 140
 MOST_CHILDREN = 3
@@ -24,170 +22,117 @@ _COLORS = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231,
 @dataclass
 class _Drawn:
     node: Node
-    change: str = ""
-    """What was done to the parent."""
+    parent: _Drawn | None = None
     children: list[_Drawn] = field(default_factory=list)
+    wins: bool = False
+    """Whether it leads to the winner."""
     depth: int = 0
     first: int = 0
     """Row of the first leaf of its branch, or its own."""
     last: int = 0
-
-    @property
-    def row(self) -> float:
-        # Not the mean of the children's rows, which leaps about where big and small branches meet.
-        return (self.first + self.last) / 2
+    x: float = 0.0
+    y: float = 0.0
 
 
 def tree(nodes: Sequence[Node], base: float, winner: Recipe | None = None) -> str:
     """`nodes`: those that the search remembers, best first; `base`: the input's score. The path to
     the node of recipe `winner`, else to the best one, is marked. Ancestors that were forgotten
     are skipped: their children hang on the photo."""
-    from ..search import Node
-
     known = {node.number: node for node in nodes if node.recipe.steps}
     if not known:
         return '<p class="nulie-note">Nothing was tried.</p>'
     won = next((n for n in known.values() if n.recipe == winner), next(iter(known.values())))
     root = _Drawn(Node(Recipe(), base, -1, 0))
-    drawn = _hang(root, known, _choose(known, won))
-    rows, depth = _place(root)
-    scores = [item.node.score for item in drawn.values()]
-    path = {item.node.number for item in _path(drawn, known, won)}
-    paint = _Paint((WIDTH - 2 * MARGIN - 60) / max(1, depth), min(scores), max(scores), path)
+    drawn = {number: _Drawn(node) for number, node in _choose(known, won).items()}
+    for _, item in sorted(drawn.items()):
+        item.parent = drawn.get(item.node.parent, root)
+        item.parent.children.append(item)
+    at: _Drawn | None = drawn[won.number]
+    while at is not None:
+        at.wins, at = True, at.parent
+    items, rows = _place(root)
+    low, high = (end(item.node.score for item in drawn.values()) for end in (min, max))
+    branches = [_branch(item, item.parent) for item in items if item.parent and not item.wins]
+    branches += [_branch(item, item.parent) for item in items if item.parent and item.wins]
+    dots = [_dot(item, base, low, high) for item in items]
     height = round(max(6.0, rows) * ROW) + 2 * MARGIN
+    end = drawn[won.number]
     return (
         f'<div class="nulie-scroll"><svg class="nulie-tree" viewBox="0 0 {WIDTH} {height}"'
         f' role="img" aria-label="Tree of the search: {len(drawn)} of {len(known)} nodes, best'
-        f' score {max(scores):.2f}">{paint.all(root)}{paint.mark(drawn[won.number])}</svg></div>'
+        f' score {high:.2f}">{"".join(branches + dots)}<text class="nulie-step"'
+        f' x="{end.x + 8:.1f}" y="{end.y + 4:.1f}">{won.score:.2f}</text></svg></div>'
         f'<p class="nulie-note">The best {len(drawn)} of {len(known):,} remembered nodes. Left:'
         " the photo; each branch adds, changes or drops steps. Dark is worse, bright is better; the"
         " thick line leads to the result. Hover over a node for its step and score.</p>"
     )
 
 
-@dataclass(frozen=True)
-class _Paint:
-    """Nodes that have their place as SVG."""
-
-    across: float
-    """From one depth to the next."""
-    low: float
-    """The lowest score, and the highest one: the ends of the scale of colors."""
-    high: float
-    path: set[int]
-    """Numbers of the nodes that lead to the winner."""
-
-    def all(self, root: _Drawn) -> str:
-        """The branches, those of the path above the others, and the nodes on top of them."""
-        branches: list[tuple[bool, str]] = []
-        dots = []
-        stack = [root]
-        while stack:
-            item = stack.pop()
-            on_path = item is root or item.node.number in self.path
-            dots.append(self._dot(item, on_path, root.node.score))
-            for child in item.children:
-                wins = on_path and child.node.number in self.path
-                branches.append((wins, self._branch(item, child, wins)))
-                stack.append(child)
-        lines = [text for _, text in sorted(branches, key=lambda branch: branch[0])]
-        return "".join(lines + dots)
-
-    def mark(self, winner: _Drawn) -> str:
-        x, y = self._at(winner)
-        score = winner.node.score
-        return f'<text class="nulie-step" x="{x + 8:.1f}" y="{y + 4:.1f}">{score:.2f}</text>'
-
-    def _at(self, item: _Drawn) -> tuple[float, float]:
-        return MARGIN + item.depth * self.across, MARGIN + (item.row + 0.5) * ROW
-
-    def _branch(self, parent: _Drawn, child: _Drawn, wins: bool) -> str:
-        (x, y), (cx, cy) = self._at(parent), self._at(child)
-        middle = (x + cx) / 2
-        return (
-            f'<path class="nulie-branch{" nulie-won" if wins else ""}" d="M{x:.1f} {y:.1f}'
-            f'C{middle:.1f} {y:.1f} {middle:.1f} {cy:.1f} {cx:.1f} {cy:.1f}"/>'
-        )
-
-    def _dot(self, item: _Drawn, on_path: bool, base: float) -> str:
-        node = item.node
-        (x, y), radius = self._at(item), 5.5 if on_path else 4
-        title = f"the photo, score {base:.2f}"
-        if node.recipe.steps:
-            gain = node.score - base
-            title = f"score {node.score:.2f} ({gain:+.2f})\n{describe(node.recipe)}"
-        if item.change:
-            title = f"{item.change}\n{title}"
-        color = _color((node.score - self.low) / ((self.high - self.low) or 1.0))
-        return (
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" fill="{color}">'
-            f"<title>{escape(title)}</title></circle>"
-        )
-
-
-def _hang(root: _Drawn, known: Mapping[int, Node], chosen: Sequence[int]) -> dict[int, _Drawn]:
-    """The chosen nodes by number, each among the children of its parent, or of the root."""
-    drawn = {number: _Drawn(known[number]) for number in chosen}
-    for number in sorted(chosen):
-        parent = drawn.get(known[number].parent, root)
-        drawn[number].change = change(parent.node.recipe, known[number].recipe)
-        parent.children.append(drawn[number])
-    return drawn
-
-
-def _choose(known: Mapping[int, Node], won: Node) -> list[int]:
-    """Numbers of the nodes to draw: the winner and then the best ones, each with its ancestors,
+def _choose(known: Mapping[int, Node], won: Node) -> dict[int, Node]:
+    """The nodes to draw, by number: the winner and then the best ones, each with its ancestors,
     few siblings each, so that one crowded branch does not hide the others."""
-    chosen: dict[int, None] = {}
-    children: dict[int, int] = {}
+    chosen: dict[int, Node] = {}
+    children: Counter[int] = Counter()
     for node in [won, *known.values()]:
         if len(chosen) >= MOST_DRAWN:
             break
-        line: list[int] = []
+        line: list[Node] = []
         at: Node | None = node
-        while at is not None and at.number not in chosen and at.number not in line:
-            line.append(at.number)
+        while at is not None and at.number not in chosen:
+            line.append(at)
             at = known.get(at.parent)
-        if not line or children.get(_parent(known, known[line[-1]]), 0) >= MOST_CHILDREN:
-            continue
-        for number in line:
-            chosen[number] = None
-            parent = _parent(known, known[number])
-            children[parent] = children.get(parent, 0) + 1
-    return list(chosen)
+        parents = [n.parent if n.parent in known else 0 for n in line]
+        if line and children[parents[-1]] < MOST_CHILDREN:
+            chosen.update((n.number, n) for n in line)
+            children.update(parents)
+    return chosen
 
 
-def _parent(known: Mapping[int, Node], node: Node) -> int:
-    return node.parent if node.parent in known else 0
-
-
-def _path(drawn: Mapping[int, _Drawn], known: Mapping[int, Node], won: Node) -> list[_Drawn]:
-    path: list[_Drawn] = []
-    at: Node | None = won
-    while at is not None and at.number in drawn and len(path) <= len(drawn):
-        path.append(drawn[at.number])
-        at = known.get(at.parent)
-    return path
-
-
-def _place(root: _Drawn) -> tuple[float, int]:
-    """Gives each node its depth and row; returns the number of rows and the greatest depth."""
+def _place(root: _Drawn) -> tuple[list[_Drawn], int]:
+    """Gives each node its place; all of them, parents before their children, and how many rows
+    they take."""
     order, stack = [], [root]
     while stack:
-        item = stack.pop()
-        order.append(item)
-        for child in item.children:
-            child.depth = item.depth + 1
-        stack.extend(reversed(item.children))
+        order.append(stack.pop())
+        stack += reversed(order[-1].children)
     rows = 0
     for item in order:
+        item.depth = item.parent.depth + 1 if item.parent else 0
         if not item.children:
             item.first = item.last = rows
             rows += 1
+    across = (WIDTH - 2 * MARGIN - 60) / max(1, *(item.depth for item in order))
     for item in reversed(order):
         if item.children:
             item.first, item.last = item.children[0].first, item.children[-1].last
-    return rows, max(item.depth for item in order)
+        item.x = MARGIN + item.depth * across
+        # Not the mean of the children's rows, which leaps about where big and small branches meet.
+        item.y = MARGIN + ((item.first + item.last) / 2 + 0.5) * ROW
+    return order, rows
+
+
+def _branch(item: _Drawn, parent: _Drawn) -> str:
+    middle = (parent.x + item.x) / 2
+    return (
+        f'<path class="nulie-branch{" nulie-won" if item.wins else ""}"'
+        f' d="M{parent.x:.1f} {parent.y:.1f}'
+        f'C{middle:.1f} {parent.y:.1f} {middle:.1f} {item.y:.1f} {item.x:.1f} {item.y:.1f}"/>'
+    )
+
+
+def _dot(item: _Drawn, base: float, low: float, high: float) -> str:
+    """`low`, `high`: the ends of the scale of colors."""
+    score, recipe = item.node.score, item.node.recipe
+    title = f"the photo, score {base:.2f}"
+    if item.parent is not None:
+        done = change(item.parent.node.recipe, recipe)
+        title = f"{done}\nscore {score:.2f} ({score - base:+.2f})\n{describe(recipe)}"
+    color = _color((score - low) / ((high - low) or 1.0))
+    radius = 5.5 if item.wins else 4
+    return (
+        f'<circle cx="{item.x:.1f}" cy="{item.y:.1f}" r="{radius}" fill="{color}">'
+        f"<title>{escape(title)}</title></circle>"
+    )
 
 
 def change(before: Recipe, after: Recipe) -> str:
@@ -217,8 +162,5 @@ def _color(share: float) -> str:
     """On the scale from bad to good. The good ones lie close together, hence the power."""
     place = max(0.0, min(1.0, share)) ** 2 * (len(_COLORS) - 1)
     left = min(int(place), len(_COLORS) - 2)
-    part = place - left
-    mixed = (
-        round(a + (b - a) * part) for a, b in zip(_COLORS[left], _COLORS[left + 1], strict=True)
-    )
-    return "#" + "".join(f"{v:02x}" for v in mixed)
+    ends = zip(_COLORS[left], _COLORS[left + 1], strict=True)
+    return "#" + "".join(f"{round(a + (b - a) * (place - left)):02x}" for a, b in ends)

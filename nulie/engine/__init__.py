@@ -7,29 +7,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .events import (
-        Event,
-        Finished,
-        Improved,
-        Noted,
-        Progress,
-        Result,
-        Started,
-        Variant,
-    )
+    from .events import Finished, Improved, Noted, Progress, Result, Started
     from .run import Enhancement
 
-__all__ = [
-    "Enhancement",
-    "Event",
-    "Finished",
-    "Improved",
-    "Noted",
-    "Progress",
-    "Result",
-    "Started",
-    "Variant",
-]
+__all__ = ["Enhancement", "Finished", "Improved", "Noted", "Progress", "Result", "Started"]
 
 
 def __getattr__(name: str) -> Any:

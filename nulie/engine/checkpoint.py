@@ -14,10 +14,9 @@ from ..recipe.settings import Settings
 if TYPE_CHECKING:
     from PIL import Image
 
-FORMAT = 2
-"""Number of the layout that is written."""
-READABLE = (1, 2)
-"""Layouts that are read: they differ within `tree`, which knows each of them by itself."""
+FORMAT, READABLE = 2, (1, 2)
+"""Numbers of the layout that is written and of those that are read: they differ within `tree`,
+which knows each of them by itself."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +55,6 @@ class Checkpoint:
             settings["ops"] = None if settings["ops"] is None else tuple(settings["ops"])
             settings["ranges"] = {k: (v[0], v[1]) for k, v in settings["ranges"].items()}
             return cls(settings=Settings(**settings), **data)
-        except CheckpointError:
-            raise
         except (ValueError, KeyError, TypeError, IndexError, RecursionError) as e:
             raise CheckpointError(f"not a whole checkpoint of nulie: {e}") from None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -16,11 +15,9 @@ from ..threads import one_core
 from ..transforms.preview import Renderer
 from ..transforms.sample import sample
 
-GRAIN = 32_768
-"""Torch uses one core for an op on fewer elements than this. Where previews are that small, batches
-are shared out among threads."""
-MOST_THREADS, SHARED_OUT = 4, 8
-"""Threads for that at most, and the fewest recipes worth one."""
+GRAIN, MOST_THREADS, SHARED_OUT = 32_768, 4, 8
+"""Torch uses one core for an op on fewer elements than GRAIN. Where previews are that small,
+batches are shared out among MOST_THREADS at most, SHARED_OUT recipes or more to each."""
 
 Render = Callable[[Sequence[Recipe]], torch.Tensor]
 """Recipes to their previews, `[B, 3, H, W]` uint8."""
@@ -30,8 +27,7 @@ Totals = Callable[[torch.Tensor], Sequence[float]]
 
 def renderer(image: Image.Image, preview: torch.Tensor) -> Renderer:
     """Renders recipes on the `preview` of an image. Histograms are the image's own."""
-    height, width = preview.shape[1:]
-    whole = image.size == (width, height)
+    whole = (image.height, image.width) == preview.shape[1:]
     return Renderer(preview, None if whole else sample(image))
 
 
@@ -44,11 +40,15 @@ class Evaluator:
         `preview` is the photo's, `[3, H, W]` uint8, on the device that computes."""
         self._render = render
         self._totals = totals
+        on_gpu = preview.device.type == "cuda"
         small = preview.numel() < GRAIN and preview.device.type == "cpu"
         self.threads = min(MOST_THREADS, torch.get_num_threads()) if small else 1
         """Among which a batch is shared out."""
         self._workers = ThreadPoolExecutor(self.threads, "nulie") if self.threads > 1 else None
-        self._stream = _side_stream(preview.device)
+        new_stream: Any = torch.cuda.Stream  # has no types
+        self._stream = new_stream(preview.device) if on_gpu else None
+        self.ahead = 0 if self._stream is None else 1
+        """How many batches are best begun before the scores of the one before are read."""
 
     def __enter__(self) -> Evaluator:
         return self
@@ -58,11 +58,6 @@ class Evaluator:
             give_back_of(self._workers, self.threads)
             self._workers.shutdown()
             self._workers = None
-
-    @property
-    def ahead(self) -> int:
-        """How many batches are best begun before the scores of the one before are read."""
-        return 0 if self._stream is None else 1
 
     def __call__(self, recipes: Sequence[Recipe]) -> Sequence[float]:
         """What each recipe is worth, in their order; on a GPU read back when first looked at."""
@@ -86,22 +81,10 @@ class Evaluator:
         return batch
 
     def _score(self, recipes: Sequence[Recipe]) -> Sequence[float]:
-        with self._cores():
-            return self._totals(self.render(recipes))
-
-    def _cores(self) -> AbstractContextManager[Any]:
-        """Where batches are shared out, each thread has a core for itself. Torch's own threads
-        would only wait for one another, and a host that loaded torch before nulie has them spin
-        meanwhile."""
         if self._workers is None:
-            return nullcontext()
+            return self._totals(self.render(recipes))
+        # Each thread has a core for itself: torch's own threads would only wait for one another,
+        # and a host that loaded torch before nulie has them spin meanwhile.
         torch.get_num_threads()  # has torch set this thread up now, which it would else do later
-        return one_core("openmp")
-
-
-def _side_stream(device: torch.device) -> Any:
-    """A queue of its own on a GPU that can have several, else None."""
-    if device.type != "cuda":
-        return None
-    make: Any = torch.cuda.Stream  # has no types
-    return make(device)
+        with one_core("openmp"):
+            return self._totals(self.render(recipes))

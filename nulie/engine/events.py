@@ -22,10 +22,9 @@ class Started:
 
 @dataclass(frozen=True)
 class Noted:
-    """Something happened that a user should hear of."""
+    """Something happened that a user should hear of, in one line."""
 
     text: str
-    """One line."""
 
 
 @dataclass(frozen=True)

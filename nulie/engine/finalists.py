@@ -40,10 +40,9 @@ FEWEST_TRIES, MOST_TRIES = 8, 300
 WALKED, AT_ONCE = 512, 64
 """Best nodes looked through for distinct variants, beside the best of each niche; and how many at
 once."""
-FINALISTS = 3
-"""Candidates with different ops that are rendered at full size for each variant."""
-TRIES_A_VARIANT = 3
-"""Nodes whose finalists are rendered, for each variant that is wanted."""
+FINALISTS, TRIES_A_VARIANT = 3, 3
+"""Candidates with different ops that are rendered at full size of one node; and of how many nodes
+for each variant that is wanted."""
 
 
 @dataclass(frozen=True)
@@ -54,25 +53,6 @@ class Finalist:
     image: Image.Image
     preview: torch.Tensor
     """`[1, 3, H, W]` uint8, as the predictor sees it."""
-
-
-class FullSize:
-    """One photo's candidates at full size, judged by the form of the predictor that decides."""
-
-    def __init__(
-        self, image: Image.Image, predictor: Predictor, preview: torch.Tensor, settings: Settings
-    ) -> None:
-        """`preview` is the image's, `[3, H, W]` uint8, as the predictor wants it."""
-        self.image = image
-        self._predictor = predictor
-        self._judge = Objective(predictor, preview, settings)
-        self.base = self._judge.base
-        """The image's own marks."""
-
-    def finalist(self, recipe: Recipe) -> Finalist:
-        image = apply_to_pixels(recipe, self.image)
-        preview = shrink(image, self._predictor.input_size).to(self._predictor.device)[None]
-        return Finalist(Variant(recipe, self._judge(preview)[0]), image, preview)
 
 
 @dataclass(frozen=True)
@@ -105,22 +85,28 @@ class Election:
 
     def __init__(
         self,
-        full_size: FullSize,
+        image: Image.Image,
+        predictor: Predictor,
+        preview: torch.Tensor,
+        settings: Settings,
+        *,
         evaluator: Evaluator,
         floor: float,
         space: Space,
-        settings: Settings,
-        effort: Effort,
+        spent: tuple[int, float],
+        reason: Reason,
         clock: Callable[[], float],
     ) -> None:
-        """`floor` is what the input is worth to the search."""
-        self._full_size = full_size
-        self._evaluator = evaluator
-        self._floor = floor
-        self._space = space
-        self._top = settings.top
-        self._effort = effort
-        self._clock = clock
+        """`predictor` is the one that decides, and `preview` the image's, `[3, H, W]` uint8, as it
+        wants it; `floor` is what the image is worth to the search, which has `spent` evaluations
+        and seconds."""
+        self._image, self._predictor = image, predictor
+        self._judge = Objective(predictor, preview, settings)
+        self.base = self._judge.base
+        """The image's own marks."""
+        self._evaluator, self._floor, self._space = evaluator, floor, space
+        self._top, self._clock = settings.top, clock
+        self._effort = Effort.after(settings, *spent, reason, clock())
 
     def hold(self, tree: Tree) -> tuple[tuple[Variant, ...], Image.Image]:
         """Walks down the best nodes: what beats the input at full size, too, and looks unlike the
@@ -132,12 +118,12 @@ class Election:
         walked = list(dict.fromkeys([*ranked[:WALKED], *elites]))
         variants: list[Variant] = []
         looks: list[torch.Tensor] = []
-        image = self._full_size.image
+        image = self._image
         for node in islice(self._walk(walked, looks), TRIES_A_VARIANT * self._top):
             group = self._finalists(node, ranked, looks)
             if not group:
                 continue
-            winner = most_readable(group, self._full_size.base.total)
+            winner = most_readable(group, self.base.total)
             # Of all the images that win, only one is kept in memory.
             if all(winner.variant.terms.total > v.terms.total for v in variants):
                 image = winner.image
@@ -171,23 +157,25 @@ class Election:
     ) -> list[Finalist]:
         """Of the node's candidates those that are variants: as many as there is time for."""
         group: list[Finalist] = []
-        least = self._full_size.base.total + MIN_GAIN
+        least = self.base.total + MIN_GAIN
         for recipe in dict.fromkeys(self._candidates(node, ranked)):
             if group and self._clock() > self._effort.deadline:
                 break
-            finalist = self._full_size.finalist(recipe)
-            if finalist.variant.terms.total > least and is_distinct(finalist.preview, looks):
-                group.append(finalist)
+            image = apply_to_pixels(recipe, self._image)
+            preview = shrink(image, self._predictor.input_size).to(self._predictor.device)[None]
+            terms = self._judge(preview)[0]
+            if terms.total > least and is_distinct(preview, looks):
+                group.append(Finalist(Variant(recipe, terms), image, preview))
         return group
 
     def _candidates(self, node: Node, ranked: Sequence[Node]) -> list[Recipe]:
         """A node shortened as far as it goes, as it is, shortened half as far, and the best nodes
         made by other ops: the preview may have flattered one of them."""
         shorter = self._shorten(node, ranked)
-        recipes = {_ops(node.recipe): node.recipe}
-        for other in ranked:
+        recipes: dict[tuple[str, ...], Recipe] = {}
+        for other in (node, *ranked):
             if len(recipes) < FINALISTS:
-                recipes.setdefault(_ops(other.recipe), other.recipe)
+                recipes.setdefault(tuple(step.op for step in other.recipe.steps), other.recipe)
         first, *rest = recipes.values()
         return [shorter[0], first, shorter[len(shorter) // 2], *rest]
 
@@ -200,14 +188,8 @@ class Election:
             good = (n for n in ranked if n.score >= node.score - loss / 2)
             start = min(good, key=lambda n: len(n.recipe))
             loss -= node.score - start.score
-        return shorten(
-            start.recipe,
-            start.score,
-            self._evaluator,
-            self._space,
-            loss=loss,
-            most=self._effort.tries // self._top,
-        )
+        most, given = self._effort.tries // self._top, (self._evaluator, self._space)
+        return shorten(start.recipe, start.score, *given, loss=loss, most=most)
 
 
 def acceptable_loss(gain: float) -> float:
@@ -235,7 +217,3 @@ def is_distinct(preview: torch.Tensor, looks: Iterable[torch.Tensor]) -> bool:
     """Whether `[1, 3, H, W]` uint8 looks unlike every one of `looks`, which are CIELAB."""
     look = lab(preview)
     return all(float(distance(look, other)) >= MIN_DISTANCE for other in looks)
-
-
-def _ops(recipe: Recipe) -> tuple[str, ...]:
-    return tuple(step.op for step in recipe.steps)

@@ -21,7 +21,6 @@ class Models(Protocol):
 
     def restorer(self, step: ModelStep) -> Restore:
         """What carries out the step. Raises: a NulieError that says why it cannot be had."""
-        ...
 
 
 def apply(recipe: Recipe, photo: Photo, models: Models | None = None) -> Photo:
@@ -37,19 +36,16 @@ def apply_to_pixels(
     recipe: Recipe, pixels: Image.Image, models: Models | None = None
 ) -> Image.Image:
     """`apply` for bare RGB pixels, which stay as they are; the result is a new RGB image."""
-    before = [_restorer(step, models) for step in recipe.before]
-    after = [_restorer(step, models) for step in recipe.after]
-    for restore in before:
+    steps = (*recipe.before, *recipe.after)
+    if steps and models is None:
+        op, name = steps[0].op, steps[0].name
+        raise RecipeError(
+            f"the recipe's step {op!r} needs the model {name}, and none is at hand here"
+        )
+    restorers = [models.restorer(step) for step in steps] if models is not None else []
+    for restore in restorers[: len(recipe.before)]:
         pixels = restore(pixels)
     pixels = transforms.render(Recipe(recipe.steps), pixels)
-    for restore in after:
+    for restore in restorers[len(recipe.before) :]:
         pixels = restore(pixels)
     return pixels
-
-
-def _restorer(step: ModelStep, models: Models | None) -> Restore:
-    if models is None:
-        raise RecipeError(
-            f"the recipe's step {step.op!r} needs the model {step.name}, and none is at hand here"
-        )
-    return models.restorer(step)

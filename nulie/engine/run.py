@@ -22,7 +22,7 @@ from ..transforms.preview import shrink
 from .checkpoint import Checkpoint, digest
 from .evaluate import Evaluator, renderer
 from .events import Event, Finished, Noted, Result, Started
-from .finalists import Effort, Election, FullSize
+from .finalists import Election
 from .objective import SEARCH_MARGIN, Objective
 from .overdone import yield_guards
 
@@ -58,31 +58,23 @@ class Enhancement:
         self._exact = exact_form(self._predictor)
         self._cancel = cancel or threading.Event()
         self._clock = clock
-        self._evaluations, self._seconds = 0, 0.0
+        self._spent = 0, 0.0  # evaluations, and seconds
         self._best_score: float | None = None
-        if resume is not None:
-            self._resume(resume)
-
-    def _resume(self, checkpoint: Checkpoint) -> None:
-        checkpoint.check(self.image, self._predictor.name)
+        if resume is None:
+            return
+        resume.check(image, self._predictor.name)
         try:
-            self.tree.restore(checkpoint.tree)
+            self.tree.restore(resume.tree)
         except (KeyError, TypeError, ValueError, IndexError) as e:
             raise CheckpointError(f"the checkpoint's tree is damaged: {e!r}") from None
-        self._evaluations, self._seconds = checkpoint.evaluations, checkpoint.seconds
-        self._best_score = checkpoint.best_score
+        self._spent = resume.evaluations, resume.seconds
+        self._best_score = resume.best_score
 
     def checkpoint(self) -> Checkpoint:
         """Where the search stands. To be asked for when `events` has just given a Progress."""
-        return Checkpoint(
-            photo=digest(self.image),
-            predictor=self._predictor.name,
-            settings=self.settings,
-            evaluations=self._evaluations,
-            seconds=self._seconds,
-            best_score=-math.inf if self._best_score is None else self._best_score,
-            tree=self.tree.state(),
-        )
+        best = -math.inf if self._best_score is None else self._best_score
+        photo, name = digest(self.image), self._predictor.name
+        return Checkpoint(photo, name, self.settings, *self._spent, best, self.tree.state())
 
     def events(self) -> Generator[Event, None, None]:
         """Runs the search. Closing the generator early ends it without a result."""
@@ -99,14 +91,26 @@ class Enhancement:
             reason = yield from self._search(evaluator, objective.base.total, start)
             if self._exact.input_size != self._predictor.input_size:
                 preview = shrink(self.image, self._exact.input_size).to(self._exact.device)
-            full_size = FullSize(self.image, self._exact, preview, settings)
-            result = self._elect(full_size, evaluator, objective.base.total, reason)
+            election = Election(
+                self.image,
+                self._exact,
+                preview,
+                settings,
+                evaluator=evaluator,
+                floor=objective.base.total,
+                space=self.space,
+                spent=self._spent,
+                reason=reason,
+                clock=self._clock,
+            )
+            variants, image = election.hold(self.tree)
         yield from self._notes()
-        yield Finished(result)
+        yield Finished(Result(election.base, variants, image, *self._spent, reason))
 
     def _search(
         self, evaluator: Evaluator, base_score: float, start: float
     ) -> Generator[Event, None, Reason]:
+        done, spent = self._spent
         steps = run(
             self.tree,
             evaluator,
@@ -115,8 +119,8 @@ class Enhancement:
             evaluations=self.settings.evaluations,
             batch=self._predictor.batch_size,
             ahead=evaluator.ahead,
-            done=self._evaluations,
-            spent=self._seconds + self._clock() - start,
+            done=done,
+            spent=spent + self._clock() - start,
             best_score=self._best_score,
             cancel=self._cancel,
             clock=self._clock,
@@ -127,25 +131,12 @@ class Enhancement:
             except StopIteration as stop:
                 reason: Reason = stop.value
                 return reason
-            self._evaluations, self._seconds = event.evaluations, event.seconds
+            self._spent = event.evaluations, event.seconds
             if isinstance(event, Progress):
                 self._best_score = event.best_score
             yield from self._notes()
             yield event
 
-    def _elect(
-        self, full_size: FullSize, evaluator: Evaluator, floor: float, reason: Reason
-    ) -> Result:
-        effort = Effort.after(
-            self.settings, self._evaluations, self._seconds, reason, self._clock()
-        )
-        election = Election(
-            full_size, evaluator, floor, self.space, self.settings, effort, self._clock
-        )
-        variants, image = election.hold(self.tree)
-        return Result(full_size.base, variants, image, self._evaluations, self._seconds, reason)
-
     def _notes(self) -> Iterator[Noted]:
         """What the predictor has to say since the last call."""
-        for text in (*take_notes(self._predictor), *take_notes(self._exact)):
-            yield Noted(text)
+        return map(Noted, (*take_notes(self._predictor), *take_notes(self._exact)))

@@ -23,11 +23,9 @@ meaning needs a new one."""
 READABLE = (1, 2)
 RESERVED = frozenset({"op", "model", "frozen"})
 """Keys of a step that are no parameters."""
-MOST_STEPS = 1000
-MOST_TEXT = 200
-"""Characters of a parameter's text at most."""
-MOST_CARRIED = 4096
-"""Numbers, or characters in base64, of one statistic at most."""
+MOST_STEPS, MOST_TEXT, MOST_CARRIED = 1000, 200, 4096
+"""Steps of a recipe, characters of a parameter's text, and numbers, or characters in base64, of one
+statistic at most."""
 
 Carried = float | tuple[float, ...] | bytes
 """What was measured: a number, several, or a table of levels."""
@@ -112,12 +110,9 @@ def _read_statistic(name: str, value: Any) -> Carried:
         except ValueError:
             raise RecipeError(f"{name} is no table in base64") from None
     if isinstance(value, list):
-        return tuple(_keep_number(name, item) for item in value)
-    return _keep_number(name, value)
-
-
-def _keep_number(name: str, value: Any) -> float:
-    """A finite number as it is: whole numbers stay whole, and are written so again."""
+        for item in value:
+            number(name, item)
+        return tuple(value)
     number(name, value)
-    finite: float = value
+    finite: float = value  # as it is: whole numbers stay whole, and are written so again
     return finite

@@ -38,9 +38,8 @@ class Dial:
     unit: str = "factor"
     step: float = 0.001
     soft: Bounds | None = None
-    """How far the soft mode turns it in one step; None: not at all."""
     hard: Bounds | None = None
-    """The same of the hard mode."""
+    """How far the two modes turn it in one step; None: not at all."""
     middle: float = field(init=False, repr=False, compare=False)
     """Where the op does nothing, as a position in [0, 1] (see `to_unit`): that of `neutral`, or of
     the bound next to it."""
@@ -62,16 +61,6 @@ class Dial:
         """How far a mode turns it in one step; where it does not, as far as the other one does."""
         own = self.soft if mode == "soft" else self.hard
         return own or self.hard or self.soft or (self.neutral, self.neutral)
-
-    def within(self, low: float, high: float) -> Dial:
-        """The same dial with other bounds, which must lie inside this one's.
-
-        Raises: SettingsError when they do not, or are not in order."""
-        if not self.low <= low <= high <= self.high:
-            raise SettingsError(
-                f"{self.name}={low:g}:{high:g} is no range inside {self.low:g}:{self.high:g}"
-            )
-        return replace(self, low=low, high=high)
 
     def snap(self, value: float) -> float:
         """The nearest value on the grid, inside the bounds."""
@@ -122,10 +111,9 @@ _DIALS: dict[str, tuple[Dial, ...]] = {}
 
 
 def declare(op: str, dials: tuple[Dial, ...]) -> None:
-    """Makes an op known by its dials, the one that its name stands for first.
-
-    Raises: ValueError on a second op of that name, an op without a dial, a neutral value or a range
-    of a mode that is out of bounds; the table is then left as it was."""
+    """Makes an op known by its dials, the one that its name stands for first. Raises: ValueError on
+    a second op of that name, an op without a dial, a neutral value or a range of a mode that is
+    out of bounds; the table is then left as it was."""
     if op in _DIALS:
         raise ValueError(f"duplicate op {op!r}")
     if not dials:
@@ -162,12 +150,12 @@ def space(
     ranges: Mapping[str, Bounds] | None = None,
 ) -> Space:
     """The ops of a mode, or those named in `only`, with the user's `ranges` in place of the mode's.
-    A range is named by its op, or `op.dial` where an op has several.
+    A range is named by its op, or `op.dial` where an op has several. A name that the mode leaves
+    out is allowed: it comes with its ranges of the other mode.
 
-    A name that the mode leaves out is allowed: it comes with its ranges of the other mode.
     Raises: SettingsError on an unknown op, dial or mode, a bad range, or when nothing is left."""
     find_mode(mode)
-    wanted = None if only is None else [_known(name) for name in only]
+    wanted = None if only is None else list(map(_known, only))
     bounds = {_named(name): bound for name, bound in (ranges or {}).items()}
     bounded = {op for op, _ in bounds}
     moves = []
@@ -197,7 +185,9 @@ def _named(name: str) -> tuple[str, str]:
 
 
 def _within(op: str, dial: Dial, bounds: Bounds) -> Dial:
-    try:
-        return dial.within(*bounds)
-    except SettingsError as e:
-        raise SettingsError(f"{op}: {e}") from None
+    """The same dial with other bounds, which must be in order and inside its own."""
+    low, high = bounds
+    if not dial.low <= low <= high <= dial.high:
+        named, whole = f"{dial.name}={low:g}:{high:g}", f"{dial.low:g}:{dial.high:g}"
+        raise SettingsError(f"{op}: {named} is no range inside {whole}")
+    return replace(dial, low=low, high=high)

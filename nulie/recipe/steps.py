@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from ..errors import RecipeError
 from . import layout
 from .layout import Carried
+
+Params = tuple[tuple[str, float], ...]
+Measured = tuple[tuple[str, Carried], ...]
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -26,15 +29,10 @@ class Step:
     """
 
     op: str
-    params: tuple[tuple[str, float], ...] = ()
-    frozen: tuple[tuple[str, Carried], ...] | None = None
+    params: Params = ()
+    frozen: Measured | None = None
 
-    def __init__(
-        self,
-        op: str,
-        params: tuple[tuple[str, float], ...] = (),
-        frozen: tuple[tuple[str, Carried], ...] | None = None,
-    ) -> None:
+    def __init__(self, op: str, params: Params = (), frozen: Measured | None = None) -> None:
         # A search makes many, and the constructor that a dataclass writes takes twice as long.
         _set_op(self, op)
         _set_params(self, params)
@@ -64,10 +62,8 @@ class ModelStep:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[^@\s]{1,100}@[0-9a-f]{64}", self.model):
-            raise RecipeError(
-                f"{self.op}: model {self.model!r} is not of the form NAME@SHA256, with 64"
-                " hexadecimal digits"
-            )
+            form = "NAME@SHA256, with 64 hexadecimal digits"
+            raise RecipeError(f"{self.op}: model {self.model!r} is not of the form {form}")
         for name, value in self.params:
             if name in layout.RESERVED:
                 raise RecipeError(f"{self.op}: no parameter can be called {name!r}")
@@ -92,21 +88,20 @@ class ModelStep:
         return " ".join([f"{self.op} by {self.name}", *words])
 
 
+Ops = tuple[Step, ...]
+ModelSteps = tuple[ModelStep, ...]
+
+
 @dataclass(frozen=True, slots=True, init=False)
 class Recipe:
     """Steps in the order they are applied: models' steps `before`, the run of ops that a search
     turns, models' steps `after`. The empty recipe leaves an image as it is."""
 
-    steps: tuple[Step, ...] = ()
-    before: tuple[ModelStep, ...] = ()
-    after: tuple[ModelStep, ...] = ()
+    steps: Ops = ()
+    before: ModelSteps = ()
+    after: ModelSteps = ()
 
-    def __init__(
-        self,
-        steps: tuple[Step, ...] = (),
-        before: tuple[ModelStep, ...] = (),
-        after: tuple[ModelStep, ...] = (),
-    ) -> None:
+    def __init__(self, steps: Ops = (), before: ModelSteps = (), after: ModelSteps = ()) -> None:
         _set_steps(self, steps)  # as in Step
         _set_before(self, before)
         _set_after(self, after)
@@ -176,12 +171,8 @@ class Recipe:
 
 
 # The setters of the slots, which a frozen class does not bar.
-_set_op: Any = Step.__dict__["op"].__set__
-_set_params: Any = Step.__dict__["params"].__set__
-_set_frozen: Any = Step.__dict__["frozen"].__set__
-_set_steps: Any = Recipe.__dict__["steps"].__set__
-_set_before: Any = Recipe.__dict__["before"].__set__
-_set_after: Any = Recipe.__dict__["after"].__set__
+_set_op, _set_params, _set_frozen = (vars(Step)[f.name].__set__ for f in fields(Step))
+_set_steps, _set_before, _set_after = (vars(Recipe)[f.name].__set__ for f in fields(Recipe))
 
 
 def _write_entry(entry: ModelStep | Step, frozen: bool) -> dict[str, Any]:

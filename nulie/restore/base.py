@@ -1,10 +1,13 @@
-"""What a restorer is: weights with a name and a digest that make one picture from another."""
+"""What a restorer is, weights with a name and a digest that make one picture from another, and the
+choice among those of installed packages and of the user."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from ..errors import ModelError, WeightsError
+from ..models.registry import Registry, instance
 from ..recipe.space import Dial
 
 if TYPE_CHECKING:
@@ -20,39 +23,60 @@ class Restorer(Protocol):
     @property
     def name(self) -> str:
         """What a recipe calls it, such as `x2`."""
-        ...
 
     @property
     def digest(self) -> str:
         """SHA-256 of its weights, in lower-case hex."""
-        ...
 
     @property
     def scale(self) -> int:
         """By how much both sides grow; 1 where they do not."""
-        ...
 
     @property
     def channels(self) -> int:
         """C of the pictures it takes: 3 for RGB, 1 for grey."""
-        ...
 
     @property
     def halo(self) -> int:
         """Pixels of the input, on each side, that a pixel of the output depends on."""
-        ...
 
     @property
     def dials(self) -> tuple[Dial, ...]:
         """What can be turned, such as a strength."""
-        ...
 
     def restore(self, image: torch.Tensor, params: Mapping[str, float | str]) -> torch.Tensor:
         """`[1, C, H, W]` float in 0..1 to `[1, C, scale H, scale W]` alike, on any device. `params`
         are a recipe's: of dials that are missing there the neutral point counts."""
-        ...
 
 
 def model_id(restorer: Restorer) -> str:
     """`NAME@sha256`, as recipes have it."""
     return f"{restorer.name}@{restorer.digest}"
+
+
+def create(model: str, device: str = "auto", *, named_only: bool = False) -> Restorer:
+    """The restorer of a name, of a file or of `module:Name`, as in `Registry.find`; or, of a
+    recipe's `NAME@sha256`, the one whose weights have that digest.
+
+    Raises: UnknownModelError, ModelError; WeightsError where the digest is another one."""
+    name, _, digest = model.partition("@")
+    restorer = REGISTRY.find(name, named_only=named_only)(device)
+    if digest and restorer.digest != digest:
+        raise WeightsError(
+            f"the recipe was made with other weights of the restorer {name}: their SHA-256 begins"
+            f" with {digest[:12]}, that of those here with {restorer.digest[:12]}"
+        )
+    return restorer
+
+
+def _own(thing: Any, name: str, device: str) -> Restorer:
+    restorer: Restorer = instance(thing, device)
+    missing = [fact for fact in (*FACTS, "restore") if not hasattr(restorer, fact)]
+    if missing:
+        raise ModelError(f"{name} is no restorer, for it has no {', '.join(missing)}")
+    return restorer
+
+
+REGISTRY: Registry[str, Restorer] = Registry("restorer", "nulie.restorers", _own)
+"""Every restorer that can be chosen, loaded with the name of a device. A package adds its own by
+an entry point of that group."""

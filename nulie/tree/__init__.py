@@ -1,8 +1,7 @@
 """How a search grows: changes of good recipes, what a surrogate hopes of them, shorter ones."""
 
-from .evaluate import Evaluate, Scored
 from .grow import Tree
-from .node import Node
+from .node import Evaluate, Node, Scored
 from .shorten import shorten
 from .state import nodes
 

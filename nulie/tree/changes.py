@@ -1,4 +1,4 @@
-"""The kinds of change: each makes another recipe of a good one.
+"""The kinds of change, each of which makes another recipe of a good one, and what has paid of late.
 
 A change is a function of a recipe and of the choices it may leave to others; `KINDS` has all of
 them by name. None looks at a score.
@@ -7,12 +7,13 @@ them by name. None looks at a score.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..recipe import Recipe, Step
 from ..recipe.space import Move, Space
+from .state import number
 
 MAX_STEPS = 10
 """Longer recipes gain nothing and cannot be read."""
@@ -81,14 +82,13 @@ def cross(recipe: Recipe, choices: Choices) -> Child:
     ops = [step.op for step in steps]
     if ops and ops == [step.op for step in other] == [step.op for step in third]:
         scale = rng.uniform(0.3, 1.0)
-        turned = tuple(
-            _turn_along(start, moves[start.op], ahead, behind, scale)
-            for start, ahead, behind in zip(steps, other, third, strict=True)
-        )
+        trios = zip(steps, other, third, strict=True)
+        turned = tuple(_turn_along(moves[trio[0].op], *trio, scale) for trio in trios)
         return Child(Recipe(turned), rng.choice(ops))
     cut, rest = rng.randint(0, len(steps)), rng.randint(0, len(other))
     joined = (*steps[:cut], *other[rest:])[:MAX_STEPS]
-    if not joined or not _each_once(joined, moves):
+    ops = [step.op for step in joined]
+    if not joined or any(ops.count(op) > 1 for op in set(ops) if moves[op].once):
         return refine(recipe, choices)
     return Child(Recipe(joined), joined[-1].op)
 
@@ -112,13 +112,7 @@ def swap(recipe: Recipe, choices: Choices) -> Child:
     return Child(Recipe(tuple(steps)), steps[a].op)
 
 
-KINDS: Mapping[str, Change] = {
-    "extend": extend,
-    "refine": refine,
-    "cross": cross,
-    "drop": drop,
-    "swap": swap,
-}
+KINDS: Mapping[str, Change] = {f.__name__: f for f in (extend, refine, cross, drop, swap)}
 
 
 def probes(space: Space) -> list[Child]:
@@ -129,10 +123,8 @@ def probes(space: Space) -> list[Child]:
         lead = move.dials[0]
         sizes = (0.1, 0.25) if lead.low > 0 and lead.high < 2 * lead.low else (0.04, 0.12)
         for way in (sign * size for size in sizes for sign in (-1, 1)):
-            values = {}
-            for dial in move.dials:
-                turn = way if dial is lead else 0.0
-                values[dial.name] = dial.from_unit(_inside(dial.middle, turn))
+            ways = [(dial, way if dial is lead else 0.0) for dial in move.dials]
+            values = {dial.name: dial.from_unit(_inside(dial.middle, w)) for dial, w in ways}
             ops[Recipe((Step.of(move.op, **values),))] = move.op
     return [Child(recipe, op) for recipe, op in ops.items()]
 
@@ -156,12 +148,11 @@ def _turn(step: Step, move: Move, size: float, rng: random.Random) -> Step:
     """The step with its dials turned at random, by `size` of their way or so."""
     values = dict(step.params)
     for dial in move.dials:
-        at = dial.to_unit(values[dial.name]) + rng.gauss(0, size)
-        values[dial.name] = dial.from_unit(at)
+        values[dial.name] = dial.from_unit(dial.to_unit(values[dial.name]) + rng.gauss(0, size))
     return Step.of(step.op, **values)
 
 
-def _turn_along(start: Step, move: Move, ahead: Step, behind: Step, scale: float) -> Step:
+def _turn_along(move: Move, start: Step, ahead: Step, behind: Step, scale: float) -> Step:
     """The step with its dials turned by `scale` of the way from `behind` to `ahead`."""
     values, far, near = dict(start.params), dict(ahead.params), dict(behind.params)
     for dial in move.dials:
@@ -170,7 +161,36 @@ def _turn_along(start: Step, move: Move, ahead: Step, behind: Step, scale: float
     return Step.of(start.op, **values)
 
 
-def _each_once(steps: Sequence[Step], moves: Mapping[str, Move]) -> bool:
-    """Whether the ops that may stand once do so."""
-    ops = [step.op for step in steps]
-    return all(ops.count(op) == 1 for op in set(ops) if moves[op].once)
+class Credit:
+    """How often each choice has paid lately; picks in proportion to it, and starves none."""
+
+    FLOOR = 0.05
+    """Weight of a choice that never pays; that of one which always pays is 1 more."""
+    MEMORY = 0.995
+    """Share of a choice's past that is left after each new try of it."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._paid = dict.fromkeys(names, 1.0)
+        self._tried = dict.fromkeys(self._paid, 2.0)
+
+    def record(self, name: str, paid: bool) -> None:
+        """One more try of a choice, and whether it has paid."""
+        self._paid[name] = self.MEMORY * self._paid[name] + paid
+        self._tried[name] = self.MEMORY * self._tried[name] + 1
+
+    def pick(self, rng: random.Random, among: Sequence[str] | None = None) -> str:
+        """One of all the choices, or of these."""
+        names = list(self._paid if among is None else among)
+        weights = [self.FLOOR + self._paid[name] / self._tried[name] for name in names]
+        return rng.choices(names, weights)[0]
+
+    def state(self) -> dict[str, dict[str, float]]:
+        """Data for JSON."""
+        return {"paid": self._paid, "tried": self._tried}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Goes on from a `state` of the same choices. Raises: KeyError, TypeError, ValueError."""
+        paid, tried = ({n: number(state[key][n]) for n in self._paid} for key in ("paid", "tried"))
+        if not all(0 <= paid[name] <= tried[name] and tried[name] > 0 for name in paid):
+            raise ValueError("choices that paid more often than they were tried")
+        self._paid, self._tried = paid, tried

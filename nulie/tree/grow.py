@@ -10,14 +10,11 @@ from typing import Any, NamedTuple
 
 from ..recipe import Recipe
 from ..recipe.space import Space
-from .changes import KINDS, MAX_STEPS, Child, Choices, probes
-from .credit import Credit
-from .evaluate import Scored
+from .changes import KINDS, MAX_STEPS, Child, Choices, Credit, probes
 from .guide import Guide
-from .node import ORPHAN, Node
-from .plain import count, integer, number, steps_from_json, steps_to_json
+from .node import ORPHAN, Node, Scored
 from .population import Population
-from .state import LAYOUT, present_layout
+from .state import LAYOUT, count, integer, number, present_layout, read_steps, write_steps
 
 
 class _Origin(NamedTuple):
@@ -57,22 +54,17 @@ class Tree:
         self._moves = {move.op: move for move in space}
         self._index = {move.op: i for i, move in enumerate(space)}
         rng = self._rng = random.Random(seed)
-        population = self._population = Population(space, capacity)
+        self._population = Population(space, capacity)
         self._seen: set[int] = set()
         self._pending: dict[Recipe, _Origin] = {}
         self._kinds = Credit(KINDS)
         self._ops = Credit(self._moves)
-        self._choices = Choices(
-            moves=self._moves,
-            rng=rng,
-            pick_op=partial(self._ops.pick, rng),
-            pick_recipe=lambda: population.pick_parent(rng).recipe,
-        )
+        pick_parent, pick_op = self._population.pick_parent, partial(self._ops.pick, rng)
+        self._choices = Choices(self._moves, rng, pick_op, lambda: pick_parent(rng).recipe)
         self._evaluations = 0
-        self._base = 0.0
-        self._top = 0.0
+        self._base = self._top = 0.0
         self._probes = [probe for probe in probes(space) if self._does_something(probe.recipe)]
-        self._rng.shuffle(self._probes)
+        rng.shuffle(self._probes)
         self._guide = Guide(space, MAX_STEPS)
         self._learnt_at = 0.0
 
@@ -80,7 +72,7 @@ class Tree:
         """The `n` best nodes, or all that are remembered, best first."""
         return self._population.best(n)
 
-    def elites(self) -> list[Node]:
+    def elites(self) -> Sequence[Node]:
         """The best node of each niche, best first. A niche is a set of ops, each turned up or down;
         all are unlike each other, where the best nodes are much the same."""
         return self._population.elites()
@@ -91,7 +83,7 @@ class Tree:
             return [Recipe()]
         recipes = self._probe(n)
         if len(recipes) < n:
-            recipes += self._ask_guide(self._guided_share(n - len(recipes)))
+            recipes += self._ask_guide(n - len(recipes))
             recipes += self._change(n - len(recipes), tries=200 + 20 * n)
         return recipes
 
@@ -118,13 +110,10 @@ class Tree:
             "evaluations": self._evaluations,
             "base": self._base,
             "top": self._top,
-            "probes": [{"steps": steps_to_json(p.recipe), "op": p.op} for p in self._probes],
+            "probes": [{"steps": write_steps(p.recipe), "op": p.op} for p in self._probes],
             "lesson": {
                 "evaluations": self._learnt_at,
-                "recipes": [
-                    {"steps": steps_to_json(recipe), "score": score}
-                    for recipe, score in self._guide.lesson
-                ],
+                "recipes": [{"steps": write_steps(r), "score": s} for r, s in self._guide.lesson],
             },
         }
 
@@ -135,7 +124,9 @@ class Tree:
         Raises: IndexError, KeyError, TypeError, ValueError when it is none."""
         state = present_layout(state)
         lesson = state["lesson"]
-        self._rng.setstate(_chance(**state["rng"]))
+        rng, gauss = state["rng"], state["rng"]["gauss"]
+        gauss = None if gauss is None else number(gauss)
+        self._rng.setstate((rng["version"], tuple(map(count, rng["numbers"])), gauss))
         self._population.restore(state)
         self._seen = set(map(integer, state["seen"]))
         self._kinds.restore(state["kinds"])
@@ -143,10 +134,10 @@ class Tree:
         self._evaluations = count(state["evaluations"])
         self._base, self._top = number(state["base"]), number(state["top"])
         self._probes = [
-            Child(steps_from_json(p["steps"]), self._moves[p["op"]].op) for p in state["probes"]
+            Child(read_steps(p["steps"]), self._moves[p["op"]].op) for p in state["probes"]
         ]
         self._learnt_at = number(lesson["evaluations"])
-        results = [(steps_from_json(r["steps"]), number(r["score"])) for r in lesson["recipes"]]
+        results = [(read_steps(r["steps"]), number(r["score"])) for r in lesson["recipes"]]
         remembered = [*self.best(), *self.elites()]
         if any(node.number >= self._evaluations for node in remembered):
             raise ValueError(f"a node later than {self._evaluations} evaluations")
@@ -173,14 +164,11 @@ class Tree:
                 recipes.append(recipe)
         return recipes
 
-    def _guided_share(self, n: int) -> int:
-        """How many of `n` recipes the surrogate is to choose."""
-        if self._evaluations >= self.GUIDED_UNTIL:
-            return 0
-        return sum(self._rng.random() >= self.UNGUIDED_SHARE for _ in range(n))
-
     def _ask_guide(self, n: int) -> list[Recipe]:
-        """Up to `n` recipes that the surrogate hopes for most."""
+        """Of up to `n` recipes the share that the surrogate chooses: those it hopes for most."""
+        if self._evaluations >= self.GUIDED_UNTIL:
+            return []
+        n = sum(self._rng.random() >= self.UNGUIDED_SHARE for _ in range(n))
         if n == 0:
             return []
         if self._evaluations >= self._learnt_at * self.LESSON_GROWTH:
@@ -193,20 +181,14 @@ class Tree:
         elites = round(self.FROM_ELITES * self._guide.POOL)
         parents = [population.pick_parent(rng) for _ in range(self._guide.POOL - elites)]
         parents += [population.pick_parent(rng, elites=1.0) for _ in range(elites)]
-        proposals = self._guide.proposals(
-            [node.recipe for node in parents],
-            n,
-            rng.getrandbits(64),
-            elites=elites,
-            elite_children=elite_children,
+        known, seed = [node.recipe for node in parents], rng.getrandbits(64)
+        shares = {"elites": elites, "elite_children": elite_children}
+        proposals = self._guide.proposals(known, n, seed, **shares)
+        admitted = (
+            next((r for i, r in ranked if self._admit(r, _Origin(parents[i].number))), None)
+            for ranked in proposals
         )
-        recipes: list[Recipe] = []
-        for ranked in proposals:
-            for parent, recipe in ranked:
-                if self._admit(recipe, _Origin(parents[parent].number)):
-                    recipes.append(recipe)
-                    break
-        return recipes
+        return [recipe for recipe in admitted if recipe is not None]
 
     def _change(self, n: int, *, tries: int) -> list[Recipe]:
         """Up to `n` changes of good recipes: a small discrete space may hold nothing new."""
@@ -231,7 +213,6 @@ class Tree:
         return True
 
     def _add(self, recipe: Recipe, score: float) -> None:
-        """A new node."""
         origin = self._pending.pop(recipe, _Origin())
         if self._evaluations == 0:
             self._base = self._top = score
@@ -240,11 +221,11 @@ class Tree:
         # A child that joins the best tenth of what is remembered has paid.
         tenth = max(1, len(self._population) // 10)
         node = Node(recipe, score, origin.parent, self._evaluations)
-        rank = self._population.add(node, worth)
+        paid = self._population.add(node, worth) < tenth
         if origin.credit is not None:
             kind, op = origin.credit
-            self._kinds.record(kind, rank < tenth)
-            self._ops.record(op, rank < tenth)
+            self._kinds.record(kind, paid)
+            self._ops.record(op, paid)
         self._evaluations += 1
 
     def _does_something(self, recipe: Recipe) -> bool:
@@ -255,8 +236,3 @@ class Tree:
     def _key(self, recipe: Recipe) -> int:
         """Hash of a recipe that is the same in every process, as those of strings are not."""
         return hash(tuple((self._index[s.op], *(v for _, v in s.params)) for s in recipe.steps))
-
-
-def _chance(version: Any, numbers: Sequence[Any], gauss: Any) -> tuple[Any, ...]:
-    """The state of a `random.Random`. Raises: TypeError, ValueError."""
-    return version, tuple(map(count, numbers)), gauss if gauss is None else number(gauss)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..recipe import Recipe
 from ..recipe.space import Space
-from .evaluate import Scored
+from .node import Scored
 from .points import Array, Points
 from .surrogate import Surrogate
 
@@ -67,14 +67,13 @@ class Guide:
         # A column for each that is wanted.
         chosen = hopes.reshape(self.PROPOSALS, n, -1)[:, np.arange(n), turns]
         best = (-chosen).argsort(0, kind="stable")[:4] * n + np.arange(n)
-        return [self._recipes(parents, rows, ways, column.tolist()) for column in best.T]
 
-    def _recipes(
-        self, parents: Sequence[Recipe], rows: Rows, ways: Array, chosen: Sequence[int]
-    ) -> Iterator[tuple[int, Recipe]]:
-        for at in chosen:
-            parent = int(rows[at])
-            yield parent, self._points.turn(parents[parent], ways[at].tolist(), self._most_steps)
+        def recipes(chosen: Sequence[int]) -> Iterator[tuple[int, Recipe]]:
+            for at in chosen:
+                recipe, way = parents[rows[at]], ways[at].tolist()
+                yield int(rows[at]), self._points.turn(recipe, way, self._most_steps)
+
+        return [recipes(column.tolist()) for column in best.T]
 
     def _ways(self, origins: Array, rows: Rows, rng: np.random.Generator) -> Array:
         """`[M, D]`: how each of the points lies from its origin, which is that of its row."""

@@ -28,19 +28,13 @@ class Points:
 
     def __init__(self, space: Space) -> None:
         self._moves = {move.op: move for move in space}
-        self._columns: dict[str, range] = {}
-        self._owners: list[str] = []  # the op of each column
-        neutral: list[float] = []
-        times: list[int] = []
-        for move in space:
-            self._columns[move.op] = range(len(neutral), len(neutral) + len(move.dials))
-            self._owners += [move.op] * len(move.dials)
-            neutral += [dial.middle for dial in move.dials]
-            times += [1 if move.once else REPEATS] * len(move.dials)
-        self._neutral = neutral
-        self.low = -np.array(neutral) * times
+        self._owners = [move.op for move in space for _ in move.dials]  # the op of each column
+        self._firsts = {op: self._owners.index(op) for op in self._moves}
+        neutral = np.array([dial.middle for move in space for dial in move.dials])
+        times = [1 if self._moves[op].once else REPEATS for op in self._owners]
+        self.low = -neutral * times
         """`[D]`: how far all steps together may turn each dial down."""
-        self.high = (1 - np.array(neutral)) * times
+        self.high = (1 - neutral) * times
         """`[D]`: and up."""
         self._rows: dict[int, tuple[Recipe, Array]] = {}
         self._steps: dict[Step, tuple[list[tuple[int, float]], list[float]]] = {}
@@ -52,14 +46,14 @@ class Points:
         if len(self._steps) > 20_000:
             self._steps.clear()
         rows = [self._row(recipe) for recipe in recipes]
-        return np.array(rows).reshape(len(rows), len(self._neutral))
+        return np.array(rows).reshape(len(rows), len(self._owners))
 
     def _row(self, recipe: Recipe) -> Array:
         # By identity: parents come again and again, and a hash costs as much as to read them. Kept
         # with its row, the recipe lets no other one have its id.
         row = self._rows.get(id(recipe))
         if row is None:
-            turns = [0.0] * len(self._neutral)
+            turns = [0.0] * len(self._owners)
             for step in recipe.steps:
                 for column, turn in self._read(step)[0]:
                     turns[column] += turn
@@ -74,9 +68,9 @@ class Points:
             values, dials = dict(step.params), self._moves[step.op].dials
             amount = values.get("amount", 1.0)
             positions = [dial.to_unit(values[dial.name]) for dial in dials]
-            turns = []
-            for column, dial, at in zip(self._columns[step.op], dials, positions, strict=True):
-                turn = at - self._neutral[column]
+            turns, first = [], self._firsts[step.op]
+            for column, (dial, at) in enumerate(zip(dials, positions, strict=True), first):
+                turn = at - dial.middle
                 turns.append((column, turn if dial.name == "amount" else turn * amount))
             reading = self._steps[step] = turns, positions
         return reading
@@ -90,22 +84,19 @@ class Points:
         steps = list(recipe.steps)
         ops = (op for op, part in zip(self._owners, way, strict=True) if part)
         for op in dict.fromkeys(ops):
-            columns = self._columns[op]
-            self._turn_op(steps, self._moves[op], way[columns.start : columns.stop], most)
+            self._turn_op(steps, self._moves[op], way, most)
         return Recipe(tuple(steps))
 
     def _turn_op(self, steps: list[Step], move: Move, way: Sequence[float], most: int) -> None:
-        """Turns the steps of one op, in place."""
+        """Turns the steps of one op, in place, by its part of `way`."""
         own = [at for at, step in enumerate(steps) if step.op == move.op]
         free = most - len(steps)
         if move.once:
             free = min(free, 1 - len(own))
         before = [self._read(steps[at])[1] for at in own]
         after = [list(positions) for positions in before]
-        rest = [
-            _share_out(after, i, part, neutral)
-            for i, (part, neutral) in enumerate(zip(way, self._neutral_of(move), strict=True))
-        ]
+        first, dials = self._firsts[move.op], enumerate(move.dials)
+        rest = [_share_out(after, i, way[first + i], dial.middle) for i, dial in dials]
         steps += self._new_steps(move, rest, free)
         for at, old, new in reversed(list(zip(own, before, after, strict=True))):
             if new != old:
@@ -113,7 +104,7 @@ class Points:
 
     def _new_steps(self, move: Move, rest: Sequence[float], free: int) -> list[Step]:
         """Up to `free` steps that together turn the move's dials by `rest`."""
-        neutral, steps = self._neutral_of(move), []
+        neutral, steps = [dial.middle for dial in move.dials], []
         while free > 0 and any(abs(part) >= LEAST for part in rest):
             ends = [min(1.0, max(0.0, a + part)) for a, part in zip(neutral, rest, strict=True)]
             step = self._step(move, ends)
@@ -123,11 +114,6 @@ class Points:
             rest = [part - (b - a) for part, a, b in zip(rest, neutral, ends, strict=True)]
             free -= 1
         return steps
-
-    def _neutral_of(self, move: Move) -> list[float]:
-        """Where the move's dials do nothing."""
-        columns = self._columns[move.op]
-        return self._neutral[columns.start : columns.stop]
 
     def _step(self, move: Move, positions: Sequence[float]) -> list[Step]:
         """The step with the move's dials at these positions, none where that does nothing."""

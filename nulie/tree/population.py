@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import bisect
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..recipe import Recipe
 from ..recipe.space import Space
 from .node import Node
-from .plain import number
+from .state import number, read_node, write_node
 
 Niche = frozenset[tuple[str, bool]]
 """Which ops a recipe has, each turned up (True) or down."""
@@ -32,8 +32,7 @@ class Population:
         # nothing.
         self._leads: dict[str, tuple[int, float]] = {}
         for move in space:
-            names = [name for name, _ in move.idle]
-            lead = names.index(move.dials[0].name)
+            lead = [name for name, _ in move.idle].index(move.dials[0].name)
             self._leads[move.op] = lead, move.idle[lead][1]
         self._nodes: list[Node] = []  # best first
         self._keys: list[float] = []  # their negated worths, for bisection
@@ -47,9 +46,11 @@ class Population:
         """The `n` best nodes, or all that are remembered, best first."""
         return self._nodes[:n]
 
-    def elites(self) -> list[Node]:
+    def elites(self) -> Sequence[Node]:
         """The best node of each niche, best first."""
-        return list(self._rank_elites())
+        if self._ranked is None:
+            self._ranked = sorted(self._elites.values(), key=lambda node: -node.score)
+        return self._ranked
 
     def niche(self, recipe: Recipe) -> Niche:
         """Raises: KeyError when a step is none of the space's."""
@@ -83,32 +84,26 @@ class Population:
         """A node by its rank: the best ones mostly, any one at times. Or, a share of `elites`, one
         of the elites, which keeps alive what is not yet as good as it may get."""
         if rng.random() < elites:
-            ranked = self._rank_elites()
+            ranked = self.elites()
             return ranked[int(len(ranked) * rng.random() ** 2)]
         return self._nodes[int(len(self._nodes) * rng.random() ** 4)]
 
     def state(self) -> dict[str, Any]:
         """Data for JSON. To be taken after `forget`."""
         return {
-            "nodes": [node.to_json() for node in self._nodes],
+            "nodes": list(map(write_node, self._nodes)),
             "worth": [-key for key in self._keys],
-            "elites": [node.to_json() for node in self._elites.values()],
+            "elites": list(map(write_node, self._elites.values())),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Goes on from a `state` of the same space.
 
         Raises: IndexError, KeyError, TypeError, ValueError when it is none."""
-        nodes = [Node.from_json(node) for node in state["nodes"]]
+        nodes, elites = (list(map(read_node, state[key])) for key in ("nodes", "elites"))
         keys = [-number(worth) for worth in state["worth"]]
-        elites = [Node.from_json(node) for node in state["elites"]]
         if len(nodes) != len(keys) or bool(nodes) != bool(elites):
             raise ValueError(f"{len(nodes)} nodes, {len(keys)} worths, {len(elites)} elites")
         self._nodes, self._keys = nodes, keys
         self._elites = {self.niche(node.recipe): node for node in elites}
         self._ranked = None
-
-    def _rank_elites(self) -> list[Node]:
-        if self._ranked is None:
-            self._ranked = sorted(self._elites.values(), key=lambda node: -node.score)
-        return self._ranked

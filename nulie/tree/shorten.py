@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import combinations
 
 from ..recipe import Recipe, Step
 from ..recipe.space import Dial, Move, Space
 from ..transforms import get, merge
-from .evaluate import Evaluate, Scored
+from .node import Evaluate, Scored
+
+Moves = Mapping[str, Move]
+Rank = Callable[[Iterable[Recipe]], list[Scored]]
 
 PARENTS, TURNS, ROUNDS = 3, 16, 4
 """So many of the best shorter recipes are tried with their dials turned, so many times each, where
@@ -24,20 +28,26 @@ def shorten(
 
     At most about `most` evaluations. A step is dropped before two are merged. Steps merged stay
     inside the bounds that `space` sets for ops that may stand once."""
-    floor = score - loss
-    budget = _Budget(evaluate, most)
-    rng = random.Random(0)
+    floor, left = score - loss, most
+
+    def rank(recipes: Iterable[Recipe]) -> list[Scored]:
+        """As many of the recipes as there are evaluations left, with their scores, best first."""
+        nonlocal left
+        some = list(recipes)[: max(0, left)]
+        left -= len(some)
+        return _rank(zip(some, evaluate(some) if some else [], strict=True))
+
+    rng, moves = random.Random(0), {move.op: move for move in space}
     recipes = [recipe]
-    while budget.most > 0:
-        shorter = budget.rank(dict.fromkeys([*_drop_one(recipe), *_merge_two(recipe, space)]))
-        if shorter and shorter[0][1] < floor:
-            # The steps that are left may be able to take over what the lost one did.
-            shorter = _polish(shorter, floor, budget, space, rng)
+    while left > 0:
+        shorter = rank(dict.fromkeys([*_drop_one(recipe), *_merge_two(recipe, moves)]))
+        # The steps that are left may be able to take over what the lost one did.
+        shorter = shorter and _polish(shorter, floor, rank, moves, rng)
         if not shorter or shorter[0][1] < floor:
             break
         recipe = shorter[0][0]
         recipes.insert(0, recipe)
-    simple = [r for r in _round(recipe, space) if r != recipe and r.steps]
+    simple = [r for r in _round(recipe, moves) if r != recipe and r.steps]
     if simple:
         for candidate, value in zip(simple, evaluate(simple), strict=True):
             if value >= floor:
@@ -45,44 +55,26 @@ def shorten(
     return recipes
 
 
-class _Budget:
-    """What is left of the evaluations that may be spent."""
-
-    def __init__(self, evaluate: Evaluate, most: int) -> None:
-        self._evaluate = evaluate
-        self.most = most
-
-    def rank(self, recipes: Iterable[Recipe]) -> list[Scored]:
-        """As many of the recipes as the budget has room for, with their scores, best first."""
-        some = list(recipes)[: max(0, self.most)]
-        if not some:
-            return []
-        self.most -= len(some)
-        return _rank(zip(some, self._evaluate(some), strict=True))
-
-
 def _rank(results: Iterable[Scored]) -> list[Scored]:
-    """Best first."""
     return sorted(results, key=lambda result: -result[1])
 
 
 def _polish(
-    ranked: list[Scored], floor: float, budget: _Budget, space: Space, rng: random.Random
+    ranked: list[Scored], floor: float, rank: Rank, moves: Moves, rng: random.Random
 ) -> list[Scored]:
     """The best of these recipes and of what comes of turning their dials, best first. No further
     than until one reaches the floor."""
     for _ in range(ROUNDS):
-        parents = ranked[:PARENTS]
-        children = [child for recipe, _ in parents for child in _turn(recipe, space, rng)]
-        ranked = _rank([*parents, *budget.rank(children)])
         if ranked[0][1] >= floor:
             break
+        parents = ranked[:PARENTS]
+        children = [child for recipe, _ in parents for child in _turn(recipe, moves, rng)]
+        ranked = _rank([*parents, *rank(children)])
     return ranked
 
 
-def _turn(recipe: Recipe, space: Space, rng: random.Random) -> Iterator[Recipe]:
+def _turn(recipe: Recipe, moves: Moves, rng: random.Random) -> Iterator[Recipe]:
     """The recipe with all its dials turned at random, TURNS times, less and less."""
-    moves = {move.op: move for move in space}
     for i in range(TURNS):
         steps = []
         for step in recipe.steps:
@@ -104,28 +96,23 @@ def _bounds(move: Move) -> Iterator[tuple[Dial, Dial]]:
 
 def _drop_one(recipe: Recipe) -> Iterator[Recipe]:
     """The recipe without each of its steps."""
-    steps = recipe.steps
-    for at in range(len(steps)):
-        yield Recipe(steps[:at] + steps[at + 1 :])
+    for at in range(len(recipe.steps)):
+        yield Recipe(recipe.steps[:at] + recipe.steps[at + 1 :])
 
 
-def _merge_two(recipe: Recipe, space: Space) -> Iterator[Recipe]:
+def _merge_two(recipe: Recipe, moves: Moves) -> Iterator[Recipe]:
     """Every two steps of one op as one, at the place of either."""
-    once = {move.op for move in space if move.once}
     steps = recipe.steps
-    for i in range(len(steps)):
-        for j in range(i + 1, len(steps)):
-            if steps[i].op != steps[j].op or steps[i].op in once:
-                continue
+    for i, j in combinations(range(len(steps)), 2):
+        if steps[i].op == steps[j].op and not moves[steps[i].op].once:
             one = merge(steps[i], steps[j])
             if one is not None:
                 yield Recipe((*steps[:i], one, *steps[i + 1 : j], *steps[j + 1 :]))
                 yield Recipe((*steps[:i], *steps[i + 1 : j], one, *steps[j + 1 :]))
 
 
-def _round(recipe: Recipe, space: Space) -> Iterator[Recipe]:
+def _round(recipe: Recipe, moves: Moves) -> Iterator[Recipe]:
     """The recipe rounded to one digit, then to two, without the steps that then do nothing."""
-    moves = {move.op: move for move in space}
     for digits in (1, 2):
         steps = (_round_step(step, moves[step.op], digits) for step in recipe.steps)
         yield Recipe(tuple(step for step in steps if moves[step.op].changes(step)))

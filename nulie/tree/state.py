@@ -1,11 +1,16 @@
-"""The state of a tree as data: its layouts, and what can be read from it without a tree."""
+"""The state of a tree as plain data for JSON, read back with care: a file may be damaged.
+
+What reads raises KeyError, TypeError or ValueError on what it cannot read.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .node import Node
+from ..recipe import Recipe, Step
+from .node import ORPHAN, Node
 
 LAYOUT = 2
 """Number of the layout of `Tree.state`. The first one had no number, and lists for nodes."""
@@ -15,18 +20,73 @@ def nodes(state: Mapping[str, Any]) -> list[Node]:
     """The nodes that a tree of this state remembers, best first.
 
     Raises: KeyError, TypeError, ValueError when it is none."""
-    return [Node.from_json(node) for node in present_layout(state)["nodes"]]
+    return list(map(read_node, present_layout(state)["nodes"]))
 
 
 def present_layout(state: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The state in the layout of this version, whichever it was written in.
-
-    Raises: KeyError, TypeError, ValueError when it is in none of them."""
+    """The state in the layout of this version, whichever it was written in."""
     if "layout" not in state:
         return _from_first(state)
     if state["layout"] != LAYOUT:
         raise ValueError(f"layout {state['layout']!r} of a tree is unknown")
     return state
+
+
+def write_steps(recipe: Recipe) -> list[dict[str, Any]]:
+    """The steps of a recipe, as they stand in its own JSON."""
+    return [{"op": step.op, **dict(step.params)} for step in recipe.steps]
+
+
+def read_steps(data: Sequence[Mapping[str, Any]]) -> Recipe:
+    """A recipe of these steps."""
+    return Recipe(tuple(_read_step(**item) for item in data))
+
+
+def _read_step(op: str, **params: Any) -> Step:
+    values = {name: number(value) for name, value in params.items()}
+    if not all(map(math.isfinite, values.values())):
+        raise ValueError(f"{op}: {params} are not finite")
+    return Step.of(op, **values)
+
+
+def write_node(node: Node) -> dict[str, Any]:
+    """Data that `read_node` reads back to an equal node."""
+    steps = write_steps(node.recipe)
+    return {"steps": steps, "score": node.score, "parent": node.parent, "number": node.number}
+
+
+def read_node(data: Mapping[str, Any]) -> Node:
+    """Parents are older than their children, so every chain of parents comes to an end."""
+    own, parent = count(data["number"]), data["parent"]
+    if parent != ORPHAN and count(parent) >= own:
+        raise ValueError(f"node {own} cannot be made from node {parent}")
+    score = number(data["score"])
+    if math.isnan(score):
+        raise ValueError(f"score of node {own} is NaN")
+    return Node(read_steps(data["steps"]), score, parent, own)
+
+
+def number(data: Any) -> float:
+    """A number, be it infinite or NaN."""
+    if isinstance(data, bool) or not isinstance(data, (int, float)):
+        raise TypeError(f"{data!r} is no number")
+    if isinstance(data, int) and abs(data) >= 2**63:
+        raise ValueError(f"{data!r} is too large")
+    return float(data)
+
+
+def integer(data: Any) -> int:
+    """A whole number."""
+    if type(data) is not int:
+        raise TypeError(f"{data!r} is no whole number")
+    return data
+
+
+def count(data: Any) -> int:
+    """A count, 0 or more."""
+    if not 0 <= integer(data) < 2**63:
+        raise ValueError(f"{data!r} counts nothing")
+    return integer(data)
 
 
 def _from_first(state: Mapping[str, Any]) -> dict[str, Any]:
@@ -40,8 +100,8 @@ def _from_first(state: Mapping[str, Any]) -> dict[str, Any]:
         "worth": state["worth"],
         "elites": [_node(*node) for node in state["elites"]],
         "seen": state["seen"],
-        "kinds": _credit(*state["kinds"]),
-        "ops": _credit(*state["ops"]),
+        "kinds": dict(zip(("paid", "tried"), state["kinds"], strict=True)),
+        "ops": dict(zip(("paid", "tried"), state["ops"], strict=True)),
         "evaluations": state["told"],
         "base": base,
         "top": top,
@@ -59,7 +119,3 @@ def _node(steps: Sequence[Any], score: float, parent: int, number: int) -> dict[
 
 def _steps(steps: Sequence[Any]) -> list[dict[str, Any]]:
     return [{"op": op, **params} for op, params in steps]
-
-
-def _credit(paid: Mapping[str, float], tried: Mapping[str, float]) -> dict[str, Any]:
-    return {"paid": paid, "tried": tried}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -41,9 +40,8 @@ class Surrogate:
         # Zero is a poor score, so that what is far from all that is known promises little; and
         # far below it all scores are alike: what matters is to rank the good ones.
         scaled = (values - np.quantile(values, 0.1)) / (values.std() or 1.0)
-        scaled = np.maximum(scaled, -2.0)
-        with _one_core():
-            self._solve(known, scaled)
+        with one_core("openblas"):
+            self._solve(known, np.maximum(scaled, -2.0))
         return True
 
     def _solve(self, known: Array, scaled: Array) -> None:
@@ -51,12 +49,12 @@ class Surrogate:
         noise = self.NOISE * np.eye(len(scaled))
         linear = known @ known.T + noise
         few = slice(self.FEW)
-        self._length = max(
-            self.LENGTHS,
-            key=lambda length: _likelihood(
-                _squared_exponential(squares[few, few], length) + linear[few, few], scaled[few]
-            ),
-        )
+
+        def likelihood(length: float) -> float:
+            near = _squared_exponential(squares[few, few], length)
+            return _likelihood(near + linear[few, few], scaled[few])
+
+        self._length = max(self.LENGTHS, key=likelihood)
         near = _squared_exponential(squares, self._length)
         self._weights = np.linalg.solve(near + linear, scaled)
         self._slope = known.T @ self._weights
@@ -67,29 +65,21 @@ class Surrogate:
         """`[N, 2]`: for points `[N, D]` the upper confidence bounds by each boldness, in standard
         deviations of the scores learnt from. What is unknown is so by distance alone: were the
         linear part doubted as well, the bold would be sent to the ends of all dials."""
-        parts = (
-            points[at : at + self.AT_ONCE] for at in range(0, max(1, len(points)), self.AT_ONCE)
-        )
-        with _one_core():
-            return np.concatenate([self._bounds(part) for part in parts])
+        starts = range(0, max(1, len(points)), self.AT_ONCE)
+        # Where other programs keep the cores busy, the threads that share out matrices as small as
+        # these wait for one another ten times as long as they compute.
+        with one_core("openblas"):
+            return np.concatenate([self._bounds(points[at : at + self.AT_ONCE]) for at in starts])
 
     def _bounds(self, points: Array) -> Array:
         mean = points @ self._slope
         # Half the digits, half the time, and there are many of these.
-        near = _squared_exponential(
-            _squared_distances(points.astype(np.float32), self._known32), self._length
-        )
+        squares = _squared_distances(points.astype(np.float32), self._known32)
+        near = _squared_exponential(squares, self._length)
         mean += near @ self._weights
-        variance = 1 - ((near @ self._inverse32.T) ** 2).sum(1)
-        doubt = np.sqrt(np.maximum(variance, 0))
+        doubt = np.sqrt(np.maximum(1 - ((near @ self._inverse32.T) ** 2).sum(1), 0))
         bounds: Array = mean[:, None] + doubt[:, None] * np.array(self.BOLDNESS)
         return bounds
-
-
-def _one_core() -> AbstractContextManager[Any]:
-    """Where other programs keep the cores busy, the threads that share out matrices as small as
-    these wait for one another ten times as long as they compute."""
-    return one_core("openblas")
 
 
 def _squared_distances(a: Floats, b: Floats) -> Floats:
@@ -99,7 +89,6 @@ def _squared_distances(a: Floats, b: Floats) -> Floats:
 
 
 def _squared_exponential(squares: Floats, length: float) -> Floats:
-    """The squared exponential of squared distances."""
     near: Floats = np.exp(squares * (-0.5 / length**2))
     return near
 
