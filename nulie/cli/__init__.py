@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from ..errors import NulieError
-from .console import INTERRUPTED, NOTHING_WRITTEN, complain, importing
+from .console import INTERRUPTED, NOTHING_WRITTEN, complain, load_libraries
 
 COMMANDS = ("fit", "ui", "score", "tree", "weights")
 """First words that name a command; anything else is an image to enhance. Each is a module with
@@ -47,13 +47,12 @@ def _run(arguments: list[str]) -> int:
         arguments = ["ui", *arguments[1:]]
     # A file of a command's name is still an image: ./fit
     command = arguments[0] if arguments and arguments[0] in COMMANDS else None
-    with importing():
+    with load_libraries():
         module = import_module(f".{command or 'enhance'}", __name__)
     try:
-        code: int = module.main(arguments[1:] if command else arguments)
+        return int(module.main(arguments[1:] if command else arguments))
     except SystemExit as e:  # argparse has shown its help
-        code = int(e.code or 0)
-    return code
+        return int(e.code or 0)
 
 
 def _never_fail_to_print() -> None:

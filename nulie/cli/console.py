@@ -61,8 +61,8 @@ def complain_at_once(text: str) -> None:
 
 
 @contextmanager
-def importing() -> Iterator[None]:
-    """Around the import of large libraries, when no file has been written yet.
+def load_libraries() -> Iterator[None]:
+    """Around the import of large libraries, which stay to the end, before any file is written.
 
     Ctrl-C ends the program at once: an exception raised in the midst of their start comes out as
     another one, or not at all. Afterwards the garbage collector passes over what is loaded: the

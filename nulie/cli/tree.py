@@ -20,24 +20,17 @@ Prints the tree of a checkpoint: each node's score, what its recipe changes in i
 below it, indented, its children. Nodes that were forgotten are left out; their children hang
 from the nearest ancestor that is remembered, or from the input. The best path is marked by *.
 """
+EPILOG = "example:\n  nulie tree run.json --dot | dot -Tsvg > run.svg\n"
 
 
 def parser() -> arguments.Parser:
-    parser = arguments.Parser(
-        prog="nulie tree",
-        usage="nulie tree FILE [options]",
-        description=DESCRIPTION,
-        epilog="example:\n  nulie tree run.json --dot | dot -Tsvg > run.svg\n",
-    )
+    parser = arguments.Parser("nulie tree", "FILE [options]", DESCRIPTION, EPILOG)
     parser.add_argument("file", type=Path, help="checkpoint, see nulie --checkpoint")
     parser.add_argument("--dot", action="store_true", help="as a graph for Graphviz")
     parser.add_argument(
-        "--most",
-        type=int,
-        default=200,
-        metavar="N",
+        "--most", type=int, default=200, metavar="N",
         help="best nodes to show (default 200; 0: all)",
-    )
+    )  # fmt: skip
     return parser
 
 
