@@ -13,10 +13,9 @@ from ..jobs.plan import Choice
 from ..predictor import NAMES
 from ..recipe.settings import Settings
 from ..ui import Host, build
-from . import predictors, state
-from .exchange import TARGETS, Exchange
+from . import job, predictors, state
+from .frame import TARGETS, Exchange
 from .host import WebUI
-from .turn import turn
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -79,8 +78,8 @@ class PageSearches:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """See `turn.turn`."""
-        with turn(self._webui):
+        """See `job.turn`."""
+        with job.turn(self._webui):
             self._running.set()
             try:
                 yield
