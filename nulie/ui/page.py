@@ -9,7 +9,6 @@ import gradio as gr
 from ..drawing import CSS
 from . import help, scripts
 from .batch import Batch
-from .batch_tab import BatchTab
 from .compat import blocks, quiet, script
 from .host import Host
 from .keeping import Keeping
@@ -30,7 +29,7 @@ def build(host: Host) -> Any:
         )
         state = gr.State(None)
         options = Options(host)
-        photo, batch = PhotoTab(host, options), BatchTab(host)
+        photo, batch = PhotoTab(host, options), Batch(host, state, sessions, options)
         with gr.Tabs(elem_id="nulie_tabs"):
             with gr.Tab("Photo", elem_id="nulie_tab_photo"):
                 photo.build()
@@ -40,7 +39,7 @@ def build(host: Host) -> Any:
                 gr.HTML(help.HELP)
         Single(host, state, sessions, options, photo).connect()
         Keeping(host, state, photo).connect()
-        Batch(host, state, sessions, options, batch).connect()
+        batch.connect()
         if host.targets:
             page.load(None, None, None, **script(scripts.READY), **quiet(queue=False))
     return page

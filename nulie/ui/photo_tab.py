@@ -32,11 +32,9 @@ class PhotoTab:
 
     def _build_input(self) -> None:
         self.file = gr.File(
-            label="Photo (JPEG, PNG, WebP, TIFF, ...)",
-            file_count="single",
-            elem_id="nulie_photo",
+            label="Photo (JPEG, PNG, WebP, TIFF, ...)", file_count="single", elem_id="nulie_photo",
             height=150,
-        )
+        )  # fmt: skip
         self._options.first()
         with gr.Row():
             self.enhance = gr.Button("Enhance", variant="primary", elem_id="nulie_enhance")
@@ -71,19 +69,16 @@ class PhotoTab:
                 gr.HTML(scripts.COPY)
             self.recipe_file = gr.File(
                 label="Apply a recipe file (JSON, or a picture saved by nulie)",
-                elem_id="nulie_recipe_file",
-                height=140,
-            )
+                elem_id="nulie_recipe_file", height=140,
+            )  # fmt: skip
         with gr.Accordion(
             "Format and history", open=False, elem_id="nulie_format_box", visible=False
         ) as self.format_box:
             with gr.Row():
                 self.format = gr.Dropdown(
-                    choices=list(saving.FORMATS),
-                    value=self._host.format,
-                    label="Format to save as",
-                    elem_id="nulie_format",
-                )
+                    choices=list(saving.FORMATS), value=self._host.format,
+                    label="Format to save as", elem_id="nulie_format",
+                )  # fmt: skip
                 self.quality = gr.Slider(
                     0, 100, value=0, step=1, elem_id="nulie_quality",
                     label="Quality of JPEG, WebP, AVIF (0: as the photo, at least 90)",

@@ -13,9 +13,8 @@ from typing import Any
 from ..drawing import DataImage
 from ..errors import ImageError
 from ..recipe import Recipe
-from .batch_run import BatchRun
 from .opened import Opened
-from .searching import Finish, Search
+from .running import BatchRun, Finish, Search
 
 MOST_SESSIONS = 12
 """Visitors whose photos stay in memory; whoever has been away longest goes first."""

@@ -12,7 +12,7 @@ from ..transforms import describe
 from . import words
 from .opened import Opened
 from .photo_tab import PhotoTab
-from .searching import Finish
+from .running import Finish
 
 Updates = dict[Any, Any]
 
@@ -28,6 +28,11 @@ def html(text: str) -> Any:
 def nothing(tab: PhotoTab) -> Updates:
     """No change: gradio wants an update of something."""
     return {tab.words: gr.update()}
+
+
+def buttons(start: Any, stop: Any, *, busy: bool) -> Updates:
+    """Those of what is under way, or not."""
+    return {start: gr.update(interactive=not busy), stop: gr.update(interactive=busy)}
 
 
 def of_photo(tab: PhotoTab, opened: Opened) -> Updates:
