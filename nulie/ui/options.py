@@ -17,8 +17,6 @@ MODE_NAMES = {
     "soft": "soft: gentle, looks like a good print",
     "hard": "hard: drastic, anything goes",
 }
-
-
 NUMBERS = ("seconds", "top", "min_light", "keep_content", "seed")
 OTHERS = ("mode", "protect_skin", "predictor", "used", "ranges")
 """Controls, by their names in a plan."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -23,28 +22,17 @@ HOUR = 3600
 
 
 def serve(
-    host: Host,
-    *,
-    address: str,
-    port: int,
-    auth: tuple[str, str] | None = None,
-    browser: bool = False,
+    host: Host, *, address: str, port: int, auth: tuple[str, str] | None, browser: bool
 ) -> Any:
     """Launches the page and returns it; the caller must `close` it.
 
     Only the results folder is served, beside the page itself. Raises: OSError when the port is
     taken."""
-    results = Path(host.results_folder())
     page = build(host)
     options: dict[str, Any] = {
-        "server_name": address,
-        "server_port": port,
-        "auth": auth,
-        "allowed_paths": [str(results)],
-        "inbrowser": browser,
-        "quiet": True,
-        "prevent_thread_lock": True,
-    }
+        "server_name": address, "server_port": port, "auth": auth, "inbrowser": browser,
+        "allowed_paths": [str(host.results_folder())], "quiet": True, "prevent_thread_lock": True,
+    }  # fmt: skip
     _queue(page)
     if MAJOR >= 4:
         options["state_session_capacity"] = VISITORS
@@ -93,11 +81,7 @@ def _queue(page: Any) -> None:
 def _hear(app: Any) -> None:
     """Lets browsers tell the server's FastAPI `app` of pages that are closed in the midst of a
     search, which ends then."""
-
-    def left(token: str) -> None:
-        leave(token)
-
-    app.add_api_route(f"/{LEAVING}{{token}}", left, methods=["POST"], response_model=None)
+    app.add_api_route(f"/{LEAVING}{{token}}", leave, methods=["POST"], response_model=None)
 
 
 def _confine(app: Any) -> None:

@@ -66,8 +66,7 @@ class Session:
 
     def clear(self) -> None:
         """Forgets photo and results, which are what takes memory. A batch goes on."""
-        search = self.search
-        if search is not None:
+        if (search := self.search) is not None:
             search.stop(drop=True)
         self.opened = self.finish = None
         self.recipe = Recipe()
@@ -76,8 +75,7 @@ class Session:
 class Sessions:
     """Bounds how many visitors' photos lie in memory: pages are closed without a word."""
 
-    def __init__(self, most: int = MOST_SESSIONS) -> None:
-        self._most = most
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._used: OrderedDict[int, Session] = OrderedDict()
 
@@ -87,7 +85,8 @@ class Sessions:
         with self._lock:
             self._used[id(session)] = session
             self._used.move_to_end(id(session))
-            over = [self._used.popitem(last=False)[1] for _ in range(len(self._used) - self._most)]
-        for old in over:
+            over = len(self._used) - MOST_SESSIONS
+            gone = [self._used.popitem(last=False)[1] for _ in range(over)]
+        for old in gone:
             old.clear()
         return session

@@ -73,8 +73,7 @@ class Single:
         files = uploads(value, once=True)
         if not files:
             return {**updates, **self._complain("the upload did not arrive; try it again")}
-        path, name = files[0]
-        name = safe_name(name)
+        path, name = files[0][0], safe_name(files[0][1])
         try:
             photo = file.read(Item(path, name=name), self.host.work)
             opened = Opened.of(photo, name, self.host.jobs.models)
@@ -99,11 +98,11 @@ class Single:
 
     def _on_again(self, session: Session | None) -> Updates:
         """The result is the photo from now on."""
+        session = session or Session()
         try:
-            opened = _need(session)
+            opened = session.need()
         except ImageError as e:
             return self._complain(e)
-        assert session is not None
         again = Opened.of(opened.result(session.recipe), opened.name, opened.models)
         return {self.state: session, **self._open(session, again)}
 
@@ -123,6 +122,7 @@ class Single:
             yield {self.state: session, **self._complain(e)}
             return
         search = Search(opened, wanted, self.host.work)
+        enhance, stop = self.tab.enhance, self.tab.stop
         with session.lock:
             busy = session.search is not None
             session.search = session.search or search
@@ -132,13 +132,13 @@ class Single:
         session.finish = None
         search.start()
         try:
-            yield {self.state: session, **views.buttons(self.tab.enhance, self.tab.stop, busy=True)}
+            yield {self.state: session, **views.buttons(enhance, stop, busy=True)}
             yield from self._watch(search)
         finally:
             # Also when the page was closed, which shows as GeneratorExit.
             search.stop(drop=search.finish is None)
             session.search = None
-        end = views.buttons(self.tab.enhance, self.tab.stop, busy=False)
+        end = views.buttons(enhance, stop, busy=False)
         if session.opened is opened:
             session.finish = search.finish
             if search.error:
@@ -149,7 +149,7 @@ class Single:
 
     def _watch(self, search: Search) -> Iterator[Updates]:
         """Live updates, a few a second, until the search is over."""
-        tab = self.tab
+        tab, opened = self.tab, search.opened
         last: Recipe | None = None
         told = False
         while not search.wait(INTERVAL if told else 0.05):
@@ -165,10 +165,9 @@ class Single:
                 updates[tab.curve] = views.html(curve(search.climb, event.base, event.seconds))
                 if event.recipe != last:
                     last = event.recipe
-                    image = search.opened.look.picture(last)
-                    updates[tab.view] = picture(
-                        search.opened.small(image), "best so far", size=search.opened.photo.size
-                    )
+                    image = opened.look.picture(last)
+                    shown = picture(opened.small(image), "best so far", size=opened.photo.size)
+                    updates[tab.view] = shown
             self.host.progress(event.share, f"nulie: {text}", image)
             yield updates
 
@@ -188,11 +187,8 @@ class Single:
     def _on_variant(self, session: Session | None, label: str) -> Iterator[Updates]:
         finish = session.finish if session else None
         result = finish.outcome.result if finish else None
-        if session is None or finish is None or result is None:
-            yield views.nothing(self.tab)
-            return
-        labels = views.variants(finish)
-        if label not in labels:
+        labels = views.variants(finish) if finish else []
+        if session is None or finish is None or result is None or label not in labels:
             yield views.nothing(self.tab)
             return
         variant = result.variants[labels.index(label)]
@@ -205,7 +201,10 @@ class Single:
 
     def _on_apply(self, session: Session | None, text: str) -> Updates:
         try:
-            recipe = _short_enough(recipes.of_text(text or ""))
+            recipe = recipes.of_text(text or "")
+            if len(recipe) > MOST_STEPS:
+                most = f"and the page shows {MOST_STEPS} at most"
+                raise ImageError(f"the recipe has {len(recipe)} steps, {most}")
         except NulieError as e:
             return self._complain(e)
         status = words.status("Recipe applied; save it when you like it.")
@@ -225,11 +224,11 @@ class Single:
 
     def _turn(self, session: Session | None, recipe: Recipe) -> Updates:
         """The recipe was changed by hand: look at it at once, on the small copy."""
+        session = self.sessions.touch(session) if session else Session()
         try:
-            opened = _need(self.sessions.touch(session) if session else None)
+            opened = session.need()
         except ImageError as e:
             return {self.tab.words: views.html(words.error(str(e)))}
-        assert session is not None
         session.recipe = recipe
         return views.of_recipe(self.tab, opened, recipe)
 
@@ -239,16 +238,3 @@ class Single:
 
     def _complain(self, why: Exception | str) -> Updates:
         return {self.tab.status: words.error(str(why))}
-
-
-def _need(session: Session | None) -> Opened:
-    """Raises: ImageError when there is no photo."""
-    return (session or Session()).need()
-
-
-def _short_enough(recipe: Recipe) -> Recipe:
-    if len(recipe) > MOST_STEPS:
-        raise ImageError(
-            f"the recipe has {len(recipe)} steps, and the page shows {MOST_STEPS} at most"
-        )
-    return recipe
