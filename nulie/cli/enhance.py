@@ -15,13 +15,13 @@ from .. import __version__
 from ..errors import SettingsError
 from ..image_io import shown_path
 from ..jobs import events
+from ..jobs.inputs import Item
 from ..recipe.settings import Settings
 from . import arguments, console
 from .console import INTERRUPTED, NOTHING_WRITTEN, complain, load_libraries
 from .progress import Bar, Download, download_bar
 
 if TYPE_CHECKING:
-    from ..jobs.inputs import Item
     from ..jobs.job import Job
     from ..jobs.outcome import Outcome
 

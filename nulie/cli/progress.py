@@ -36,7 +36,6 @@ class Bar:
         self._bar.update(0)
 
     def close(self) -> None:
-        """The search is over; another one may begin."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None

@@ -82,19 +82,14 @@ class Batch:
 
     def connect(self) -> None:
         asked = [self.files, self.folder, self.what, self.recipe, self.format, self.quality]
-        self.run.click(
-            self._on_run,
-            [self.state, *asked, *self.options.inputs],
-            [self.state, self.status, self.table, self.zip, self.run, self.stop],
-            **quiet(many=True),
-        )
+        inputs = [self.state, *asked, *self.options.inputs]
+        changed = [self.state, self.status, self.table, self.zip, self.run, self.stop]
+        self.run.click(self._on_run, inputs, changed, **quiet(many=True))
         self.stop.click(self._on_stop, [self.state], None, **quiet(queue=False))
-        self.what.input(
-            lambda what: gr.update(visible=what == APPLY),
-            [self.what],
-            [self.recipe],
-            **quiet(queue=False),
-        )
+        self.what.input(self._on_what, [self.what], [self.recipe], **quiet(queue=False))
+
+    def _on_what(self, what: str) -> Any:
+        return gr.update(visible=what == APPLY)
 
     def _on_stop(self, session: Session | None) -> None:
         if session is not None and session.batch is not None:
@@ -147,7 +142,6 @@ class Batch:
         return run
 
     def _watch(self, run: BatchRun) -> Iterator[Updates]:
-        """Live updates, a few a second, until the batch is over."""
         last = ""
         over = False
         while not over:

@@ -41,19 +41,14 @@ class Keeping:
 
     def connect(self) -> None:
         state, tab, many = self.state, self.tab, quiet(many=True)
-        tab.save.click(
-            self._on_save,
-            [state, tab.format, tab.quality],
-            [tab.view, tab.status, tab.saved, tab.history],
-            **many,
-        )
+        changed = [tab.view, tab.status, tab.saved, tab.history]
+        tab.save.click(self._on_save, [state, tab.format, tab.quality], changed, **many)
         if self.host.open_folder:
             tab.open.click(self._on_open, [state], [tab.status], **many)
         if self.host.targets:
             for target, button in tab.send.items():
-                button.click(
-                    partial(self._on_send, target), [state], [tab.note, tab.status], **many
-                )
+                send = partial(self._on_send, target)
+                button.click(send, [state], [tab.note, tab.status], **many)
             sent = script(scripts.SENT)
             tab.note.change(None, [tab.note], None, **sent, **quiet(queue=False))
 

@@ -144,11 +144,9 @@ class Options:
     def _on_range(
         self, name: str, low: float | None, high: float | None, text: str, mode: str
     ) -> str:
-        """The text with what the sliders say of their dial."""
         return ranges.write(text or "", name, low, high, _mode(mode))
 
     def _on_dial(self, name: str, text: str, mode: str) -> list[Any]:
-        """The sliders of the dial that was chosen."""
         dial = ranges.DIALS[name]
         ends = [
             gr.update(minimum=dial.low, maximum=dial.high, step=dial.step, value=value)

@@ -103,6 +103,11 @@ class PhotoTab:
         ]
 
     @property
+    def of_photo(self) -> list[Any]:
+        """What is seen as soon as there is a photo."""
+        return [self.keep, self.touchup, self.recipe_box, self.format_box]
+
+    @property
     def of_recipe(self) -> list[Any]:
         """What changes with the recipe on the sliders."""
         return [self.view, self.words, self.recipe]

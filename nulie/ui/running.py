@@ -129,8 +129,6 @@ class Finish:
 
 
 class Search(Run):
-    """One search for one visitor."""
-
     def __init__(self, opened: Opened, plan: Plan, host: JobHost) -> None:
         super().__init__()
         self.opened = opened

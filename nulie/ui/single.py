@@ -49,21 +49,18 @@ class Single:
         if self.host.targets:
             ticket = script(scripts.TICKET)
             tab.take.click(self._on_take, [state, tab.note], [tab.file, *anew], **ticket, **many)
-        tab.enhance.click(
-            self._on_enhance,
-            [state, *self.options.inputs],
-            [state, tab.view, tab.status, tab.curve, tab.enhance, tab.stop],
-            **many,
-        ).then(self._on_finish, [state], tab.results, **many)
+        inputs = [state, *self.options.inputs]
+        live = [state, tab.view, tab.status, tab.curve, tab.enhance, tab.stop]
+        search = tab.enhance.click(self._on_enhance, inputs, live, **many)
+        search.then(self._on_finish, [state], tab.results, **many)
         tab.stop.click(self._on_stop, [state], None, **quiet(queue=False))
         tab.variant.input(self._on_variant, [state, tab.variant], [tab.terms, *of_steps], **many)
         tab.steps.connect(state, self._turn, tab.of_recipe)
         tab.steps.reset.click(self._on_reset, [state], of_steps, **many)
         with_status = [tab.status, *of_steps]
         tab.apply.click(self._on_apply, [state, tab.recipe], with_status, **many)
-        tab.recipe_file.upload(
-            self._on_recipe_file, [state, tab.recipe_file], [tab.recipe_file, *with_status], **many
-        )
+        with_file = [tab.recipe_file, *with_status]
+        tab.recipe_file.upload(self._on_recipe_file, [state, tab.recipe_file], with_file, **many)
 
     # A photo comes.
 
@@ -148,7 +145,6 @@ class Single:
         yield end
 
     def _watch(self, search: Search) -> Iterator[Updates]:
-        """Live updates, a few a second, until the search is over."""
         tab, opened = self.tab, search.opened
         last: Recipe | None = None
         told = False

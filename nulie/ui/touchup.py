@@ -164,7 +164,6 @@ def _slider(dial: Dial, value: float) -> Any:
 
 
 def _neutral(op_id: str) -> Step:
-    """A step whose dials stand where they do nothing."""
     return Step.of(op_id, **{d.name: d.neutral for d in get(op_id).dials})
 
 

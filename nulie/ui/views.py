@@ -40,18 +40,11 @@ def of_photo(tab: PhotoTab, opened: Opened) -> Updates:
     return {
         tab.view: picture(opened.before, "before", size=opened.photo.size),
         tab.status: words.about(opened),
-        tab.saved: html(""),
-        tab.keep: gr.update(visible=True),
-        tab.curve: html(""),
-        tab.thumbs: html(""),
         tab.variant: gr.update(choices=[], value=None, visible=False),
         tab.how: gr.update(visible=False),
-        tab.terms: "",
-        tab.tree: "",
-        tab.touchup: gr.update(visible=True),
-        tab.recipe_box: gr.update(visible=True),
-        tab.format_box: gr.update(visible=True),
-        tab.words: html(""),
+        **{box: gr.update(visible=True) for box in tab.of_photo},
+        **{old: html("") for old in (tab.saved, tab.curve, tab.thumbs, tab.words)},
+        **{tab.terms: "", tab.tree: ""},
         tab.recipe: gr.update(value=Recipe().to_json()),
         **tab.steps.show(Recipe()),
     }
@@ -73,9 +66,7 @@ def of_finish(tab: PhotoTab, finish: Finish) -> Updates:
         tab.curve: html(""),
         tab.climb: curve(outcome.points, result.base.total, result.seconds),
         tab.thumbs: html(_thumbs(finish) if several else ""),
-        tab.variant: gr.update(
-            choices=labels, value=labels[0] if labels else None, visible=several
-        ),
+        tab.variant: gr.update(choices=labels, value=next(iter(labels), None), visible=several),
         tab.words: html(words.words(outcome.recipe)),
         tab.recipe: gr.update(value=outcome.recipe.to_json()),
         tab.how: gr.update(visible=True),
@@ -107,10 +98,8 @@ def variants(finish: Finish) -> list[str]:
 
 def _thumbs(finish: Finish) -> str:
     result = finish.outcome.result
-    return thumbs(
-        [
-            Thumb(finish.opened.live(v.recipe), v.terms.score, describe(v.recipe))
-            for v in (result.variants if result else ())
-        ],
-        press=_PRESS,
-    )
+    drawn = [
+        Thumb(finish.opened.live(v.recipe), v.terms.score, describe(v.recipe))
+        for v in (result.variants if result else ())
+    ]
+    return thumbs(drawn, press=_PRESS)

@@ -135,8 +135,7 @@ def _plan(webui: WebUI, request: EnhanceRequest) -> Plan:
     """Complains of what it can before the request waits for its turn."""
     if request.recipe is not None:
         return plan({"recipe": request.recipe})
-    given = dict(request)
-    del given["image"], given["recipe"]
+    given = {name: value for name, value in request if name not in ("image", "recipe")}
     if request.seconds is None and request.evaluations is None:
         # To a plan both mean the default, but who writes null means no limit.
         raise SettingsError("give seconds or evaluations, or the search never ends")
@@ -172,9 +171,7 @@ def _predictors(webui: WebUI) -> dict[str, Any]:
 
 
 def _predictor_name(webui: WebUI, name: str) -> str:
-    """Names only: a path would let a caller read files of the server.
-
-    Raises: SettingsError."""
+    """Names only: a path would let a caller read the server's files. Raises: SettingsError."""
     if name and name not in ("auto", *NAMES):
         raise SettingsError(f"no predictor is called {name!r}; known: auto, {', '.join(NAMES)}")
     return name or webui.predictor

@@ -70,9 +70,7 @@ def connect(webui: WebUI) -> None:
 
 
 def current() -> WebUI:
-    """The web UI that is connected.
-
-    Raises: NulieError when connecting it has failed."""
+    """The web UI that is connected. Raises: NulieError when connecting it has failed."""
     if not _current:
         raise NulieError("nulie is not connected to the web UI; its log says why")
     return _current[0]

@@ -8,7 +8,9 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
+
+from PIL import Image
 
 from ..image_io import Photo
 from ..jobs import loading, picture
@@ -18,15 +20,11 @@ from ..jobs.inputs import Item
 from ..jobs.look import Look
 from ..jobs.outcome import Outcome
 from ..jobs.plan import Choice, Plan
+from ..predictor import Predictor
 from ..recipe import Recipe
 from . import memory, predictors, state
 from .host import WebUI
 from .state import Show
-
-if TYPE_CHECKING:
-    from PIL import Image
-
-    from ..predictor import Predictor
 
 INTERVAL = 0.5
 """Seconds between two live previews."""
