@@ -32,7 +32,6 @@ class Parser(argparse.ArgumentParser):
 
     def parse(self, arguments: Sequence[str], files: str) -> argparse.Namespace:
         """`files` is the name of the positional argument; all that follows `--` belongs to it.
-
         Raises: SettingsError."""
         arguments = list(arguments)
         # Not every version of argparse knows `--` when it is to take options anywhere.

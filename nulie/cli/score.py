@@ -52,13 +52,9 @@ def main(argv: Sequence[str]) -> int:
             elif isinstance(event, Scored):
                 rows.append(event)
                 if options.json:
-                    print(json.dumps(_line(event)), flush=True)
+                    line = {"input": str(event.item.path), "score": round(event.score, 4)}
+                    print(json.dumps({**line, "predictor": event.predictor}), flush=True)
     if not options.json:
         for row in sorted(rows, key=lambda row: -row.score):
             print(f"{row.score:8.4f}  {row.item.shown}")
     return 0 if not failed else 2 if not rows else 1
-
-
-def _line(row: Scored) -> dict[str, object]:
-    score = round(row.score, 4)
-    return {"input": str(row.item.path), "score": score, "predictor": row.predictor}

@@ -36,8 +36,7 @@ def quiet(*, queue: bool = True, latest: bool = False, many: bool = False) -> di
 def uploads(value: Any, *, once: bool = False) -> list[tuple[Path, str]]:
     """Path and original name of each file of a File component's value.
 
-    `once`: they are read once and then forgotten. gradio 3.41 gives a copy of each, whose original
-    goes at once."""
+    `once`: they are read but once; gradio 3.41 gives copies, whose originals go at once."""
     files = []
     for item in value if isinstance(value, list) else [] if value is None else [value]:
         path = str(getattr(item, "name", item))

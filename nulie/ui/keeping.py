@@ -24,7 +24,7 @@ from .compat import link, quiet, script
 from .host import Host
 from .opened import full
 from .photo_tab import PhotoTab
-from .session import Saved, Session
+from .session import Session
 from .views import Updates
 
 HISTORY = 30
@@ -67,15 +67,14 @@ class Keeping:
             yield {tab.status: words.error(str(e))}
             return
         self.host.saved(path)
-        entry = Saved(path, describe(recipe), opened.live(recipe))
+        entry = link(path, path.name), describe(recipe), opened.live(recipe)
         session.saved = [*session.saved, entry][-HISTORY:]
         size = words.size(path.stat().st_size)
-        files = [(link(s.path, s.path.name), s.words, s.thumb) for s in session.saved]
         yield {
             tab.view: compare(opened.before, full(photo), size=opened.photo.size),
             tab.status: words.status(f"Saved {path.name}, {size}, with its metadata."),
             tab.saved: views.html(link(path, f"Download {path.name}", style="nulie-download")),
-            tab.history: history(files),
+            tab.history: history(session.saved),
         }
 
     def _on_open(self, session: Session | None) -> Updates:

@@ -24,10 +24,8 @@ HOUR = 3600
 def serve(
     host: Host, *, address: str, port: int, auth: tuple[str, str] | None, browser: bool
 ) -> Any:
-    """Launches the page and returns it; the caller must `close` it.
-
-    Only the results folder is served, beside the page itself. Raises: OSError when the port is
-    taken."""
+    """Launches the page and returns it; the caller must `close` it. Beside the page itself only the
+    results folder is served. Raises: OSError when the port is taken."""
     page = build(host)
     options: dict[str, Any] = {
         "server_name": address, "server_port": port, "auth": auth, "inbrowser": browser,
@@ -79,8 +77,7 @@ def _queue(page: Any) -> None:
 
 
 def _hear(app: Any) -> None:
-    """Lets browsers tell the server's FastAPI `app` of pages that are closed in the midst of a
-    search, which ends then."""
+    """Browsers tell the server's FastAPI `app` when a page is closed, whose search ends then."""
     app.add_api_route(f"/{LEAVING}{{token}}", leave, methods=["POST"], response_model=None)
 
 

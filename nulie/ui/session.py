@@ -7,7 +7,6 @@ import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from ..drawing import DataImage
@@ -18,15 +17,6 @@ from .running import BatchRun, Finish, Search
 
 MOST_SESSIONS = 12
 """Visitors whose photos stay in memory; whoever has been away longest goes first."""
-
-
-@dataclass(frozen=True)
-class Saved:
-    """A file of this visitor's history."""
-
-    path: Path
-    words: str
-    thumb: DataImage
 
 
 @dataclass(eq=False)
@@ -42,7 +32,8 @@ class Session:
     """The one under way."""
     recipe: Recipe = field(default_factory=Recipe)
     """What is on the touch-up's sliders."""
-    saved: list[Saved] = field(default_factory=list)
+    saved: list[tuple[str, str, DataImage]] = field(default_factory=list)
+    """The last files: a link, the recipe in words, a small picture."""
     folder: str = field(default_factory=lambda: time.strftime("%Y-%m-%d-") + secrets.token_hex(8))
     lock: threading.Lock = field(default_factory=threading.Lock)
 

@@ -95,8 +95,7 @@ def _enhance(
 def _images(
     outcome: Outcome, plan: Plan, image: Image.Image
 ) -> list[tuple[Image.Image, dict[str, Any]]]:
-    """Each variant, the best first, with its infotext; the very same `image` where nothing beat
-    it."""
+    """The variants, best first, with their infotext; the very same `image` where none beat it."""
     asked = controls.plan_text(plan)
     if not outcome.changed:
         return [(image, {**asked, **controls.outcome_text(outcome)})]

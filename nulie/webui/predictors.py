@@ -68,8 +68,7 @@ def _load(webui: WebUI, name: str, device: str, progress: Progress | None) -> tu
 
 @contextmanager
 def _same_random_states() -> Iterator[None]:
-    """The seeds of the next images come from random states of the whole process, which loading may
-    draw from."""
+    """Loading may draw from the states that the seeds of the next images come from."""
     python, numpy, of_torch = random.getstate(), np.random.get_state(), torch.get_rng_state()
     try:
         yield

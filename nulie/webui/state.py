@@ -20,8 +20,7 @@ def stopped(webui: WebUI) -> bool:
 
 
 def stopping(webui: WebUI) -> bool:
-    """Whether the user has pressed Interrupt once, which means "after this image" by a setting of
-    the web UI."""
+    """Whether the user has pressed Interrupt once, where that means "after this image"."""
     return bool(getattr(webui.shared.state, "stopping_generation", False))
 
 
