@@ -7,7 +7,6 @@ place alone; new ones go to the end.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from ..jobs.outcome import Outcome
@@ -16,7 +15,7 @@ from ..jobs.recipes import INFOTEXT_KEY
 from ..recipe.settings import Settings
 from ..transforms import MODES
 from .host import setting
-from .options import span
+from .options import Control, span
 
 NAME = "NUlIE"
 SCORE = f"{NAME} score"
@@ -25,23 +24,6 @@ JUDGE = f"{NAME} predictor"
 OUTCOME_KEYS = (JUDGE, SCORE, RECIPE)
 """Keys of the infotext that say what was done to one image."""
 _DEFAULTS = Settings()
-
-
-@dataclass(frozen=True)
-class Control:
-    """One control; `component` is the name of gradio's class."""
-
-    name: str
-    label: str
-    component: str
-    default: Any
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def key(self) -> str:
-        """Its name in an infotext: such keys may hold no colon, comma or bracket."""
-        return f"{NAME} {self.name.replace('_', ' ')}"
-
 
 CONTROLS = (
     Control("mode", "Mode", "Radio", _DEFAULTS.mode, {"choices": [*MODES, BY_RECIPE]}),
@@ -121,6 +103,7 @@ def paste_fields(enabled: Any, components: Mapping[str, Any]) -> list[tuple[Any,
     ]
 
 
-_KEYS = {control.name: control.key for control in CONTROLS}
+_KEYS = {control.name: f"{NAME} {control.name.replace('_', ' ')}" for control in CONTROLS}
+"""Their names in an infotext: such keys may hold no colon, comma or bracket."""
 _SEARCH = {n: {"variants": "top"}.get(n, n) for n in _KEYS if n != "recipe"}
 """Controls of a search, with what a plan calls them."""
