@@ -21,7 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options or input), 130 interrupted before all was done."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        _never_fail_to_print()
+        # A file's name may hold what the terminal's encoding has no sign for.
+        with contextlib.suppress(AttributeError, ValueError):
+            sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
         code = _run(arguments)
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -53,9 +55,3 @@ def _run(arguments: list[str]) -> int:
         return int(module.main(arguments[1:] if command else arguments))
     except SystemExit as e:  # argparse has shown its help
         return int(e.code or 0)
-
-
-def _never_fail_to_print() -> None:
-    """A file's name may hold what the terminal's encoding has no sign for."""
-    with contextlib.suppress(AttributeError, ValueError):
-        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

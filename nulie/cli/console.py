@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -17,21 +17,12 @@ from ..memory import exempt_libraries
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it: 128 and the signal's number."""
 NOTHING_WRITTEN = "interrupted; nothing was written"
-NAMED = 20
-"""So many names a line lists."""
 
 
 def complain(text: str) -> None:
     """One line on stderr, if there is one: print() would take stdout in its place."""
     if sys.stderr is not None:
         print(f"nulie: {text}", file=sys.stderr, flush=True)
-
-
-def listed(names: Iterable[object]) -> str:
-    """`a, b, c`, of very many only the first ones."""
-    shown = [str(name) for name in names]
-    more = [f"and {len(shown) - NAMED:,} more"] if len(shown) > NAMED else []
-    return ", ".join(shown[:NAMED] + more)
 
 
 @contextmanager

@@ -49,6 +49,10 @@ was done
 """
 
 
+NAMED = 20
+"""So many images a complaint lists."""
+
+
 def parser() -> arguments.Parser:
     defaults = Settings()
     parser = arguments.Parser("nulie", "IMAGE... [options]", DESCRIPTION, EPILOG)
@@ -259,4 +263,6 @@ class _Show:
 
 
 def _names(items: Sequence[Item]) -> str:
-    return console.listed(shown_path(item.path) for item in items)
+    names = [shown_path(item.path) for item in items[:NAMED]]
+    more = [f"and {len(items) - NAMED:,} more"] if len(items) > NAMED else []
+    return ", ".join(names + more)

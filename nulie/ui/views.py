@@ -57,6 +57,10 @@ def of_finish(tab: PhotoTab, finish: Finish) -> Updates:
     assert result is not None, "there was a search"
     labels = variants(finish)
     several = len(labels) > 1
+    found = [
+        Thumb(opened.live(v.recipe), v.terms.score, describe(v.recipe))
+        for v in (result.variants if several else ())
+    ]
     view = picture(opened.before, "stays as it is", size=opened.photo.size)
     if outcome.changed:
         view = compare(opened.before, finish.after, size=opened.photo.size)
@@ -65,7 +69,7 @@ def of_finish(tab: PhotoTab, finish: Finish) -> Updates:
         tab.status: words.result(outcome),
         tab.curve: html(""),
         tab.climb: curve(outcome.points, result.base.total, result.seconds),
-        tab.thumbs: html(_thumbs(finish) if several else ""),
+        tab.thumbs: html(thumbs(found, press=_PRESS) if several else ""),
         tab.variant: gr.update(choices=labels, value=next(iter(labels), None), visible=several),
         tab.words: html(words.words(outcome.recipe)),
         tab.recipe: gr.update(value=outcome.recipe.to_json()),
@@ -94,12 +98,3 @@ def variants(finish: Finish) -> list[str]:
     """The labels of the variants' radio buttons."""
     result = finish.outcome.result
     return [f"{n}: {v.terms.score:.2f}" for n, v in enumerate(result.variants, 1)] if result else []
-
-
-def _thumbs(finish: Finish) -> str:
-    result = finish.outcome.result
-    drawn = [
-        Thumb(finish.opened.live(v.recipe), v.terms.score, describe(v.recipe))
-        for v in (result.variants if result else ())
-    ]
-    return thumbs(drawn, press=_PRESS)

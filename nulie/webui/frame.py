@@ -63,8 +63,7 @@ class Frame:
     `outer`, the web UI's."""
 
     def __init__(self, outer: Any, make: Callable[[], FastAPI]) -> None:
-        self._outer = outer
-        self._make = make
+        self._outer, self._make = outer, make
         self._lock = asyncio.Lock()
         self._app: FastAPI | None = None
         self._running: AbstractAsyncContextManager[Any] | None = None
