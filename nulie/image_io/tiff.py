@@ -57,9 +57,7 @@ def with_metadata(
     table |= {f.tag: f for f in _fields(tiff)}
     at = len(tiff) + len(tiff) % 2
     block = _block([table[tag] for tag in sorted(table)], at)
-    return b"".join(
-        (tiff[:4], at.to_bytes(4, "little"), tiff[8:], bytes(len(tiff) % 2), block),
-    )
+    return b"".join((tiff[:4], at.to_bytes(4, "little"), tiff[8:], bytes(len(tiff) % 2), block))
 
 
 def _fields(data: bytes) -> tuple[Field, ...]:
