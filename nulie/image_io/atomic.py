@@ -16,8 +16,7 @@ def write(path: Path, data: bytes, *, overwrite: bool) -> None:
     """Write `data` to `path` so that no moment shows a part of it.
 
     Without `overwrite` an existing file stays, even one that appears meanwhile.
-    Raises: ImageError naming the path and the reason; then nothing is left behind.
-    """
+    Raises: ImageError naming the path and the reason; then nothing is left behind."""
     try:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

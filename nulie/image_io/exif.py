@@ -2,8 +2,7 @@
 
 EXIF is a small TIFF file whose values sit at absolute offsets, and camera makers' notes hold such
 offsets in private layouts. Writing it anew moves them and loses what the writer does not know, so
-here single fields are overwritten where they stand, and new ones are added at the end.
-"""
+here single fields are overwritten where they stand, and new ones are added at the end."""
 
 from __future__ import annotations
 
@@ -25,8 +24,7 @@ def upright(exif: bytes, turn: int = 1) -> tuple[bytes, int]:
     """EXIF for upright pixels, and the orientation (1..8) that it had.
 
     `turn` is used where the EXIF has no orientation of its own. The thumbnail goes, for it would
-    show the picture as it was. Raises: ValueError when this is no EXIF.
-    """
+    show the picture as it was. Raises: ValueError when this is no EXIF."""
     data = bytearray(_bare(exif))
     order = _order(data)
     ifd = _first_ifd(data, order)

@@ -1,8 +1,7 @@
 """Metadata of TIFF files, which is EXIF that lies in the file's own directory.
 
 Pillow's writer leaves out nested directories when it compresses and turns text into ASCII. So it
-writes the pixels alone, and a new directory with everything is put behind them.
-"""
+writes the pixels alone, and a new directory with everything is put behind them."""
 
 from __future__ import annotations
 

@@ -73,9 +73,7 @@ def write(
     """The file written: what `recipe` has made of a photo, with all that the photo carried, the
     recipe and its `score`. Where `results.numbered` a target that is there already stays, and a
     number makes the name another one. A photo that nothing was done to is copied from its `source`
-    byte for byte, unless it is to have another format.
-
-    Raises: ImageError."""
+    byte for byte, unless it is to have another format. Raises: ImageError."""
 
     def put(path: Path) -> Path:
         as_it_is = recipe == Recipe() and not results.suffix

@@ -41,9 +41,7 @@ class Item:
 
 def items(named: Iterable[str], *, recursive: bool) -> list[Item]:
     """Files as they are named; of folders and patterns the pictures, without hidden files and
-    nulie's own results. Each file once.
-
-    Raises: ImageError when a folder or pattern holds none."""
+    nulie's own results. Each file once. Raises: ImageError when a folder or pattern holds none."""
     found: dict[Path, Item] = {}
     for name in named:
         for item in _of(name, recursive):

@@ -60,9 +60,7 @@ def whole(values: Mapping[str, Any], name: str, default: int | None) -> int | No
 
 def ranges(given: str | Mapping[str, Any] | Iterable[str]) -> dict[str, Bounds]:
     """Bounds of dials by name, from `{"saturation": (1, 1.3)}`, from `["saturation=1:1.3"]`, or
-    from the text `saturation=1:1.3, gamma.gain=0.9:1`.
-
-    Raises: SettingsError on another form."""
+    from the text `saturation=1:1.3, gamma.gain=0.9:1`. Raises: SettingsError on another form."""
     if isinstance(given, Mapping):
         return {name: _pair(name, value) for name, value in given.items()}
     bounds = {}

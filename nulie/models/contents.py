@@ -1,8 +1,7 @@
 """What a file of weights says of itself, learned without loading it and without running its code.
 
 Two kinds of file: `.safetensors`, whose header is JSON, and PyTorch's pickles, of which plain
-tensors alone are accepted. What a file is called does not matter.
-"""
+tensors alone are accepted. What a file is called does not matter."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """Bytes from the network: whether anybody answers, a plain download, a file of the hub.
 
-All errors come out as WeightsError. Being offline is known within `PATIENCE` seconds.
-"""
+All errors come out as WeightsError. Being offline is known within `PATIENCE` seconds."""
 
 from __future__ import annotations
 

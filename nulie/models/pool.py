@@ -40,9 +40,7 @@ class Pool(Generic[Model]):
     ) -> Model:
         """The model of that name. All who wait for it are told by their own `progress`, each in its
         own thread, how far a download is. Whoever raises there waits no longer; if it is the one
-        that loads, the next takes over.
-
-        Raises: what loading it raises."""
+        that loads, the next takes over. Raises: what loading it raises."""
         key = (name, device, tuple(folders))
         while True:
             with self._changed:

@@ -1,8 +1,7 @@
 """What is known of files of weights before they are on this machine. Pure values.
 
 Whoever has models has a table of them, such as `predictor/published.py`; `store` finds the files
-and brings them here.
-"""
+and brings them here."""
 
 from __future__ import annotations
 
