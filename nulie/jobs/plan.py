@@ -125,7 +125,7 @@ def _choice(given: Mapping[str, Any]) -> Choice:
         name=str(given.get("predictor", "")).strip() or Choice.name,
         device=str(given.get("device", Choice.device)),
         precision=str(given.get("precision", Choice.precision)),
-        views=values.whole(given, "views", Choice.views) or 0,
+        views=values.whole("views", given.get("views", Choice.views)),
         head=given.get("head"),
         clip_weights=given.get("clip_weights"),
     )

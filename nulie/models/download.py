@@ -30,17 +30,12 @@ _STALL = 20.0
 _HEADERS = {"User-Agent": "nulie"}
 
 
-def refuse_offline() -> None:
-    """Raises WeightsError where the user has said that there shall be no network."""
+def reach(url: str) -> None:
+    """Returns when the server of `url` gives any answer at all. Raises: WeightsError after PATIENCE
+    seconds at most, or at once where the user has said that there shall be no network."""
     for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
         if os.environ.get(name, "").upper() in {"1", "ON", "YES", "TRUE"}:
             raise WeightsError(f"{name} is set, so nothing is downloaded")
-
-
-def reach(url: str) -> None:
-    """Returns when the server of `url` gives any answer at all. Raises: WeightsError after PATIENCE
-    seconds at most."""
-    refuse_offline()
     host = urllib.parse.urlsplit(url).netloc
     failure: list[str] = []
     answered = threading.Event()
@@ -153,7 +148,6 @@ def from_hub(
     """A file of a hub repository, through huggingface_hub: its cache, its resume, its variables.
     The digest is the caller's affair. Raises: WeightsError when nobody answers or the hub refuses.
     """
-    refuse_offline()
     endpoint = (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
     # huggingface_hub tries again for 46 s before it owns that it is offline.
     reach(f"{endpoint}/{repo}/resolve/{revision}/{file}")
