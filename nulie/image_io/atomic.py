@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import ImageError
@@ -17,26 +18,18 @@ def write(path: Path, data: bytes, *, overwrite: bool) -> None:
 
     Without `overwrite` an existing file stays, even one that appears meanwhile.
     Raises: ImageError naming the path and the reason; then nothing is left behind."""
-    try:
+    with _refusals(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except FileExistsError:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
         _write(path, data, overwrite)
-    except FileExistsError:
-        raise _exists(path) from None
-    except (OSError, ValueError) as e:
-        raise _refused(path, e) from None
 
 
 def check(path: Path, *, overwrite: bool) -> None:
     """All that can be known beforehand to stop `write`. Raises: ImageError as it does."""
-    try:
+    with _refusals(path):
         _check(path, overwrite)
-    except FileExistsError:
-        raise _exists(path) from None
-    except (OSError, ValueError) as e:
-        raise _refused(path, e) from None
 
 
 def _check(path: Path, overwrite: bool) -> None:
@@ -61,18 +54,21 @@ def _check(path: Path, overwrite: bool) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
-def _refused(path: Path, error: OSError | ValueError) -> ImageError:
-    remedy = "choose another place"
-    if isinstance(error, OSError):
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            remedy = "free some space or choose another place"
-        elif error.errno == errno.ENAMETOOLONG:
+@contextlib.contextmanager
+def _refusals(path: Path) -> Iterator[None]:
+    """Turns what the system says into ImageError."""
+    shown = shown_path(path)
+    try:
+        yield
+    except FileExistsError:
+        raise ImageError(f"{shown}: exists; choose another name or allow overwriting") from None
+    except (OSError, ValueError) as e:
+        number, remedy = getattr(e, "errno", None), "choose another place"
+        if number in (errno.ENOSPC, errno.EDQUOT):
+            remedy = f"free some space or {remedy}"
+        elif number == errno.ENAMETOOLONG:
             remedy = "choose a shorter name"
-    return ImageError(f"{shown_path(path)}: cannot be written ({reason(error)}); {remedy}")
-
-
-def _exists(path: Path) -> ImageError:
-    return ImageError(f"{shown_path(path)}: exists; choose another name or allow overwriting")
+        raise ImageError(f"{shown}: cannot be written ({reason(e)}); {remedy}") from None
 
 
 def _write(path: Path, data: bytes, overwrite: bool) -> None:

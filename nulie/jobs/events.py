@@ -72,9 +72,8 @@ class Loading(Event):
     file: str = ""
     """What is being downloaded; empty when it lies here."""
     done: int = 0
-    """Bytes."""
     size: int = 0
-    """Bytes in all."""
+    """Bytes, of which `done` are here."""
 
     @property
     def share(self) -> float:
@@ -130,7 +129,6 @@ class Searching(Event):
 
     @property
     def rest(self) -> str:
-        """What remains to be done."""
         if self.stopping:
             return "stopping"
         if self.done >= 1 or (self.left is not None and self.left < 0.05):

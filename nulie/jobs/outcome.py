@@ -22,7 +22,6 @@ class Outcome:
     """Of a search (`result` says how it went) or of a recipe that was applied."""
 
     name: str
-    """What the photo is called."""
     before: Photo
     made: Photo | None
     """`after`, as long as it is held: see `light`."""
@@ -31,9 +30,8 @@ class Outcome:
     predictor: str = ""
     """Who judged; empty when nobody did."""
     base: Terms | None = None
-    """The marks of `before`."""
     terms: Terms | None = None
-    """The marks of `after`."""
+    """The marks of `before` and of `after`."""
     result: Result | None = None
     points: tuple[tuple[float, float], ...] = field(default=(), repr=False)
     """(seconds, best score) at each improvement of the search."""
@@ -87,13 +85,14 @@ class Outcome:
         result = self.result
         if result is None:
             return {"recipe": recipe_data(self.recipe)}
+        told = (
+            {"recipe": recipe_data(v.recipe), "after": asdict(v.terms)} for v in result.variants
+        )
         return {
             "predictor": self.predictor,
             "changed": self.changed,
             "before": asdict(result.base),
-            "variants": [
-                {"recipe": recipe_data(v.recipe), "after": asdict(v.terms)} for v in result.variants
-            ],
+            "variants": list(told),
             "recipe": recipe_data(result.recipe),
             "evaluations": result.evaluations,
             "seconds": round(result.seconds, 3),
