@@ -29,29 +29,25 @@ def write(path: Path, data: bytes, *, overwrite: bool) -> None:
 def check(path: Path, *, overwrite: bool) -> None:
     """All that can be known beforehand to stop `write`. Raises: ImageError as it does."""
     with _refusals(path):
-        _check(path, overwrite)
-
-
-def _check(path: Path, overwrite: bool) -> None:
-    try:
-        path.lstat()
-    except FileNotFoundError:
-        pass
-    else:
-        if path.is_dir():
-            raise ImageError(f"{shown_path(path)}: is a folder; give a file name in it")
-        if path.exists() and not path.is_file():
-            raise ImageError(f"{shown_path(path)}: is no regular file; choose another name")
-        if not overwrite:
-            raise FileExistsError
-    folder = path.parent
-    # Those that are missing will be made.
-    while folder != folder.parent and not os.path.lexists(folder):
-        folder = folder.parent
-    if not folder.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        try:
+            path.lstat()
+        except FileNotFoundError:
+            pass
+        else:
+            if path.is_dir():
+                raise ImageError(f"{shown_path(path)}: is a folder; give a file name in it")
+            if path.exists() and not path.is_file():
+                raise ImageError(f"{shown_path(path)}: is no regular file; choose another name")
+            if not overwrite:
+                raise FileExistsError
+        folder = path.parent
+        # Those that are missing will be made.
+        while folder != folder.parent and not os.path.lexists(folder):
+            folder = folder.parent
+        if not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 @contextlib.contextmanager

@@ -6,15 +6,13 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from PIL import Image
 
 from .. import image_io
 from ..errors import ImageError, SettingsError
 from ..image_io import atomic, shown_path
 from .inputs import Item
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 EXAMPLES, STEPS = 40_000, 1_000
 """What one unit of effort is."""

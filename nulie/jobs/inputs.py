@@ -83,10 +83,8 @@ def _inside(folder: Path, recursive: bool) -> Iterator[Path]:
 
     def refuse(error: OSError) -> None:
         if error.filename is None or Path(error.filename) == folder:
-            reason = error.strerror or type(error).__name__
-            raise ImageError(
-                f"{shown_path(folder)}: cannot be looked into ({reason}); check its permissions"
-            ) from None
+            why = f"cannot be looked into ({error.strerror or type(error).__name__})"
+            raise ImageError(f"{shown_path(folder)}: {why}; check its permissions") from None
 
     for here, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = [f for f in folders if recursive and not f.startswith(".")]

@@ -6,15 +6,12 @@ import queue
 import threading
 from collections.abc import Generator
 from concurrent.futures import Future
-from typing import TYPE_CHECKING
 
+from ..predictor import Predictor
 from .events import Loading
 from .host import Host
 from .inputs import Item
 from .plan import Choice
-
-if TYPE_CHECKING:
-    from ..predictor import Predictor
 
 LOOK = 0.1
 """Seconds between two looks at a download."""

@@ -118,18 +118,9 @@ def _search(
                     return None
                 # Rendered already: at full size that takes as long as a part of the search.
                 after = replace(photo, pixels=result.image) if result.variants else photo
-                return Outcome(
-                    item.file_name,
-                    photo,
-                    after,
-                    result.recipe,
-                    predictor.name,
-                    result.base,
-                    result.terms,
-                    result,
-                    tuple(points),
-                    run.tree.best(),
-                )
+                judged = (predictor.name, result.base, result.terms, result)
+                told = (tuple(points), run.tree.best())
+                return Outcome(item.file_name, photo, after, result.recipe, *judged, *told)
     finally:
         events.close()
         give_back()

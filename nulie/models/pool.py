@@ -45,7 +45,11 @@ class Pool(Generic[Model]):
         while True:
             with self._changed:
                 self._changed.wait_for(
-                    lambda: key in self._loaded or key in self._loading or self._has_room()
+                    lambda: (
+                        key in self._loaded
+                        or key in self._loading
+                        or len(self._loading) <= MOST_LOADED
+                    )
                 )
                 if key in self._loaded:
                     self._loaded.move_to_end(key)
@@ -113,9 +117,6 @@ class Pool(Generic[Model]):
                 told = loading.news
             if progress is not None and told is not None:
                 progress(*told)
-
-    def _has_room(self) -> bool:
-        return len(self._loading) <= MOST_LOADED
 
     def _make_room(self, most: int) -> None:
         while len(self._loaded) > most:
