@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from .outcome import Outcome
 
 Load = Callable[[Choice, "Progress | None"], "tuple[Predictor, str]"]
-Draw = Callable[["Outcome"], str]
-"""A page of HTML that tells of a search."""
 
 
 def load(choice: Choice, progress: Progress | None = None) -> tuple[Predictor, str]:
@@ -46,8 +44,8 @@ class Host:
     """Entered while a device is in use: the program's own lock, its job's start and end."""
     interrupted: Callable[[], bool] = lambda: False
     """Polled during a search: whether the program wants it to end with the best so far."""
-    draw: Draw | None = None
-    """How a search is told of in a file of its own, where a plan asks for that."""
+    draw: Callable[[Outcome], str] | None = None
+    """The page of HTML that tells of a search, where a plan asks for that."""
     check: Callable[[Path, str], None] = lambda path, name: None
     """Raises: ImageError when a file may not be looked at: a limit of size."""
     models: Any = None

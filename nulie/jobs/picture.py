@@ -106,13 +106,13 @@ def _search(
                 points.append((event.seconds, event.score))
             elif isinstance(event, Progress):
                 if keeper is not None:
-                    keeper.keep(run, at_end=False)
+                    keeper.keep(run.checkpoint, at_end=False)
                 yield stand(event)
             elif isinstance(event, engine.Noted):
                 yield Noted(item, event.text)
             elif isinstance(event, Finished):
                 if keeper is not None:
-                    keeper.keep(run, at_end=True)
+                    keeper.keep(run.checkpoint, at_end=True)
                 result = event.result
                 if result.reason == "cancelled" and not result.evaluations:
                     return None
