@@ -85,14 +85,13 @@ class Outcome:
         result = self.result
         if result is None:
             return {"recipe": recipe_data(self.recipe)}
-        told = (
-            {"recipe": recipe_data(v.recipe), "after": asdict(v.terms)} for v in result.variants
-        )
         return {
             "predictor": self.predictor,
             "changed": self.changed,
             "before": asdict(result.base),
-            "variants": list(told),
+            "variants": [
+                {"recipe": recipe_data(v.recipe), "after": asdict(v.terms)} for v in result.variants
+            ],
             "recipe": recipe_data(result.recipe),
             "evaluations": result.evaluations,
             "seconds": round(result.seconds, 3),
