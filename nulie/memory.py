@@ -2,8 +2,7 @@
 
 What is free goes back to the system, where the C library has to be told: glibc keeps a heap for
 each thread, and up to 64 MB at the end of each, also once the thread is gone. A process that
-searched again and again, in threads of its own, grew for twenty images and more.
-"""
+searched again and again, in threads of its own, grew for twenty images and more."""
 
 from __future__ import annotations
 

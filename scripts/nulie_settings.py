@@ -34,7 +34,7 @@ def register():
             info.info(option.info)
         if option.reload:
             info.needs_reload_ui()
-        shared.opts.add_option(PREFIX + option.key, info)
+        shared.opts.add_option(PREFIX + option.name, info)
 
 
 webui.connect(

@@ -5,7 +5,7 @@ from modules import script_callbacks, shared, ui_tempdir, util
 
 from nulie import webui
 from nulie.webui import frame
-from nulie.webui.exchange import TARGETS, Exchange
+from nulie.webui.frame import TARGETS, Exchange
 
 try:
     from modules import infotext_utils

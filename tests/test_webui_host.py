@@ -20,8 +20,8 @@ from nulie.jobs.plan import Choice
 from nulie.predictor.loaded import PREDICTORS
 from nulie.recipe.settings import Settings
 from nulie.webui import memory, predictors
+from nulie.webui.job import turn
 from nulie.webui.page import PageSearches
-from nulie.webui.turn import turn
 
 from .conftest import FakePredictor, picture
 from .test_webui_scripts import RECIPE

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from ..errors import NulieError
-from .console import INTERRUPTED, NOTHING_WRITTEN, complain, importing
+from .console import INTERRUPTED, NOTHING_WRITTEN, complain, load_libraries
 
 COMMANDS = ("fit", "ui", "score", "tree", "weights")
 """First words that name a command; anything else is an image to enhance. Each is a module with
@@ -21,7 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options or input), 130 interrupted before all was done."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        _never_fail_to_print()
+        # A file's name may hold what the terminal's encoding has no sign for.
+        with contextlib.suppress(AttributeError, ValueError):
+            sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
         code = _run(arguments)
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -47,16 +49,9 @@ def _run(arguments: list[str]) -> int:
         arguments = ["ui", *arguments[1:]]
     # A file of a command's name is still an image: ./fit
     command = arguments[0] if arguments and arguments[0] in COMMANDS else None
-    with importing():
+    with load_libraries():
         module = import_module(f".{command or 'enhance'}", __name__)
     try:
-        code: int = module.main(arguments[1:] if command else arguments)
+        return int(module.main(arguments[1:] if command else arguments))
     except SystemExit as e:  # argparse has shown its help
-        code = int(e.code or 0)
-    return code
-
-
-def _never_fail_to_print() -> None:
-    """A file's name may hold what the terminal's encoding has no sign for."""
-    with contextlib.suppress(AttributeError, ValueError):
-        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        return int(e.code or 0)

@@ -1,22 +1,29 @@
-"""Options that several commands share, and how they read values."""
+"""Options that several commands share, and what they ask for."""
 
 from __future__ import annotations
 
 import argparse
 import logging
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import SettingsError
+from .console import load_libraries
+
+if TYPE_CHECKING:
+    from ..jobs.inputs import Item
+    from ..jobs.plan import Plan
 
 
 class Parser(argparse.ArgumentParser):
     """Complains as all of nulie does, and takes options between and after the files."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, prog: str, usage: str, description: str, epilog: str = "") -> None:
         super().__init__(
-            formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options
-        )
+            prog, f"{prog} {usage}", description, epilog, allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
         self.add_argument("--verbose", action=_Verbose, help="say on stderr what happens inside")
 
     def error(self, message: str) -> NoReturn:
@@ -25,7 +32,6 @@ class Parser(argparse.ArgumentParser):
 
     def parse(self, arguments: Sequence[str], files: str) -> argparse.Namespace:
         """`files` is the name of the positional argument; all that follows `--` belongs to it.
-
         Raises: SettingsError."""
         arguments = list(arguments)
         # Not every version of argparse knows `--` when it is to take options anywhere.
@@ -49,6 +55,35 @@ class _Verbose(argparse.Action):
         logger.setLevel(logging.DEBUG)
 
 
-def names(text: str) -> tuple[str, ...]:
-    """`a,b` -> ("a", "b")."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+def add_predictor(parser: Parser) -> None:
+    add = parser.add_argument_group("predictor").add_argument
+    # fmt: off
+    add(
+        "--predictor", default="auto", metavar="NAME",
+        help="auto (default): clip-sac where its weights are or can be downloaded, else"
+        " statistics; clip-sac, clip-laion, clip-b32, clip-b16: CLIP with a head; statistics:"
+        " embedded; the name of an installed package's; a file: one made by `nulie fit`, or a head"
+        " for CLIP; or module:Name, a class of your own",
+    )
+    add("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
+    add(
+        "--precision", default="auto", metavar="P",
+        help="of CLIP in the search: auto (default), fp32, fp16, bf16; results are scored in fp32",
+    )
+    add(
+        "--views", type=int, default=1, metavar="N",
+        help="2: CLIP looks at the mirrored image, too, in the search (default 1; results: 2)",
+    )
+    add("--head", type=Path, metavar="FILE", help="CLIP head of your own")
+    add("--clip-weights", type=Path, metavar="FILE", help="CLIP weights, OpenAI's or open_clip's")
+    # fmt: on
+
+
+def items_and_plan(options: argparse.Namespace) -> tuple[list[Item], Plan]:
+    """The images that the options name, and what is to be done to them; an option of the plan has
+    the name of its value there. Raises: as `inputs.items` and `plan.plan` do."""
+    with load_libraries():
+        from ..jobs import inputs, plan
+    items = inputs.items(options.images, recursive=options.recursive)
+    values = {name: value for name, value in vars(options).items() if name in plan.KNOWN}
+    return items, plan.plan(values, files=len(items))

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -17,21 +17,12 @@ from ..memory import exempt_libraries
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it: 128 and the signal's number."""
 NOTHING_WRITTEN = "interrupted; nothing was written"
-NAMED = 20
-"""So many names a line lists."""
 
 
 def complain(text: str) -> None:
     """One line on stderr, if there is one: print() would take stdout in its place."""
     if sys.stderr is not None:
         print(f"nulie: {text}", file=sys.stderr, flush=True)
-
-
-def listed(names: Iterable[object]) -> str:
-    """`a, b, c`, of very many only the first ones."""
-    shown = [str(name) for name in names]
-    more = [f"and {len(shown) - NAMED:,} more"] if len(shown) > NAMED else []
-    return ", ".join(shown[:NAMED] + more)
 
 
 @contextmanager
@@ -61,8 +52,8 @@ def complain_at_once(text: str) -> None:
 
 
 @contextmanager
-def importing() -> Iterator[None]:
-    """Around the import of large libraries, when no file has been written yet.
+def load_libraries() -> Iterator[None]:
+    """Around the import of large libraries, which stay to the end, before any file is written.
 
     Ctrl-C ends the program at once: an exception raised in the midst of their start comes out as
     another one, or not at all. Afterwards the garbage collector passes over what is loaded: the

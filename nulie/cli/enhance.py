@@ -14,24 +14,18 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__
 from ..errors import SettingsError
 from ..image_io import shown_path
+from ..jobs import events
+from ..jobs.inputs import Item
 from ..recipe.settings import Settings
-from . import arguments, predictors
-from .console import (
-    INTERRUPTED,
-    NOTHING_WRITTEN,
-    complain,
-    complain_at_once,
-    importing,
-    listed,
-    on_interrupt,
-)
+from . import arguments, console
+from .console import INTERRUPTED, NOTHING_WRITTEN, complain, load_libraries
+from .progress import Bar, Download, download_bar
 
 if TYPE_CHECKING:
-    from ..jobs.events import Done, Ended, Event
-    from ..jobs.inputs import Item
     from ..jobs.job import Job
     from ..jobs.outcome import Outcome
 
+DESCRIPTION = "Makes images more pleasing by searching chains of simple operations."
 EPILOG = """\
 examples:
   nulie photo.jpg                                   ten seconds, gentle changes
@@ -55,127 +49,92 @@ was done
 """
 
 
+NAMED = 20
+"""So many images a complaint lists."""
+
+
 def parser() -> arguments.Parser:
     defaults = Settings()
-    parser = arguments.Parser(
-        prog="nulie",
-        usage="nulie IMAGE... [options]",
-        description="Makes images more pleasing by searching chains of simple operations.",
-        epilog=EPILOG,
-    )
+    parser = arguments.Parser("nulie", "IMAGE... [options]", DESCRIPTION, EPILOG)
+    # The values of an option in one line, its words below.
+    # fmt: off
     parser.add_argument(
         "--version", action="version", version=f"nulie {__version__}", help="print the version; end"
     )
     parser.add_argument("--list-ops", action="store_true", help="print the ops, their ranges; end")
     parser.add_argument("images", nargs="*", metavar="IMAGE", help="file, folder or pattern")
-    out = parser.add_argument_group("where results go")
-    out.add_argument("-o", "--output", type=Path, metavar="FILE", help="result of a single image")
-    out.add_argument("--output-dir", type=Path, metavar="DIR", help="folder for the results")
-    out.add_argument("--overwrite", action="store_true", help="replace results that are there")
-    out.add_argument("--recursive", action="store_true", help="look into folders of folders")
-    out.add_argument("--quality", type=int, metavar="1..100", help="for JPEG, WebP and AVIF")
-    search = parser.add_argument_group("search")
-    search.add_argument(
-        "--mode",
-        default=defaults.mode,
+    add = parser.add_argument_group("where results go").add_argument
+    add("-o", "--output", type=Path, metavar="FILE", help="result of a single image")
+    add("--output-dir", type=Path, metavar="DIR", help="folder for the results")
+    add("--overwrite", action="store_true", help="replace results that are there")
+    add("--recursive", action="store_true", help="look into folders of folders")
+    add("--quality", type=int, metavar="1..100", help="for JPEG, WebP and AVIF")
+    add = parser.add_argument_group("search").add_argument
+    add(
+        "--mode", default=defaults.mode,
         help="soft (default) or hard, with wider ranges and drastic ops, too",
     )
-    search.add_argument(
-        "--seconds",
-        type=float,
-        metavar="N",
-        help=f"time for the search of each image (default {defaults.seconds:g})",
-    )
-    search.add_argument(
-        "--evaluations",
-        type=int,
-        metavar="N",
+    time = f"time for the search of each image (default {defaults.seconds:g})"
+    add("--seconds", type=float, metavar="N", help=time)
+    add(
+        "--evaluations", type=int, metavar="N",
         help="candidates to score; without --seconds there is no other limit, and on one machine"
         " the same seed gives the same bytes",
     )
-    search.add_argument(
-        "--seed",
-        type=int,
-        default=defaults.seed,
-        metavar="N",
+    add(
+        "--seed", type=int, default=defaults.seed, metavar="N",
         help=f"another seed, another search (default {defaults.seed})",
     )
-    search.add_argument("--ops", type=arguments.names, metavar="A,B", help="search with these only")
-    search.add_argument(
-        "--range",
-        action="append",
-        default=[],
-        metavar="NAME=LOW:HIGH",
+    add("--ops", metavar="A,B", help="search with these only")
+    add(
+        "--range", action="append", default=[], dest="ranges", metavar="NAME=LOW:HIGH",
         help="bounds of an op in the whole recipe, such as saturation=1.0:1.3 or gamma.gain=1:1;"
         " repeatable",
     )
-    search.add_argument(
-        "--top", type=int, default=1, metavar="K", help="write K distinct variants, best first"
-    )
-    guards = parser.add_argument_group("guards")
-    guards.add_argument(
-        "--min-light",
-        type=float,
-        default=defaults.min_light,
-        metavar="SHARE",
+    add("--top", type=int, default=1, metavar="K", help="write K distinct variants, best first")
+    add = parser.add_argument_group("guards").add_argument
+    add(
+        "--min-light", type=float, default=defaults.min_light, metavar="SHARE",
         help=f"least mean light, as a share of the input's (default {defaults.min_light}; 0: off)",
     )
-    guards.add_argument(
-        "--keep-content",
-        type=_points,
-        nargs="?",
-        const=10.0,
-        default=defaults.keep_content,
+    add(
+        "--keep-content", type=_points, nargs="?", const=10.0, default=defaults.keep_content,
         metavar="POINTS",
         help="points lost per unit of drift from the input (default 0: off; 10 without a number)",
     )
-    guards.add_argument(
-        "--protect-skin",
-        action=argparse.BooleanOptionalAction,
-        default=defaults.protect_skin,
+    add(
+        "--protect-skin", action=argparse.BooleanOptionalAction, default=defaults.protect_skin,
         help="do not let skin get darker",
     )
-    predictors.add(parser)
-    recipes = parser.add_argument_group("recipes and reports")
-    recipes.add_argument(
-        "--recipe", type=Path, metavar="FILE", help="apply a recipe (JSON, or an image of nulie's)"
-    )
-    recipes.add_argument("--save-recipe", type=Path, metavar="FILE", help="write the best recipe")
-    recipes.add_argument(
-        "--report",
-        type=Path,
-        metavar="FILE.html",
+    arguments.add_predictor(parser)
+    add = parser.add_argument_group("recipes and reports").add_argument
+    add("--recipe", type=Path, metavar="FILE", help="apply a recipe (JSON, or an image of nulie's)")
+    add("--save-recipe", type=Path, metavar="FILE", help="write the best recipe")
+    add(
+        "--report", type=Path, metavar="FILE.html",
         help="write a page of its own: slider, score curve, tree, recipe",
     )
-    recipes.add_argument(
-        "--checkpoint",
-        type=Path,
-        metavar="FILE",
+    add(
+        "--checkpoint", type=Path, metavar="FILE",
         help="keep the state of a long search there, written every minute and at the end",
     )
-    recipes.add_argument(
-        "--resume",
-        type=Path,
-        metavar="FILE",
+    add(
+        "--resume", type=Path, metavar="FILE",
         help="go on from a checkpoint, with its settings; --seconds and --evaluations count what"
         " it has spent already",
     )
-    recipes.add_argument(
-        "--checkpoint-every",
-        type=float,
-        default=60.0,
-        metavar="N",
+    add(
+        "--checkpoint-every", type=float, default=60.0, metavar="N",
         help="seconds in between (default 60)",
     )
-    recipes.add_argument("--json", action="store_true", help="one line of JSON an image on stdout")
-    recipes.add_argument("--quiet", action="store_true", help="print errors only")
+    add("--json", action="store_true", help="one line of JSON an image on stdout")
+    add("--quiet", action="store_true", help="print errors only")
+    # fmt: on
     return parser
 
 
 def main(argv: Sequence[str]) -> int:
     options = parser().parse(argv, "images")
-    with importing():
-        from ..jobs import inputs, plan
     if options.list_ops:
         from .report import ops_table
 
@@ -183,12 +142,11 @@ def main(argv: Sequence[str]) -> int:
         return 0
     if not options.images:
         raise SettingsError("name an image, a folder or a pattern; see nulie --help")
-    items = inputs.items(options.images, recursive=options.recursive)
-    wanted = plan.plan(_values(options), files=len(items))
-    with importing():
+    items, plan = arguments.items_and_plan(options)
+    with load_libraries():
         from ..jobs.host import Host
         from ..jobs.job import Job
-    job = Job(items, wanted, Host(draw=_report))
+    job = Job(items, plan, Host(draw=_report))
     return _Show(job, as_json=options.json, quiet=options.quiet).run()
 
 
@@ -200,53 +158,31 @@ def _points(text: str) -> float:
         raise argparse.ArgumentTypeError(message) from None
 
 
-def _values(options: argparse.Namespace) -> dict[str, Any]:
-    """The options as values of a plan."""
-    own = (
-        *("mode", "seconds", "evaluations", "seed", "ops", "min_light", "keep_content"),
-        *("protect_skin", "top", "recipe", "resume", "output", "output_dir", "overwrite"),
-        *("quality", "save_recipe", "report", "checkpoint", "checkpoint_every"),
-    )
-    given = {name: getattr(options, name) for name in own}
-    return {**given, **predictors.values(options), "ranges": options.range}
-
-
 def _report(outcome: Outcome) -> str:
     from ..drawing import report
 
     assert outcome.result is not None  # a report tells of a search
     return report(
-        outcome.name,
-        outcome.before,
-        outcome.result,
-        nodes=outcome.nodes,
-        points=outcome.points,
-        predictor=outcome.predictor,
-    )
+        outcome.name, outcome.before, outcome.result,
+        nodes=outcome.nodes, points=outcome.points, predictor=outcome.predictor,
+    )  # fmt: skip
 
 
 class _Show:
     """A job's events on the terminal."""
 
     def __init__(self, job: Job, *, as_json: bool, quiet: bool) -> None:
-        from .progress import Bar
-
-        self._job = job
-        self._json = as_json
-        self._quiet = quiet
+        self._job, self._json, self._quiet = job, as_json, quiet
         self._bar = Bar(hide=quiet)
-        self._searching = False
+        self._searching = self._written = False
         self._number = 0
-        self._written = False
 
     def run(self) -> int:
         """All images, one after the other; the exit code."""
-        from ..jobs.events import Ended
-
         try:
-            with predictors.download_bar(hide=self._quiet) as download, self._interruptible():
+            with download_bar(hide=self._quiet) as download, self._interruptible():
                 for event in self._job.events():
-                    if isinstance(event, Ended):
+                    if isinstance(event, events.Ended):
                         return self._end(event)
                     self._show(event, download)
         except KeyboardInterrupt:
@@ -263,19 +199,17 @@ class _Show:
                 raise KeyboardInterrupt
             self._job.cancel.set()
             if not self._quiet:
-                complain_at_once("stopping; the best so far is kept (Ctrl-C again: quit)")
+                console.complain_at_once("stopping; the best so far is kept (Ctrl-C again: quit)")
 
-        return on_interrupt(stop)
+        return console.on_interrupt(stop)
 
-    def _show(self, event: Event, download: predictors.Download) -> None:
-        from ..jobs import events
-
+    def _show(self, event: events.Event, download: Download) -> None:
         if isinstance(event, events.Begun):
             self._number = event.number
         elif isinstance(event, events.Loading):
             if event.file:
                 download(event.file, event.done, event.size)
-            with importing():
+            with load_libraries():
                 import_module("..jobs.picture", __package__)
         elif isinstance(event, events.Searching):
             self._searching = True
@@ -287,10 +221,9 @@ class _Show:
         elif isinstance(event, events.Failed):
             self._over()
             complain(event.text)
-            if self._json:
-                _print_json({"input": str(event.item.path), "error": event.text})
+            self._print_json({"input": str(event.item.path), "error": event.text})
 
-    def _done(self, event: Done) -> None:
+    def _done(self, event: events.Done) -> None:
         from ..jobs.outcome import line
         from .report import words
 
@@ -298,14 +231,13 @@ class _Show:
         self._written = True
         wanted = self._job.plan.settings.top
         self._say(words(event.item.shown, event.outcome, event.written, wanted))
-        if self._json:
-            _print_json(line(event.item.path, event.outcome, event.written))
+        self._print_json(line(event.item.path, event.outcome, event.written))
 
     def _over(self) -> None:
         self._searching = False
         self._bar.close()
 
-    def _end(self, ended: Ended) -> int:
+    def _end(self, ended: events.Ended) -> int:
         if self._job.cancel.is_set() and ended.left:
             if ended.left[0] is self._job.items[self._number - 1]:
                 return self._interrupted(ended.left)
@@ -325,10 +257,12 @@ class _Show:
         if not self._quiet and not (self._json and sys.stderr is None):
             print(text, file=sys.stderr if self._json else sys.stdout)
 
+    def _print_json(self, line: dict[str, Any]) -> None:
+        if self._json:
+            print(json.dumps(line), flush=True)
+
 
 def _names(items: Sequence[Item]) -> str:
-    return listed(shown_path(item.path) for item in items)
-
-
-def _print_json(line: dict[str, Any]) -> None:
-    print(json.dumps(line), flush=True)
+    names = [shown_path(item.path) for item in items[:NAMED]]
+    more = [f"and {len(items) - NAMED:,} more"] if len(items) > NAMED else []
+    return ", ".join(names + more)

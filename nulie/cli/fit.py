@@ -7,8 +7,11 @@ from pathlib import Path
 
 from ..errors import SettingsError
 from ..image_io import shown_path
+from ..jobs import inputs
+from ..jobs.fit import Fit
 from . import arguments
-from .console import complain, importing
+from .console import complain, load_libraries
+from .progress import shares
 
 DESCRIPTION = """\
 Fits the predictor `statistics` to photographs that you find good: photos of your own, as you
@@ -23,30 +26,18 @@ example:
 
 
 def parser() -> arguments.Parser:
-    parser = arguments.Parser(
-        prog="nulie fit",
-        usage="nulie fit FOLDER... [options]",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-    )
+    parser = arguments.Parser("nulie fit", "FOLDER... [options]", DESCRIPTION, EPILOG)
     parser.add_argument("photos", nargs="*", metavar="FOLDER", help="folder, pattern or files")
     parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        default=Path("taste.safetensors"),
-        metavar="FILE",
+        "-o", "--output", type=Path, default=Path("taste.safetensors"), metavar="FILE",
         help="where the fitted predictor goes (default taste.safetensors)",
-    )
+    )  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
     parser.add_argument("--recursive", action="store_true", help="look into folders of folders")
     parser.add_argument(
-        "--effort",
-        type=float,
-        default=1.0,
-        metavar="X",
+        "--effort", type=float, default=1.0, metavar="X",
         help="X times the usual examples and steps (default 1, which takes minutes)",
-    )
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="default 0")
     parser.add_argument("--quiet", action="store_true", help="print errors only")
     return parser
@@ -56,21 +47,12 @@ def main(argv: Sequence[str]) -> int:
     options = parser().parse(argv, "photos")
     if not options.photos:
         raise SettingsError("name a folder of photographs; see nulie fit --help")
-    with importing():
-        from ..jobs import inputs
-        from ..jobs.fit import Fit
     items = inputs.items(options.photos, recursive=options.recursive)
     work = Fit(
-        items,
-        options.output,
-        effort=options.effort,
-        seed=options.seed,
-        overwrite=options.overwrite,
+        items, options.output, effort=options.effort, seed=options.seed, overwrite=options.overwrite
     )
-    with importing():
+    with load_libraries():
         from .. import fit  # noqa: F401  # takes seconds
-        from .progress import shares
-
     with shares(hide=options.quiet) as show:
         taken = work.run(show, complain)
     if not options.quiet:

@@ -13,6 +13,9 @@ from ..jobs.events import Searching
 SHORTEST = 0.1
 """Seconds between two looks of the bar; a batch may take less than a hundredth."""
 
+Download = Callable[[str, int, int], None]
+"""Is told (name, bytes done, bytes in all)."""
+
 
 class Bar:
     """The bar of one search after the other."""
@@ -24,24 +27,15 @@ class Bar:
     def show(self, event: Searching) -> None:
         if self._hide:
             return
-        if self._bar is None:
-            self._bar = tqdm(
-                total=1.0,
-                desc=event.item.file_name,
-                file=sys.stderr,
-                mininterval=SHORTEST,
-                leave=False,
-                bar_format="{desc} |{bar}| {postfix}",
-            )
+        self._bar = self._bar or _of_share(event.item.file_name, "{postfix}")
         self._bar.n = event.share
         self._bar.postfix = (
             f"{event.seconds:.0f} s, {event.evaluations:,} nodes, {event.rate:,.0f}/s,"
-            f" best {event.best:.2f} ({event.best - event.base:+.2f})"
+            f" best {event.best:.2f} ({event.gain:+.2f})"
         )
         self._bar.update(0)
 
     def close(self) -> None:
-        """The search is over; another one may begin."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
@@ -50,14 +44,7 @@ class Bar:
 @contextmanager
 def shares(*, hide: bool) -> Iterator[Callable[[str, float], None]]:
     """A bar that is told what is going on and the share of it that is done, 0..1."""
-    with tqdm(
-        total=1.0,
-        file=sys.stderr,
-        mininterval=SHORTEST,
-        leave=False,
-        disable=hide or not _on_terminal(),
-        bar_format="{desc} |{bar}| {percentage:.0f} %",
-    ) as bar:
+    with _of_share(None, "{percentage:.0f} %", hide=hide or not _on_terminal()) as bar:
 
         def show(what: str, share: float) -> None:
             if bar.disable:
@@ -68,6 +55,37 @@ def shares(*, hide: bool) -> Iterator[Callable[[str, float], None]]:
             bar.update(0)
 
         yield show
+
+
+@contextmanager
+def download_bar(*, hide: bool) -> Iterator[Download]:
+    """A bar with the size, one for each file."""
+    bars: dict[str, tqdm[None]] = {}
+    hidden = hide or not _on_terminal()
+
+    def show(name: str, done: int, total: int) -> None:
+        if name not in bars:
+            bars[name] = tqdm(
+                desc=name, total=total, unit="B", unit_scale=True, unit_divisor=1024,
+                file=sys.stderr, disable=hidden,
+            )  # fmt: skip
+            if hidden and not hide and done < total and sys.stderr is not None:
+                print(f"downloading {name} ({total / 2**20:,.0f} MiB)", file=sys.stderr, flush=True)
+        bars[name].n = done
+        bars[name].update(0)
+
+    try:
+        yield show
+    finally:
+        for bar in bars.values():
+            bar.close()
+
+
+def _of_share(what: str | None, figures: str, *, hide: bool = False) -> tqdm[None]:
+    return tqdm(
+        desc=what, total=1.0, mininterval=SHORTEST, leave=False, file=sys.stderr, disable=hide,
+        bar_format=f"{{desc}} |{{bar}}| {figures}",
+    )  # fmt: skip
 
 
 def _on_terminal() -> bool:

@@ -25,13 +25,12 @@ def words(shown: str, outcome: Outcome, written: Sequence[Path], wanted: int) ->
 
 
 def _of_search(outcome: Outcome, result: Result, wanted: int) -> list[str]:
-    lines = []
-    for number, variant in enumerate(result.variants, 1):
-        mark = f"{number}. " if len(result.variants) > 1 else ""
-        lines.append(
-            f"{mark}score {result.base.score:.2f} -> {variant.terms.score:.2f}"
-            f" ({outcome.predictor}), {describe(variant.recipe)}"
-        )
+    several = len(result.variants) > 1
+    lines = [
+        f"{f'{number}. ' * several}score {result.base.score:.2f} -> {variant.terms.score:.2f}"
+        f" ({outcome.predictor}), {describe(variant.recipe)}"
+        for number, variant in enumerate(result.variants, 1)
+    ]
     if not result.variants:
         lines.append(
             f"nothing found that beats it (score {result.base.score:.2f},"
@@ -52,11 +51,8 @@ def ops_table() -> str:
     for op in ops().values():
         lines.append(f"{op.id}: {op.help}")
         for dial in op.dials:
-            ranges = [
-                f"{mode} {bound[0]:g}..{bound[1]:g}"
-                for mode, bound in (("soft", dial.soft), ("hard", dial.hard))
-                if bound
-            ]
+            modes = {"soft": dial.soft, "hard": dial.hard}
+            ranges = [f"{mode} {b[0]:g}..{b[1]:g}" for mode, b in modes.items() if b]
             lines.append(
                 f"    {dial.name} ({dial.unit}): {', '.join(ranges)},"
                 f" at most {dial.low:g}..{dial.high:g}, neutral {dial.neutral:g}"

@@ -6,8 +6,10 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from . import arguments, predictors
-from .console import complain, importing
+from ..jobs import events
+from . import arguments
+from .console import complain, load_libraries
+from .progress import download_bar
 
 if TYPE_CHECKING:
     from ..jobs.score import Scored
@@ -17,36 +19,29 @@ Prints the scores of images as a table, the best first. By CLIP they are about 1
 rate photos. The embedded predictor judges how much is left to mend, so it serves to compare
 versions of one photo, not different photos.
 """
+EPILOG = "example:\n  nulie score holiday/ --recursive --json\n"
 
 
 def parser() -> arguments.Parser:
-    parser = arguments.Parser(
-        prog="nulie score",
-        usage="nulie score IMAGE... [options]",
-        description=DESCRIPTION,
-        epilog="example:\n  nulie score holiday/ --recursive --json\n",
-    )
+    parser = arguments.Parser("nulie score", "IMAGE... [options]", DESCRIPTION, EPILOG)
     parser.add_argument("images", nargs="*", metavar="IMAGE", help="file, folder or pattern")
     parser.add_argument("--recursive", action="store_true", help="look into folders of folders")
     parser.add_argument("--json", action="store_true", help="one line of JSON an image on stdout")
     parser.add_argument("--quiet", action="store_true", help="print scores and errors only")
-    predictors.add(parser)
+    arguments.add_predictor(parser)
     return parser
 
 
 def main(argv: Sequence[str]) -> int:
     options = parser().parse(argv, "images")
-    with importing():
-        from ..jobs import events, inputs, plan
-    items = inputs.items(options.images, recursive=options.recursive)
-    wanted = plan.plan(predictors.values(options), files=len(items))
-    with importing():
+    items, plan = arguments.items_and_plan(options)
+    with load_libraries():
         from ..jobs.host import Host
         from ..jobs.score import Scored, score
     failed = 0
     rows: list[Scored] = []
-    with predictors.download_bar(hide=options.quiet) as download:
-        for event in score(items, wanted.choice, Host()):
+    with download_bar(hide=options.quiet) as download:
+        for event in score(items, plan.choice, Host()):
             if isinstance(event, events.Loading) and event.file:
                 download(event.file, event.done, event.size)
             elif isinstance(event, events.Noted) and not options.quiet:
@@ -57,13 +52,9 @@ def main(argv: Sequence[str]) -> int:
             elif isinstance(event, Scored):
                 rows.append(event)
                 if options.json:
-                    print(json.dumps(_line(event)), flush=True)
+                    line = {"input": str(event.item.path), "score": round(event.score, 4)}
+                    print(json.dumps({**line, "predictor": event.predictor}), flush=True)
     if not options.json:
         for row in sorted(rows, key=lambda row: -row.score):
             print(f"{row.score:8.4f}  {row.item.shown}")
     return 0 if not failed else 2 if not rows else 1
-
-
-def _line(row: Scored) -> dict[str, object]:
-    score = round(row.score, 4)
-    return {"input": str(row.item.path), "score": score, "predictor": row.predictor}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,24 +21,17 @@ Prints the tree of a checkpoint: each node's score, what its recipe changes in i
 below it, indented, its children. Nodes that were forgotten are left out; their children hang
 from the nearest ancestor that is remembered, or from the input. The best path is marked by *.
 """
+EPILOG = "example:\n  nulie tree run.json --dot | dot -Tsvg > run.svg\n"
 
 
 def parser() -> arguments.Parser:
-    parser = arguments.Parser(
-        prog="nulie tree",
-        usage="nulie tree FILE [options]",
-        description=DESCRIPTION,
-        epilog="example:\n  nulie tree run.json --dot | dot -Tsvg > run.svg\n",
-    )
+    parser = arguments.Parser("nulie tree", "FILE [options]", DESCRIPTION, EPILOG)
     parser.add_argument("file", type=Path, help="checkpoint, see nulie --checkpoint")
     parser.add_argument("--dot", action="store_true", help="as a graph for Graphviz")
     parser.add_argument(
-        "--most",
-        type=int,
-        default=200,
-        metavar="N",
+        "--most", type=int, default=200, metavar="N",
         help="best nodes to show (default 200; 0: all)",
-    )
+    )  # fmt: skip
     return parser
 
 
@@ -77,23 +71,18 @@ def _best_path(nodes: dict[int, Node]) -> set[int]:
     return path
 
 
-def _children(nodes: dict[int, Node]) -> dict[int, list[Node]]:
-    children: dict[int, list[Node]] = {}
+def _text(nodes: dict[int, Node]) -> Iterator[str]:
+    best = _best_path(nodes)
+    children: defaultdict[int, list[Node]] = defaultdict(list)
     for node in sorted(nodes.values(), key=lambda n: -n.score):
         if node.number != 0:
-            children.setdefault(node.parent, []).append(node)
-    return children
-
-
-def _text(nodes: dict[int, Node]) -> Iterator[str]:
-    children, best = _children(nodes), _best_path(nodes)
+            children[node.parent].append(node)
     waiting = [(0, nodes[0])]
     while waiting:
         depth, node = waiting.pop()
         mark = "*" if node.number in best else " "
-        words = _words(node, nodes)
-        yield f"{mark} {node.score:8.4f}  {'  ' * depth}{words}"
-        waiting += [(depth + 1, child) for child in reversed(children.get(node.number, []))]
+        yield f"{mark} {node.score:8.4f}  {'  ' * depth}{_words(node, nodes)}"
+        waiting += [(depth + 1, child) for child in reversed(children[node.number])]
 
 
 def _dot(nodes: dict[int, Node]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..errors import SettingsError, needed_for
-from .console import importing
+from .console import load_libraries
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 FOLDER = "nulie_results"
@@ -35,13 +35,11 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--port", type=int, default=7870, metavar="N", help="default 7870")
     parser.add_argument("--host", default=LOOPBACK[0], help="address to serve at (127.0.0.1)")
-    parser.add_argument(
-        "--share-results", type=Path, metavar="DIR", help="one folder for everybody's results"
-    )
+    shared = "one folder for everybody's results"
+    parser.add_argument("--share-results", type=Path, metavar="DIR", help=shared)
     parser.add_argument("--auth", metavar="NAME:PASSWORD", help="ask visitors for these")
-    parser.add_argument(
-        "--predictor", metavar="NAME", help="the one that is chosen at first (default auto)"
-    )
+    first = "the one that is chosen at first (default auto)"
+    parser.add_argument("--predictor", default="auto", metavar="NAME", help=first)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     return parser
@@ -66,15 +64,14 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _serve(options: argparse.Namespace, results: Path, auth: tuple[str, str] | None) -> None:
-    with importing(), needed_for("the page", "gradio", extra="page"):
+    with load_libraries(), needed_for("the page", "gradio", extra="page"):
         from ..predictor import NAMES
         from ..ui import Host, close, serve
     local = options.host in LOOPBACK
-    first = options.predictor or "auto"
     host = Host(
         results,
         private=options.share_results is None,
-        predictors=tuple(dict.fromkeys([first, "auto", *NAMES])),
+        predictors=tuple(dict.fromkeys([options.predictor or "auto", "auto", *NAMES])),
         device=options.device,
         open_folder=_folder_opener() if local else None,
         folders=local and auth is None,
@@ -84,9 +81,8 @@ def _serve(options: argparse.Namespace, results: Path, auth: tuple[str, str] | N
     except OSError as e:
         raise SettingsError(f"port {options.port} at {options.host}: {e}; try --port") from None
     name = f"[{options.host}]" if ":" in options.host else options.host
-    print(
-        f"nulie: http://{name}:{options.port}  (results in {results}; Ctrl-C ends it)", flush=True
-    )
+    told = f"(results in {results}; Ctrl-C ends it)"
+    print(f"nulie: http://{name}:{options.port}  {told}", flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         threading.Event().wait()
     close(page)
@@ -106,9 +102,7 @@ def _folder_opener() -> Callable[[Path], None] | None:
     if sys.platform == "win32":
         return lambda folder: os.startfile(folder)
     tool = "open" if sys.platform == "darwin" else "xdg-open"
-    has_screen = (
-        sys.platform == "darwin" or "DISPLAY" in os.environ or ("WAYLAND_DISPLAY" in os.environ)
-    )
+    has_screen = tool == "open" or {"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ)
     found = shutil.which(tool)
     if not found or not has_screen:
         return None

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from ..errors import SettingsError
-from . import arguments, predictors
-from .console import importing
-
-if TYPE_CHECKING:
-    from ..models.store import Status
+from ..models import store
+from ..predictor.published import WEIGHTS
+from . import arguments
+from .progress import download_bar
 
 DESCRIPTION = """\
 Lists the files that the CLIP predictors need: where they lie, their size and licence.
@@ -26,9 +24,7 @@ used where they lie.
 
 
 def parser() -> arguments.Parser:
-    parser = arguments.Parser(
-        prog="nulie weights", usage="nulie weights [fetch [NAME] | check]", description=DESCRIPTION
-    )
+    parser = arguments.Parser("nulie weights", "[fetch [NAME] | check]", DESCRIPTION)
     parser.add_argument("what", nargs="*", metavar="fetch [NAME] | check", help="see above")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     return parser
@@ -39,11 +35,8 @@ def main(argv: Sequence[str]) -> int:
     verb, *names = options.what or ["list"]
     if verb not in ("list", "fetch", "check") or len(names) > (verb == "fetch"):
         raise SettingsError(f"weights {' '.join(options.what)}: see nulie weights --help")
-    with importing():
-        from ..models import store
-        from ..predictor.published import WEIGHTS
     if verb == "fetch":
-        with predictors.download_bar(hide=options.quiet) as progress:
+        with download_bar(hide=options.quiet) as progress:
             name = names[0] if names else "clip-sac"
             for path in store.fetch(WEIGHTS, name, progress=progress):
                 print(path)
@@ -54,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
     return 2 if any(row.verified is False for row in rows) else 0
 
 
-def _line(row: Status) -> str:
+def _line(row: store.Status) -> str:
     if row.path is None:
         state = "absent"
     else:

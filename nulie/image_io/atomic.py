@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import ImageError
@@ -16,64 +17,54 @@ def write(path: Path, data: bytes, *, overwrite: bool) -> None:
     """Write `data` to `path` so that no moment shows a part of it.
 
     Without `overwrite` an existing file stays, even one that appears meanwhile.
-    Raises: ImageError naming the path and the reason; then nothing is left behind.
-    """
-    try:
+    Raises: ImageError naming the path and the reason; then nothing is left behind."""
+    with _refusals(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except FileExistsError:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
         _write(path, data, overwrite)
-    except FileExistsError:
-        raise _exists(path) from None
-    except (OSError, ValueError) as e:
-        raise _refused(path, e) from None
 
 
 def check(path: Path, *, overwrite: bool) -> None:
     """All that can be known beforehand to stop `write`. Raises: ImageError as it does."""
+    with _refusals(path):
+        try:
+            path.lstat()
+        except FileNotFoundError:
+            pass
+        else:
+            if path.is_dir():
+                raise ImageError(f"{shown_path(path)}: is a folder; give a file name in it")
+            if path.exists() and not path.is_file():
+                raise ImageError(f"{shown_path(path)}: is no regular file; choose another name")
+            if not overwrite:
+                raise FileExistsError
+        folder = path.parent
+        # Those that are missing will be made.
+        while folder != folder.parent and not os.path.lexists(folder):
+            folder = folder.parent
+        if not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+@contextlib.contextmanager
+def _refusals(path: Path) -> Iterator[None]:
+    """Turns what the system says into ImageError."""
+    shown = shown_path(path)
     try:
-        _check(path, overwrite)
+        yield
     except FileExistsError:
-        raise _exists(path) from None
+        raise ImageError(f"{shown}: exists; choose another name or allow overwriting") from None
     except (OSError, ValueError) as e:
-        raise _refused(path, e) from None
-
-
-def _check(path: Path, overwrite: bool) -> None:
-    try:
-        path.lstat()
-    except FileNotFoundError:
-        pass
-    else:
-        if path.is_dir():
-            raise ImageError(f"{shown_path(path)}: is a folder; give a file name in it")
-        if path.exists() and not path.is_file():
-            raise ImageError(f"{shown_path(path)}: is no regular file; choose another name")
-        if not overwrite:
-            raise FileExistsError
-    folder = path.parent
-    # Those that are missing will be made.
-    while folder != folder.parent and not os.path.lexists(folder):
-        folder = folder.parent
-    if not folder.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-
-
-def _refused(path: Path, error: OSError | ValueError) -> ImageError:
-    remedy = "choose another place"
-    if isinstance(error, OSError):
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            remedy = "free some space or choose another place"
-        elif error.errno == errno.ENAMETOOLONG:
+        number, remedy = getattr(e, "errno", None), "choose another place"
+        if number in (errno.ENOSPC, errno.EDQUOT):
+            remedy = f"free some space or {remedy}"
+        elif number == errno.ENAMETOOLONG:
             remedy = "choose a shorter name"
-    return ImageError(f"{shown_path(path)}: cannot be written ({reason(error)}); {remedy}")
-
-
-def _exists(path: Path) -> ImageError:
-    return ImageError(f"{shown_path(path)}: exists; choose another name or allow overwriting")
+        raise ImageError(f"{shown}: cannot be written ({reason(e)}); {remedy}") from None
 
 
 def _write(path: Path, data: bytes, overwrite: bool) -> None:

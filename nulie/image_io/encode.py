@@ -81,7 +81,7 @@ def _jpeg(photo: Photo, pixels: Image.Image, quality: int | None) -> bytes:
         "exif": b"Exif\0\0" + exif if exif else b"",
         "comment": (metadata.comment or "").encode("utf-8", "replace")[:_SEGMENT],
     }
-    return _saved(image, "JPEG", _with_common(options, metadata, image))
+    return _saved(image, "JPEG", metadata, options)
 
 
 def _png(photo: Photo, pixels: Image.Image, quality: int | None) -> bytes:
@@ -99,7 +99,7 @@ def _png(photo: Photo, pixels: Image.Image, quality: int | None) -> bytes:
     if metadata.xmp:
         chunks.add_itxt(XMP_KEY, metadata.xmp.decode("utf-8", "replace"))
     options = {"pnginfo": chunks, "exif": metadata.exif or b""}
-    return _saved(image, "PNG", _with_common(options, metadata, image))
+    return _saved(image, "PNG", metadata, options)
 
 
 def _webp(photo: Photo, pixels: Image.Image, quality: int | None) -> bytes:
@@ -111,7 +111,7 @@ def _webp(photo: Photo, pixels: Image.Image, quality: int | None) -> bytes:
         options["lossless"] = True
     else:
         options["quality"] = quality or _BEST_QUALITY
-    return _saved(image, "WEBP", _with_common(options, photo.metadata, image))
+    return _saved(image, "WEBP", photo.metadata, options)
 
 
 def _tiff(photo: Photo, pixels: Image.Image, quality: int | None) -> bytes:
@@ -121,7 +121,7 @@ def _tiff(photo: Photo, pixels: Image.Image, quality: int | None) -> bytes:
     if options["compression"] in ("tiff_lzw", "tiff_adobe_deflate", "tiff_deflate"):
         # Differences of neighbours: without it these two make photographs larger.
         options["tiffinfo"] = {_PREDICTOR: 2}
-    data = _saved(image, "TIFF", _with_common(options, metadata, image))
+    data = _saved(image, "TIFF", metadata, options)
     exif, packet = _tagged(metadata)
     resources = [s[len(PHOTOSHOP) :] for _, s in metadata.segments if s.startswith(PHOTOSHOP)]
     return tiff.with_metadata(data, exif, packet, resources[0] if resources else None)
@@ -136,12 +136,11 @@ def _avif(photo: Photo, pixels: Image.Image, quality: int | None) -> bytes:
         # The quality is alpha's too, and only the best leaves it untouched.
         options["quality"] = 100
     options["subsampling"] = "4:0:0" if image.mode == "L" else "4:4:4"
-    return _saved(image, "AVIF", _with_common(options, photo.metadata, image))
+    return _saved(image, "AVIF", photo.metadata, options)
 
 
 def _bmp(photo: Photo, pixels: Image.Image, quality: int | None) -> bytes:
-    image = assembled(photo, pixels, {"L", "RGB"})
-    return _saved(image, "BMP", {"dpi": photo.metadata.dpi} if photo.metadata.dpi else {})
+    return _saved(assembled(photo, pixels, {"L", "RGB"}), "BMP", photo.metadata, {})
 
 
 ENCODERS: Mapping[str, Callable[[Photo, Image.Image, int | None], bytes]] = {
@@ -154,20 +153,14 @@ ENCODERS: Mapping[str, Callable[[Photo, Image.Image, int | None], bytes]] = {
 }
 
 
-def _saved(image: Image.Image, format: str, options: Mapping[str, Any]) -> bytes:
+def _saved(
+    image: Image.Image, format: str, metadata: Metadata, options: Mapping[str, Any]
+) -> bytes:
+    common = {"icc_profile": profile_for(metadata, image), "dpi": metadata.dpi}
     # In memory, for Pillow's encoders hide why a disk refused to take their bytes.
     stream = BytesIO()
-    image.save(stream, format, **options)
+    image.save(stream, format, **options, **{k: v for k, v in common.items() if v})
     return stream.getvalue()
-
-
-def _with_common(options: dict[str, Any], metadata: Metadata, image: Image.Image) -> dict[str, Any]:
-    profile = profile_for(metadata, image)
-    if profile:
-        options["icc_profile"] = profile
-    if metadata.dpi:
-        options["dpi"] = metadata.dpi
-    return options
 
 
 def _with_comment(text: Mapping[str, str], metadata: Metadata) -> dict[str, str]:

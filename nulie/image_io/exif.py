@@ -2,8 +2,7 @@
 
 EXIF is a small TIFF file whose values sit at absolute offsets, and camera makers' notes hold such
 offsets in private layouts. Writing it anew moves them and loses what the writer does not know, so
-here single fields are overwritten where they stand, and new ones are added at the end.
-"""
+here single fields are overwritten where they stand, and new ones are added at the end."""
 
 from __future__ import annotations
 
@@ -25,8 +24,7 @@ def upright(exif: bytes, turn: int = 1) -> tuple[bytes, int]:
     """EXIF for upright pixels, and the orientation (1..8) that it had.
 
     `turn` is used where the EXIF has no orientation of its own. The thumbnail goes, for it would
-    show the picture as it was. Raises: ValueError when this is no EXIF.
-    """
+    show the picture as it was. Raises: ValueError when this is no EXIF."""
     data = bytearray(_bare(exif))
     order = _order(data)
     ifd = _first_ifd(data, order)
@@ -45,9 +43,7 @@ def upright(exif: bytes, turn: int = 1) -> tuple[bytes, int]:
 def user_comment(exif: bytes) -> str | None:
     """The comment, which is where sd-webui keeps generation parameters in JPEG and WebP."""
     try:
-        data = bytearray(_bare(exif))
-        order = _order(data)
-        entries, _ = _entries(data, order, _first_ifd(data, order))
+        data, order, entries = _opened(_bare(exif))
         entries, _ = _entries(data, order, _number(data, order, entries.get(_EXIF_IFD)) or 0)
         at = entries[_USER_COMMENT]
         _, _, count, offset = struct.unpack_from(order + "HHII", data, at)
@@ -87,9 +83,7 @@ def with_user_comment(exif: bytes | None, text: str) -> bytes:
 
 def resolution(exif: bytes) -> tuple[float, float] | None:
     """Dots per inch, for formats that have no other place for it."""
-    data = bytearray(exif)
-    order = _order(data)
-    entries, _ = _entries(data, order, _first_ifd(data, order))
+    data, order, entries = _opened(exif)
     unit = _number(data, order, entries.get(_RESOLUTION_UNIT)) or 2
     found = []
     for tag in (_X_RESOLUTION, _Y_RESOLUTION):
@@ -103,9 +97,7 @@ def resolution(exif: bytes) -> tuple[float, float] | None:
 
 def with_resolution(exif: bytes | None, dpi: tuple[float, float]) -> bytes:
     """EXIF that states dots per inch, unless it states something already."""
-    data = bytearray(exif or _EMPTY)
-    order = _order(data)
-    entries, _ = _entries(data, order, _first_ifd(data, order))
+    data, order, entries = _opened(exif or _EMPTY)
     if _X_RESOLUTION in entries:
         return bytes(data)
     unit = struct.pack(order + "HHIHH", _RESOLUTION_UNIT, _SHORT, 1, 2, 0)
@@ -120,9 +112,7 @@ def with_resolution(exif: bytes | None, dpi: tuple[float, float]) -> bytes:
 
 def with_size(exif: bytes, size: tuple[int, int]) -> bytes:
     """EXIF whose fields for the picture's size, as many as there are, say `size`."""
-    data = bytearray(exif)
-    order = _order(data)
-    first, _ = _entries(data, order, _first_ifd(data, order))
+    data, order, first = _opened(exif)
     try:
         second, _ = _entries(data, order, _number(data, order, first.get(_EXIF_IFD)) or 0)
     except ValueError:
@@ -134,6 +124,13 @@ def with_size(exif: bytes, size: tuple[int, int]) -> bytes:
                 # A short may be too short for it; a long takes no more room.
                 struct.pack_into(order + "HII", data, entries[tag] + 2, _LONG, 1, value)
     return bytes(data)
+
+
+def _opened(exif: bytes) -> tuple[bytearray, str, dict[int, int]]:
+    """A copy, its byte order, and the entries of its first directory."""
+    data = bytearray(exif)
+    order = _order(data)
+    return data, order, _entries(data, order, _first_ifd(data, order))[0]
 
 
 def _bare(exif: bytes) -> bytes:

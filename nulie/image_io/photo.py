@@ -34,13 +34,6 @@ class Metadata:
     options: Mapping[str, Any] = field(default_factory=dict)
     """How the file was encoded, as options to write the same format again."""
 
-    def with_size(self, size: tuple[int, int]) -> Metadata:
-        """The same for a picture of another size: EXIF states it where it stated one."""
-        if self.exif is not None:
-            with suppress(ValueError):  # damaged, and so states nothing
-                return replace(self, exif=exif.with_size(self.exif, size))
-        return self
-
 
 @dataclass(frozen=True)
 class Photo:
@@ -74,5 +67,8 @@ class Photo:
         if pixels.size == self.size:
             return replace(self, pixels=pixels)
         alpha = self.alpha and self.alpha.resize(pixels.size, Image.Resampling.LANCZOS)
-        metadata = self.metadata.with_size(pixels.size)
+        metadata = self.metadata
+        if metadata.exif is not None:
+            with suppress(ValueError):  # damaged, and so states nothing
+                metadata = replace(metadata, exif=exif.with_size(metadata.exif, pixels.size))
         return replace(self, pixels=pixels, alpha=alpha, metadata=metadata)

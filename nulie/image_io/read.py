@@ -65,8 +65,7 @@ _quiet_lock = threading.Lock()
 def load(source: Path | str | BinaryIO, *, name: str | None = None) -> Photo:
     """Read a picture from a path or a seekable binary file; `name` stands for it in messages.
 
-    Raises: ImageError, in one line that names the file and the remedy.
-    """
+    Raises: ImageError, in one line that names the file and the remedy."""
     if isinstance(source, (str, Path)):
         path = Path(source)
         shown = name or shown_path(path)
@@ -79,8 +78,7 @@ def load(source: Path | str | BinaryIO, *, name: str | None = None) -> Photo:
 def from_image(image: Image.Image, *, name: str = "the picture") -> Photo:
     """The photo of a picture that is in memory, with what its `info` says of it.
 
-    Raises: ImageError where its mode is refused.
-    """
+    Raises: ImageError where its mode is refused."""
     with _quiet():
         try:
             return _photo(image, name, None, None)
@@ -95,8 +93,7 @@ def from_image(image: Image.Image, *, name: str = "the picture") -> Photo:
 def read_text(source: Path | str | BinaryIO) -> dict[str, str]:
     """All text of a picture by key: nulie's recipe, generation parameters, PNG text chunks.
 
-    Raises: ImageError as `load` does.
-    """
+    Raises: ImageError as `load` does."""
     return tell_text(load(source).metadata)
 
 
@@ -115,8 +112,7 @@ def reason(error: BaseException) -> str:
 def _quiet() -> Iterator[None]:
     """Keep Pillow's warnings to ourselves: each of them is decided on here.
 
-    The filters are global to the process, hence the lock.
-    """
+    The filters are global to the process, hence the lock."""
     with _quiet_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

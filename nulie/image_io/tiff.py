@@ -1,8 +1,7 @@
 """Metadata of TIFF files, which is EXIF that lies in the file's own directory.
 
 Pillow's writer leaves out nested directories when it compresses and turns text into ASCII. So it
-writes the pixels alone, and a new directory with everything is put behind them.
-"""
+writes the pixels alone, and a new directory with everything is put behind them."""
 
 from __future__ import annotations
 
@@ -57,9 +56,7 @@ def with_metadata(
     table |= {f.tag: f for f in _fields(tiff)}
     at = len(tiff) + len(tiff) % 2
     block = _block([table[tag] for tag in sorted(table)], at)
-    return b"".join(
-        (tiff[:4], at.to_bytes(4, "little"), tiff[8:], bytes(len(tiff) % 2), block),
-    )
+    return b"".join((tiff[:4], at.to_bytes(4, "little"), tiff[8:], bytes(len(tiff) % 2), block))
 
 
 def _fields(data: bytes) -> tuple[Field, ...]:

@@ -20,18 +20,10 @@ from .read import HAS_AVIF, reason, shown_path
 _log = logging.getLogger(__name__)
 
 _FORMATS = {
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".jpe": "JPEG",
-    ".jfif": "JPEG",
-    ".png": "PNG",
-    ".webp": "WEBP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".bmp": "BMP",
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
+    **{".png": "PNG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"},
+    **({".avif": "AVIF"} if HAS_AVIF else {}),
 }
-if HAS_AVIF:
-    _FORMATS[".avif"] = "AVIF"
 _SUFFIXES = {"JPEG": ".jpg", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp", "AVIF": ".avif"}
 
 
@@ -39,8 +31,7 @@ def default_output(path: Path, folder: Path | None = None, *, photo: Photo | Non
     """`photo_nulie.jpg` for `photo.jpg`, beside it or in `folder`.
 
     Formats nulie does not write become `.png`. With `photo`, so does a file whose suffix belies
-    its contents or that holds alpha where its format cannot.
-    """
+    its contents or that holds alpha where its format cannot."""
     suffix = path.suffix if path.suffix.lower() in _FORMATS else ".png"
     if photo is not None:
         if _FORMATS[suffix.lower()] != photo.format:
@@ -53,8 +44,7 @@ def default_output(path: Path, folder: Path | None = None, *, photo: Photo | Non
 def check_output(photo: Photo, path: Path, *, overwrite: bool = False) -> tuple[str, ...]:
     """Notes on what the format of `path` cannot hold.
 
-    Raises: ImageError for all that can be known, before a search, to stop `save` after it.
-    """
+    Raises: ImageError for all that can be known, before a search, to stop `save` after it."""
     shown = shown_path(path)
     format = _FORMATS.get(path.suffix.lower())
     if format is None:
@@ -92,8 +82,7 @@ def save(
     """Write `pixels` with all that `photo` carries, and `text` beside it. The suffix is the format.
 
     `text` replaces what an earlier run of nulie left. `quality` is for JPEG, WebP and AVIF.
-    Raises: ImageError naming the path; then nothing is left behind.
-    """
+    Raises: ImageError naming the path; then nothing is left behind."""
     path = Path(path)
     if quality is not None and not 1 <= quality <= 100:
         raise SettingsError(f"quality {quality} is out of range; choose 1 to 100")

@@ -2,8 +2,7 @@
 
 JPEG, WebP, TIFF and AVIF all carry XMP, and XMP has namespaces: a property of our own cannot be
 taken for, or overwrite, anything that belongs to another program, as EXIF's few comment fields can.
-The packet is edited as text, so that what others wrote in it stays as it is.
-"""
+The packet is edited as text, so that what others wrote in it stays as it is."""
 
 from __future__ import annotations
 
@@ -28,8 +27,7 @@ _PACKET = (
 def upright(xmp: bytes) -> tuple[bytes, int]:
     """The packet for upright pixels, and the orientation (1..8) that it had.
 
-    Thumbnails go, for they show the picture as it was. Raises: ValueError when it is no XMP.
-    """
+    Thumbnails go, for they show the picture as it was. Raises: ValueError when it is no XMP."""
     packet = xmp.strip(b"\0 \r\n\t").decode("utf-8")
     _parse(packet)
     found = _ORIENTATION.search(packet)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..engine.checkpoint import Checkpoint
 from ..errors import CheckpointError
 from ..image_io import atomic, shown_path
-
-if TYPE_CHECKING:
-    from ..engine import Enhancement
 
 
 def read(path: Path) -> Checkpoint:
@@ -36,8 +33,8 @@ class Keeper:
         self._every = every
         self._due = time.monotonic()
 
-    def keep(self, run: Enhancement, *, at_end: bool) -> None:
+    def keep(self, checkpoint: Callable[[], Checkpoint], *, at_end: bool) -> None:
         """To be called between two batches. Raises: ImageError when it cannot be written."""
         if at_end or time.monotonic() >= self._due:
-            atomic.write(self._path, run.checkpoint().to_json().encode(), overwrite=True)
+            atomic.write(self._path, checkpoint().to_json().encode(), overwrite=True)
             self._due = time.monotonic() + self._every

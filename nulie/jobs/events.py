@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,14 +44,24 @@ class Begun(Event):
 
 
 @dataclass(frozen=True)
-class Noted(Event):
-    """Something that a person should hear of once."""
-
+class _Said(Event):
     text: str
 
     @property
     def words(self) -> str:
         return self.text
+
+
+@dataclass(frozen=True)
+class Noted(_Said):
+    """Something that a person should hear of once."""
+
+
+@dataclass(frozen=True)
+class Failed(_Said):
+    """Nothing became of the file."""
+
+    share = 1.0
 
 
 @dataclass(frozen=True)
@@ -62,9 +72,8 @@ class Loading(Event):
     file: str = ""
     """What is being downloaded; empty when it lies here."""
     done: int = 0
-    """Bytes."""
     size: int = 0
-    """Bytes in all."""
+    """Bytes, of which `done` are here."""
 
     @property
     def share(self) -> float:
@@ -120,7 +129,6 @@ class Searching(Event):
 
     @property
     def rest(self) -> str:
-        """What remains to be done."""
         if self.stopping:
             return "stopping"
         if self.done >= 1 or (self.left is not None and self.left < 0.05):
@@ -149,29 +157,8 @@ class Done(Event):
     outcome: Outcome
     written: tuple[Path, ...] = ()
     """Files of its variants, the best first."""
-
-    @property
-    def share(self) -> float:
-        return 1.0
-
-    @property
-    def words(self) -> str:
-        return "done"
-
-
-@dataclass(frozen=True)
-class Failed(Event):
-    """Nothing became of the file."""
-
-    text: str
-
-    @property
-    def share(self) -> float:
-        return 1.0
-
-    @property
-    def words(self) -> str:
-        return self.text
+    share = 1.0
+    words = "done"
 
 
 @dataclass(frozen=True)
@@ -180,6 +167,6 @@ class Ended:
 
     done: tuple[Item, ...]
     failed: tuple[Item, ...]
-    left: tuple[Item, ...] = field(default=())
+    left: tuple[Item, ...] = ()
     """Those that were not looked at, or not to their end, since the job was stopped."""
     written: tuple[Path, ...] = ()

@@ -50,7 +50,12 @@ def process(
     written = _write(item, outcome, targets, plan, host)
     for path in written:
         own.add(path)
-    _write_beside(outcome, plan, host)
+    results = plan.results
+    if results.save_recipe:
+        text = outcome.recipe.to_json() + "\n"
+        atomic.write(results.save_recipe, text.encode(), overwrite=results.overwrite)
+    if results.report and host.draw is not None:
+        atomic.write(results.report, host.draw(outcome).encode(), overwrite=results.overwrite)
     yield Done(item, outcome, written)
     return True
 
@@ -73,14 +78,14 @@ def write(
     """The file written: what `recipe` has made of a photo, with all that the photo carried, the
     recipe and its `score`. Where `results.numbered` a target that is there already stays, and a
     number makes the name another one. A photo that nothing was done to is copied from its `source`
-    byte for byte, unless it is to have another format.
-
-    Raises: ImageError."""
+    byte for byte, unless it is to have another format. Raises: ImageError."""
 
     def put(path: Path) -> Path:
         as_it_is = recipe == Recipe() and not results.suffix
         if source is not None and as_it_is and image_io.same_format(photo, path):
-            return _copy(source, path, overwrite=results.overwrite)
+            # Byte for byte, for encoding anew would lose for nothing.
+            atomic.write(path, _bytes(source), overwrite=results.overwrite)
+            return path
         return image_io.save(
             photo,
             photo.pixels,
@@ -133,22 +138,9 @@ def _write(
     return tuple(written)
 
 
-def _copy(item: Item, target: Path, *, overwrite: bool) -> Path:
-    """Byte for byte, for encoding anew would lose for nothing."""
+def _bytes(item: Item) -> bytes:
     try:
-        data = item.path.read_bytes()
+        return item.path.read_bytes()
     except OSError as e:
         reason = e.strerror or type(e).__name__
         raise ImageError(f"{item.shown}: cannot be read again ({reason})") from None
-    atomic.write(target, data, overwrite=overwrite)
-    return target
-
-
-def _write_beside(outcome: Outcome, plan: Plan, host: Host) -> None:
-    """The recipe and the report, where they are asked for. Raises: ImageError."""
-    results = plan.results
-    if results.save_recipe:
-        text = outcome.recipe.to_json() + "\n"
-        atomic.write(results.save_recipe, text.encode(), overwrite=results.overwrite)
-    if results.report and host.draw is not None:
-        atomic.write(results.report, host.draw(outcome).encode(), overwrite=results.overwrite)

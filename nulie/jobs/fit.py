@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from PIL import Image
 
 from .. import image_io
 from ..errors import ImageError, SettingsError
 from ..image_io import atomic, shown_path
 from .inputs import Item
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 EXAMPLES, STEPS = 40_000, 1_000
 """What one unit of effort is."""
@@ -24,32 +23,26 @@ Show = Callable[[str, float], None]
 """Is told what is going on and the share of it that is done, 0..1."""
 
 
+@dataclass(frozen=True)
 class Fit:
-    """A fit of the predictor `statistics`, checked; `run` it once."""
+    """A fit of the predictor `statistics`, checked; `run` it once.
 
-    def __init__(
-        self,
-        items: Sequence[Item],
-        output: Path,
-        *,
-        effort: float = 1.0,
-        seed: int = 0,
-        overwrite: bool = False,
-    ) -> None:
-        """`effort`: so many times the usual examples and steps.
+    Raises: SettingsError, ImageError when the output cannot be written."""
 
-        Raises: SettingsError, ImageError when the output cannot be written."""
-        if not 0 < effort <= 1_000:
-            raise SettingsError(f"effort must be above 0 and at most 1000, not {effort:g}")
-        if output.suffix != ".safetensors":
-            shown = shown_path(output)
+    items: Sequence[Item]
+    output: Path
+    effort: float = 1.0
+    """So many times the usual examples and steps."""
+    seed: int = 0
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.effort <= 1_000:
+            raise SettingsError(f"effort must be above 0 and at most 1000, not {self.effort:g}")
+        if self.output.suffix != ".safetensors":
+            shown = shown_path(self.output)
             raise SettingsError(f"--output {shown}: choose a name that ends in .safetensors")
-        atomic.check(output, overwrite=overwrite)
-        self._items = items
-        self._output = output
-        self._effort = effort
-        self._seed = seed
-        self._overwrite = overwrite
+        atomic.check(self.output, overwrite=self.overwrite)
 
     def run(self, show: Show, complain: Callable[[str], None]) -> int:
         """Fits and writes the file; the number of photographs it was fitted to. `complain` is told
@@ -63,8 +56,8 @@ class Fit:
 
         def photos() -> Iterator[Image.Image]:
             nonlocal taken
-            for number, item in enumerate(self._items):
-                show("reading photographs", number / len(self._items))
+            for number, item in enumerate(self.items):
+                show("reading photographs", number / len(self.items))
                 try:
                     photo = image_io.load(item.path)
                 except ImageError as e:
@@ -75,13 +68,13 @@ class Fit:
 
         weights = fit(
             photos(),
-            seed=self._seed,
-            examples=round(EXAMPLES * self._effort),
-            steps=max(LEAST_STEPS, round(STEPS * self._effort)),
+            seed=self.seed,
+            examples=round(EXAMPLES * self.effort),
+            steps=max(LEAST_STEPS, round(STEPS * self.effort)),
             progress=show,
         )
         with tempfile.TemporaryDirectory() as folder:
             part = Path(folder) / "weights.safetensors"
             statistics.write(weights, part)
-            atomic.write(self._output, part.read_bytes(), overwrite=self._overwrite)
+            atomic.write(self.output, part.read_bytes(), overwrite=self.overwrite)
         return taken

@@ -17,34 +17,19 @@ if TYPE_CHECKING:
     from ..predictor import Predictor
     from .outcome import Outcome
 
-Load = Callable[["Choice", "Progress | None"], "tuple[Predictor, str]"]
-Draw = Callable[["Outcome"], str]
-"""A page of HTML that tells of a search."""
+Load = Callable[[Choice, "Progress | None"], "tuple[Predictor, str]"]
 
 
 def load(choice: Choice, progress: Progress | None = None) -> tuple[Predictor, str]:
-    """The predictor of a choice, and what to tell the user of it. Raises: ModelError,
-    WeightsError."""
+    """The predictor of a choice, and what to tell the user of it. Raises: as `create`."""
     from .. import predictor
 
-    return predictor.create(
-        choice.name,
-        device=choice.device,
-        precision=choice.precision,
-        views=choice.views,
-        head=choice.head,
-        clip_weights=choice.clip_weights,
-        progress=progress,
-    )
+    return predictor.create(**vars(choice), progress=progress)
 
 
 def load_from(pool: Pool[tuple[Predictor, str]]) -> Load:
     """A `load` whose predictors stay loaded in the `pool`, by name and device."""
-
-    def load(choice: Choice, progress: Progress | None = None) -> tuple[Predictor, str]:
-        return pool.get(choice.name, choice.device, progress=progress)
-
-    return load
+    return lambda choice, progress: pool.get(choice.name, choice.device, progress=progress)
 
 
 @dataclass(frozen=True)
@@ -59,8 +44,8 @@ class Host:
     """Entered while a device is in use: the program's own lock, its job's start and end."""
     interrupted: Callable[[], bool] = lambda: False
     """Polled during a search: whether the program wants it to end with the best so far."""
-    draw: Draw | None = None
-    """How a search is told of in a file of its own, where a plan asks for that."""
+    draw: Callable[[Outcome], str] | None = None
+    """The page of HTML that tells of a search, where a plan asks for that."""
     check: Callable[[Path, str], None] = lambda path, name: None
     """Raises: ImageError when a file may not be looked at: a limit of size."""
     models: Any = None

@@ -41,9 +41,7 @@ class Item:
 
 def items(named: Iterable[str], *, recursive: bool) -> list[Item]:
     """Files as they are named; of folders and patterns the pictures, without hidden files and
-    nulie's own results. Each file once.
-
-    Raises: ImageError when a folder or pattern holds none."""
+    nulie's own results. Each file once. Raises: ImageError when a folder or pattern holds none."""
     found: dict[Path, Item] = {}
     for name in named:
         for item in _of(name, recursive):
@@ -85,10 +83,8 @@ def _inside(folder: Path, recursive: bool) -> Iterator[Path]:
 
     def refuse(error: OSError) -> None:
         if error.filename is None or Path(error.filename) == folder:
-            reason = error.strerror or type(error).__name__
-            raise ImageError(
-                f"{shown_path(folder)}: cannot be looked into ({reason}); check its permissions"
-            ) from None
+            why = f"cannot be looked into ({error.strerror or type(error).__name__})"
+            raise ImageError(f"{shown_path(folder)}: {why}; check its permissions") from None
 
     for here, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = [f for f in folders if recursive and not f.startswith(".")]

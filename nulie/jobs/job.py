@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..errors import ModelError, NulieError
 from .events import Begun, Done, Ended, Event, Failed
 from .file import process
-from .host import Host, Load
+from .host import Host
 from .inputs import Item
 from .names import Names
 from .plan import Choice, Plan
@@ -40,9 +40,9 @@ class Job:
         self.items = tuple(items)
         self.plan = plan
         self.cancel = cancel or threading.Event()
-        host = host or Host()
-        self._loader = _Loader(host.load)
-        self._host = replace(host, load=self._loader)
+        self._given = host or Host()
+        self._host = replace(self._given, load=self._load)
+        self._predictor: Predictor | None = None
         inputs = [*(item.path for item in items), *plan.inputs()]
         self._names = Names(inputs, overwrite=plan.results.overwrite)
 
@@ -61,11 +61,15 @@ class Job:
                         done.append(item)
                         written += event.written
                     yield event
-            except (NulieError, MemoryError) as e:
-                if isinstance(e, ModelError) and not self._loader.loaded:
+            except NulieError as e:
+                if isinstance(e, ModelError) and self._predictor is None:
                     raise
                 failed.append(item)
-                yield Failed(item, _reason(item, e))
+                yield Failed(item, str(e))
+            except MemoryError:
+                failed.append(item)
+                too_large = "the memory is not enough for it; scale it down first"
+                yield Failed(item, f"{item.shown}: {too_large}")
             except Exception as e:
                 _log.exception("%s", item.shown)
                 failed.append(item)
@@ -74,26 +78,9 @@ class Job:
         left = tuple(item for item in self.items if item not in ended)
         yield Ended(tuple(done), tuple(failed), left, tuple(written))
 
-
-class _Loader:
-    """Loads the predictor of a job once, and tells once what there is to tell of it."""
-
-    def __init__(self, load: Load) -> None:
-        self._load = load
-        self._predictor: Predictor | None = None
-
-    @property
-    def loaded(self) -> bool:
-        return self._predictor is not None
-
-    def __call__(self, choice: Choice, progress: Progress | None) -> tuple[Predictor, str]:
-        if self._predictor is not None:
-            return self._predictor, ""
-        self._predictor, note = self._load(choice, progress)
+    def _load(self, choice: Choice, progress: Progress | None) -> tuple[Predictor, str]:
+        """Once, and tells once what there is to tell of it."""
+        note = ""
+        if self._predictor is None:
+            self._predictor, note = self._given.load(choice, progress)
         return self._predictor, note
-
-
-def _reason(item: Item, error: Exception) -> str:
-    if isinstance(error, MemoryError):
-        return f"{item.shown}: the memory is not enough for it; scale it down first"
-    return str(error)

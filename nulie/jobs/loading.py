@@ -5,15 +5,13 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Generator
-from typing import TYPE_CHECKING
+from concurrent.futures import Future
 
+from ..predictor import Predictor
 from .events import Loading
 from .host import Host
 from .inputs import Item
 from .plan import Choice
-
-if TYPE_CHECKING:
-    from ..predictor import Predictor
 
 LOOK = 0.1
 """Seconds between two looks at a download."""
@@ -22,14 +20,13 @@ LOOK = 0.1
 def load(item: Item, choice: Choice, host: Host) -> Generator[Loading, None, tuple[Predictor, str]]:
     """The predictor, and what to tell the user of the choice. Raises: what `Host.load` raises."""
     told: queue.SimpleQueue[tuple[str, int, int]] = queue.SimpleQueue()
-    loaded: list[tuple[Predictor, str]] = []
-    failed: list[BaseException] = []
+    loaded: Future[tuple[Predictor, str]] = Future()
 
     def work() -> None:
         try:
-            loaded.append(host.load(choice, lambda *progress: told.put(progress)))
+            loaded.set_result(host.load(choice, lambda *progress: told.put(progress)))
         except BaseException as e:
-            failed.append(e)
+            loaded.set_exception(e)
 
     thread = threading.Thread(target=work, name="nulie load", daemon=True)
     thread.start()
@@ -39,6 +36,4 @@ def load(item: Item, choice: Choice, host: Host) -> Generator[Loading, None, tup
             file, done, size = told.get()
             if told.empty() or done >= size:  # of many, the last one and the ends of files
                 yield Loading(item, choice.name, file, done, size)
-    if failed:
-        raise failed[0]
-    return loaded[0]
+    return loaded.result()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
@@ -38,7 +38,8 @@ def variants(path: Path, count: int) -> list[Path]:
 def at_free_name(path: Path, make: Callable[[Path], Made], *, clash: type[Exception]) -> Made:
     """What `make` gives for `path`, or for the first of `path`_2, `path`_3 ... that nothing is
     called by; `make` must refuse a name that is there by raising `clash`."""
-    for candidate in _candidates(path):
+    for number in itertools.count(1):
+        candidate = _numbered(path, number)
         if candidate.exists():
             continue
         try:
@@ -62,13 +63,14 @@ class Names:
 
     def __init__(self, inputs: Iterable[Path | None], *, overwrite: bool) -> None:
         self._overwrite = overwrite
-        self._inputs = _Files(inputs)
-        self._results = _Files()
+        # By what stands behind a name: it is found again by whatever name or link leads to it.
+        self._inputs = {_identity(path) for path in inputs if path is not None} - {None}
+        self._results: dict[tuple[int, int] | None, Path] = {}
 
     def check(self, photo: Photo, shown: str, path: Path) -> tuple[str, ...]:
         """Notes on what a result at `path` cannot hold. Raises: ImageError when it may not be
         written there."""
-        other = self._results.find(path)
+        other = self._results.get(_identity(path))
         if other is not None:
             raise ImageError(
                 f"{shown}: its result would take the name of another one's"
@@ -80,7 +82,7 @@ class Names:
 
     def refuse_inputs(self, path: Path) -> None:
         """Raises: ImageError when `path` is one of the job's inputs, by whatever name."""
-        if self._inputs.find(path):
+        if _identity(path) in self._inputs:
             raise ImageError(
                 f"{shown_path(path)}: is an input, and those are never overwritten;"
                 " choose another name"
@@ -88,29 +90,12 @@ class Names:
 
     def add(self, path: Path) -> None:
         """Notes a result that was written."""
-        self._results.add(path)
-
-
-class _Files:
-    """Files that exist, found again by whatever name or link leads to them."""
-
-    def __init__(self, paths: Iterable[Path | None] = ()) -> None:
-        self._known: dict[tuple[int, int], Path] = {}
-        for path in paths:
-            if path is not None:
-                self.add(path)
-
-    def add(self, path: Path) -> None:
-        key = _identity(path)
-        if key is not None:
-            self._known.setdefault(key, path)
-
-    def find(self, path: Path) -> Path | None:
-        key = _identity(path)
-        return None if key is None else self._known.get(key)
+        if identity := _identity(path):
+            self._results.setdefault(identity, path)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
+    """None where there is no file."""
     try:
         found = path.stat()
     except (OSError, ValueError):
@@ -120,7 +105,3 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 def _numbered(path: Path, number: int) -> Path:
     return path if number == 1 else path.with_name(f"{path.stem}_{number}{path.suffix}")
-
-
-def _candidates(path: Path) -> Iterator[Path]:
-    return (_numbered(path, number) for number in itertools.count(1))

@@ -22,7 +22,6 @@ class Outcome:
     """Of a search (`result` says how it went) or of a recipe that was applied."""
 
     name: str
-    """What the photo is called."""
     before: Photo
     made: Photo | None
     """`after`, as long as it is held: see `light`."""
@@ -31,9 +30,8 @@ class Outcome:
     predictor: str = ""
     """Who judged; empty when nobody did."""
     base: Terms | None = None
-    """The marks of `before`."""
     terms: Terms | None = None
-    """The marks of `after`."""
+    """The marks of `before` and of `after`."""
     result: Result | None = None
     points: tuple[tuple[float, float], ...] = field(default=(), repr=False)
     """(seconds, best score) at each improvement of the search."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from .. import engine
 from ..engine import Enhancement, Finished, Started
@@ -26,9 +25,6 @@ from .loading import load
 from .outcome import Outcome
 from .plan import Plan
 
-if TYPE_CHECKING:
-    from .queue import Ticket
-
 LOOK = 0.1
 """Seconds between two looks at the line before a device."""
 
@@ -46,34 +42,28 @@ def enhance(
 
     `cancel` may be set from any thread: a search then ends within a batch, with the best so far.
     Raises: NulieError."""
-    if plan.recipe is not None and not plan.judge_recipe:
-        return Outcome(item.file_name, photo, apply(plan.recipe, photo, host.models), plan.recipe)
+    recipe, name = plan.recipe, item.file_name
+    if recipe is not None and not plan.judge_recipe:
+        return Outcome(name, photo, apply(recipe, photo, host.models), recipe)
     predictor, note = yield from load(item, plan.choice, host)
     if note:
         yield Noted(item, note)
     ticket = host.line.join(str(predictor.device))
     try:
-        if not (yield from _turn(item, ticket, host, cancel)):
-            return None
+        while not ticket.wait(LOOK):
+            if host.interrupted():
+                cancel.set()
+            if cancel.is_set():
+                return None
+            yield Waiting(item, ticket.place())
         with host.turn():
-            if plan.recipe is not None:
-                return _judge(item, photo, plan.recipe, plan.settings, predictor, host)
-            return (yield from _search(item, photo, plan, predictor, host, cancel, keeper))
+            if recipe is None:
+                return (yield from _search(item, photo, plan, predictor, host, cancel, keeper))
+            after = apply(recipe, photo, host.models)
+            mark = marks(photo, predictor, plan.settings)
+            return Outcome(name, photo, after, recipe, predictor.name, mark(photo), mark(after))
     finally:
         ticket.leave()
-
-
-def _turn(
-    item: Item, ticket: Ticket, host: Host, cancel: threading.Event
-) -> Generator[Event, None, bool]:
-    """Waits in the line; False when cancelled meanwhile."""
-    while not ticket.wait(LOOK):
-        if host.interrupted():
-            cancel.set()
-        if cancel.is_set():
-            return False
-        yield Waiting(item, ticket.place())
-    return True
 
 
 def _search(
@@ -89,100 +79,69 @@ def _search(
     events = run.events()
     points: list[tuple[float, float]] = []
     base, recipe = 0.0, Recipe()
+
+    def stand(progress: Progress) -> Searching:
+        done, left = _budget(plan.settings, progress)
+        return Searching(
+            item,
+            base=base,
+            best=progress.best_score,
+            recipe=recipe,
+            evaluations=progress.evaluations,
+            seconds=progress.seconds,
+            done=done,
+            left=left,
+            stopping=cancel.is_set(),
+        )
+
     try:
         for event in events:
             if host.interrupted():
                 cancel.set()
             if isinstance(event, Started):
                 base = event.base.total
-                yield _stand(item, plan.settings, base, Progress(0, 0.0, base), recipe, cancel)
+                yield stand(Progress(0, 0.0, base))
             elif isinstance(event, Improved):
                 recipe = event.recipe
                 points.append((event.seconds, event.score))
             elif isinstance(event, Progress):
                 if keeper is not None:
-                    keeper.keep(run, at_end=False)
-                yield _stand(item, plan.settings, base, event, recipe, cancel)
+                    keeper.keep(run.checkpoint, at_end=False)
+                yield stand(event)
             elif isinstance(event, engine.Noted):
                 yield Noted(item, event.text)
             elif isinstance(event, Finished):
                 if keeper is not None:
-                    keeper.keep(run, at_end=True)
+                    keeper.keep(run.checkpoint, at_end=True)
                 result = event.result
                 if result.reason == "cancelled" and not result.evaluations:
                     return None
                 # Rendered already: at full size that takes as long as a part of the search.
                 after = replace(photo, pixels=result.image) if result.variants else photo
-                return Outcome(
-                    item.file_name,
-                    photo,
-                    after,
-                    result.recipe,
-                    predictor.name,
-                    result.base,
-                    result.terms,
-                    result,
-                    tuple(points),
-                    run.tree.best(),
-                )
+                judged = (predictor.name, result.base, result.terms, result)
+                told = (tuple(points), run.tree.best())
+                return Outcome(item.file_name, photo, after, result.recipe, *judged, *told)
     finally:
         events.close()
         give_back()
     raise AssertionError("a run ends with Finished")
 
 
-def _stand(
-    item: Item,
-    settings: Settings,
-    base: float,
-    progress: Progress,
-    recipe: Recipe,
-    cancel: threading.Event,
-) -> Searching:
+def _budget(settings: Settings, progress: Progress) -> tuple[float, float | None]:
+    """The share of it that is spent, 0..1, and the seconds that are left where it has any."""
     shares, left = [0.0], None
     if settings.seconds is not None:
         shares.append(progress.seconds / settings.seconds)
         left = max(0.0, settings.seconds - progress.seconds)
     if settings.evaluations is not None:
         shares.append(progress.evaluations / settings.evaluations)
-    return Searching(
-        item,
-        base=base,
-        best=progress.best_score,
-        recipe=recipe,
-        evaluations=progress.evaluations,
-        seconds=progress.seconds,
-        done=min(1.0, max(shares)),
-        left=left,
-        stopping=cancel.is_set(),
-    )
-
-
-def _judge(
-    item: Item,
-    photo: Photo,
-    recipe: Recipe,
-    settings: Settings,
-    predictor: Predictor,
-    host: Host,
-) -> Outcome:
-    """A recipe that is applied, with the marks of before and after."""
-    after = apply(recipe, photo, host.models)
-    mark = marks(photo, predictor, settings)
-    return Outcome(
-        item.file_name,
-        photo,
-        after,
-        recipe,
-        predictor.name,
-        mark(photo),
-        mark(after),
-    )
+    return min(1.0, max(shares)), left
 
 
 def marks(photo: Photo, predictor: Predictor, settings: Settings) -> Callable[[Photo], Terms]:
     """Marks versions of a photo by the exact form of a predictor."""
     exact = exact_form(predictor)
+
     objective = Objective(exact, shrink(photo.pixels, exact.input_size).to(exact.device), settings)
 
     def mark(version: Photo) -> Terms:

@@ -6,19 +6,17 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ..engine.checkpoint import Checkpoint
 from ..errors import SettingsError
 from ..image_io import shown_path
+from ..models.device import PRECISIONS
 from ..recipe import Recipe
 from ..recipe.settings import Settings
-from . import recipes, values
+from . import checkpoints, recipes, values
 from .inputs import SUFFIXES
 
-if TYPE_CHECKING:
-    from ..engine.checkpoint import Checkpoint
-
-PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 BY_RECIPE = "recipe"
 """The mode that applies a recipe in place of a search."""
 
@@ -80,11 +78,10 @@ class Plan:
         return [self.recipe_file, Path(choice.name), choice.head, choice.clip_weights]
 
 
-_OF_SETTINGS = {field.name for field in fields(Settings)}
-_OF_CHOICE = {"device", "precision", "views", "head", "clip_weights"}
 _OF_RESULTS = {field.name for field in fields(Results)}
-_OTHERS = {"predictor", "recipe", "resume", "judge_recipe"}
-KNOWN = frozenset(_OF_SETTINGS | _OF_CHOICE | _OF_RESULTS | _OTHERS)
+_OF_CHOICE = {"predictor", "device", "precision", "views", "head", "clip_weights"}
+_OTHERS = {field.name for field in fields(Settings)} | {"recipe", "resume", "judge_recipe"}
+KNOWN = frozenset(_OTHERS | _OF_CHOICE | _OF_RESULTS)
 """Names of the values that make a plan."""
 
 
@@ -101,19 +98,15 @@ def plan(given: Mapping[str, Any], *, files: int = 1) -> Plan:
         hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(sorted(KNOWN))}"
         raise SettingsError(f"there is no setting {unknown[0]!r}; {hint}")
     given = {name: value for name, value in given.items() if value is not None}
-    by_recipe = given.get("mode") == BY_RECIPE
-    if by_recipe:
-        given = {**given, "recipe": given.get("recipe", "")}
+    if given.get("mode") == BY_RECIPE:
         del given["mode"]
+        given.setdefault("recipe", "")
     results = _results(given)
     _check_together(given, results, files)
     settings = values.settings(given)
     recipe = recipes.read(given["recipe"]) if "recipe" in given else None
-    resume = None
-    if "resume" in given:
-        from . import checkpoints
-
-        resume = checkpoints.read(Path(given["resume"]))
+    resume = checkpoints.read(Path(given["resume"])) if "resume" in given else None
+    if resume is not None:
         settings = resume.budget(given.get("seconds"), given.get("evaluations"))
     return Plan(
         settings=settings,
@@ -132,14 +125,13 @@ def _choice(given: Mapping[str, Any]) -> Choice:
         name=str(given.get("predictor", "")).strip() or Choice.name,
         device=str(given.get("device", Choice.device)),
         precision=str(given.get("precision", Choice.precision)),
-        views=values.whole(given, "views", Choice.views) or 0,
+        views=values.whole("views", given.get("views", Choice.views)),
         head=given.get("head"),
         clip_weights=given.get("clip_weights"),
     )
     if choice.precision not in PRECISIONS:
-        raise SettingsError(
-            f"precision {choice.precision!r} is unknown; known: {', '.join(PRECISIONS)}"
-        )
+        known = ", ".join(PRECISIONS)
+        raise SettingsError(f"precision {choice.precision!r} is unknown; known: {known}")
     if choice.views not in (1, 2):
         raise SettingsError(f"views must be 1 or 2, not {choice.views}")
     return choice

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import TYPE_CHECKING
 
 from ..errors import NulieError
 from ..image_io import Photo
@@ -17,9 +15,6 @@ from .host import Host
 from .inputs import Item
 from .loading import load
 from .plan import Choice
-
-if TYPE_CHECKING:
-    import torch
 
 
 @dataclass(frozen=True)
@@ -39,29 +34,20 @@ def score(items: Sequence[Item], choice: Choice, host: Host) -> Generator[Event,
     if note:
         yield Noted(items[0], note)
     exact = exact_form(predictor)
-    failed: list[Failed] = []
-    previews = _previews(items, exact, host, failed)
-    while batch := list(islice(previews, exact.batch_size)):
-        yield from failed
-        failed.clear()
-        scores = score_photos(exact, [preview for _, preview in batch])
-        for (item, _), one in zip(batch, scores, strict=True):
-            yield Scored(item, one, predictor.name)
-    yield from failed
+    batch = []
+    for number, item in enumerate(items, 1):
+        try:
+            batch.append((item, shrink(read(item, host).pixels, exact.input_size)))
+        except NulieError as e:
+            yield Failed(item, str(e))
+        if len(batch) == exact.batch_size or (batch and number == len(items)):
+            scores = score_photos(exact, [preview for _, preview in batch])
+            for (one, _), worth in zip(batch, scores, strict=True):
+                yield Scored(one, worth, predictor.name)
+            batch.clear()
 
 
 def of_photo(photo: Photo, predictor: Predictor) -> float:
     """The score of a photo by the exact form of a predictor."""
     exact = exact_form(predictor)
     return score_photos(exact, [shrink(photo.pixels, exact.input_size)])[0]
-
-
-def _previews(
-    items: Sequence[Item], predictor: Predictor, host: Host, failed: list[Failed]
-) -> Iterator[tuple[Item, torch.Tensor]]:
-    """What the predictor is to see of each file; those that cannot be read go to `failed`."""
-    for item in items:
-        try:
-            yield item, shrink(read(item, host).pixels, predictor.input_size)
-        except NulieError as e:
-            failed.append(Failed(item, str(e)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import SettingsError
@@ -18,53 +18,36 @@ def settings(values: Mapping[str, Any]) -> Settings:
     is the usual time, and with `evaluations` alone no other limit.
 
     Raises: SettingsError on a value without a meaning."""
-    defaults = Settings()
     given = {name: value for name, value in values.items() if value is not None}
-    seconds = None if "evaluations" in given else defaults.seconds
-    return Settings(
-        mode=str(given.get("mode", defaults.mode)),
-        seconds=number(given, "seconds", seconds),
-        evaluations=whole(given, "evaluations", None),
-        seed=whole(given, "seed", defaults.seed) or 0,
-        ops=_ops(given.get("ops")),
-        ranges=ranges(given.get("ranges", {})),
-        min_light=number(given, "min_light", defaults.min_light) or 0.0,
-        keep_content=number(given, "keep_content", defaults.keep_content) or 0.0,
-        protect_skin=bool(given.get("protect_skin", defaults.protect_skin)),
-        min_color=number(given, "min_color", defaults.min_color) or 0.0,
-        min_contrast=number(given, "min_contrast", defaults.min_contrast) or 0.0,
-        top=whole(given, "top", defaults.top) or 0,
-    )
+    wanted: dict[str, Any] = {"seconds": None} if "evaluations" in given else {}
+    for read, names in _READERS.items():
+        wanted |= {name: read(name, given[name]) for name in names if name in given}
+    return Settings(**wanted)
 
 
-def number(values: Mapping[str, Any], name: str, default: float | None) -> float | None:
-    """The number of that name. Raises: SettingsError when it is none."""
-    value = values.get(name)
-    if value is None:
-        return default
+def number(name: str, value: Any) -> float:
+    """Raises: SettingsError when the value of that name is no number."""
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError):
-        raise SettingsError(f"{_option(name)} must be a number, not {_short(value)}") from None
+        option = name.replace("_", "-")
+        raise SettingsError(f"{option} must be a number, not {_short(value)}") from None
 
 
-def whole(values: Mapping[str, Any], name: str, default: int | None) -> int | None:
-    """The whole number of that name. Raises: SettingsError when it is none."""
-    if isinstance(values.get(name), int):
-        return int(values[name])  # of any length
-    value = number(values, name, None)
-    if value is None:
-        return default
-    if not math.isfinite(value) or value != int(value):
-        raise SettingsError(f"{_option(name)} must be a whole number, not {_short(values[name])}")
-    return int(value)
+def whole(name: str, value: Any) -> int:
+    """Raises: SettingsError when the value of that name is no whole number."""
+    if isinstance(value, int):
+        return int(value)  # of any length
+    found = number(name, value)
+    if not math.isfinite(found) or found != int(found):
+        option = name.replace("_", "-")
+        raise SettingsError(f"{option} must be a whole number, not {_short(value)}")
+    return int(found)
 
 
 def ranges(given: str | Mapping[str, Any] | Iterable[str]) -> dict[str, Bounds]:
     """Bounds of dials by name, from `{"saturation": (1, 1.3)}`, from `["saturation=1:1.3"]`, or
-    from the text `saturation=1:1.3, gamma.gain=0.9:1`.
-
-    Raises: SettingsError on another form."""
+    from the text `saturation=1:1.3, gamma.gain=0.9:1`. Raises: SettingsError on another form."""
     if isinstance(given, Mapping):
         return {name: _pair(name, value) for name, value in given.items()}
     bounds = {}
@@ -96,17 +79,22 @@ def _no_range(text: str) -> SettingsError:
     )
 
 
-def _ops(given: str | Iterable[str] | None) -> tuple[str, ...] | None:
-    if given is None:
-        return None
+def _ops(given: str | Iterable[str]) -> tuple[str, ...]:
     parts = given.split(",") if isinstance(given, str) else given
     return tuple(part.strip() for part in parts if part.strip())
-
-
-def _option(name: str) -> str:
-    return name.replace("_", "-")
 
 
 def _short(value: object) -> str:
     text = str(value).strip() or "nothing"
     return text if len(text) < 80 else f"{text[:77]}..."
+
+
+_READERS: dict[Callable[[str, Any], Any], tuple[str, ...]] = {
+    number: ("seconds", "min_light", "min_color", "min_contrast", "keep_content"),
+    whole: ("evaluations", "seed", "top"),
+    lambda _, value: str(value): ("mode",),
+    lambda _, value: bool(value): ("protect_skin",),
+    lambda _, value: _ops(value): ("ops",),
+    lambda _, value: ranges(value): ("ranges",),
+}
+"""What reads the fields of `Settings`."""

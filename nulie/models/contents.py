@@ -1,8 +1,7 @@
 """What a file of weights says of itself, learned without loading it and without running its code.
 
 Two kinds of file: `.safetensors`, whose header is JSON, and PyTorch's pickles, of which plain
-tensors alone are accepted. What a file is called does not matter.
-"""
+tensors alone are accepted. What a file is called does not matter."""
 
 from __future__ import annotations
 
@@ -74,13 +73,10 @@ def unpickle(path: Path) -> Mapping[str, Any]:
 
     # torch.serialization.load, for a web UI may have put its own guard in the place of torch.load,
     # which knows no `weights_only` and answers None.
-    mapped: dict[str, Any] = {}
-    if (
-        zipfile.is_zipfile(path)
-        and "mmap" in inspect.signature(torch.serialization.load).parameters  # since 2.1
-    ):
-        mapped["mmap"] = True
-    entries = torch.serialization.load(str(path), map_location="cpu", weights_only=True, **mapped)
+    load = torch.serialization.load
+    mappable = zipfile.is_zipfile(path) and "mmap" in inspect.signature(load).parameters
+    mapped: dict[str, Any] = {"mmap": True} if mappable else {}  # since torch 2.1
+    entries = load(str(path), map_location="cpu", weights_only=True, **mapped)
     if isinstance(entries, Mapping):
         entries = entries.get("state_dict", entries)
     if not isinstance(entries, Mapping):

@@ -15,15 +15,13 @@ PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 
 
 def resolve(name: str = "auto") -> torch.device:
-    """`auto`, `cuda`, `cuda:1`, `mps` or `cpu` as a device that is there.
-
-    Raises: ModelError naming what this machine has instead.
-    """
+    """`auto`, `cuda`, `cuda:1`, `mps` or `cpu` as a device that is there. Raises: ModelError naming
+    what this machine has instead."""
     import torch
 
     if name == "auto":
-        kind = "cuda" if torch.cuda.is_available() else "mps" if _has_mps() else "cpu"
-        return torch.device(kind)
+        mps = torch.backends.mps.is_available()
+        return torch.device("cuda" if torch.cuda.is_available() else "mps" if mps else "cpu")
     try:
         device = torch.device(name)
     except RuntimeError:
@@ -31,7 +29,7 @@ def resolve(name: str = "auto") -> torch.device:
     if device.type == "cpu":
         return torch.device("cpu")
     if device.type == "mps":
-        if not _has_mps():
+        if not torch.backends.mps.is_available():
             raise ModelError("there is no Metal device (mps) here; use --device cpu")
         return device
     if device.type != "cuda":
@@ -47,28 +45,24 @@ def resolve(name: str = "auto") -> torch.device:
 
 
 def dtype(precision: str, device: torch.device) -> torch.dtype:
-    """The dtype of `auto`, `fp32`, `fp16` or `bf16` on a device.
-
-    `auto` is fp16 on CUDA and mps, bf16 on a CPU that has it in hardware, fp32 elsewhere. Raises:
-    ModelError when the word is unknown or the device cannot.
-    """
+    """The dtype of `auto`, `fp32`, `fp16` or `bf16` on a device; `auto` is fp16 on CUDA and mps,
+    bf16 on a CPU that has it in hardware, fp32 elsewhere. Raises: ModelError when the word is
+    unknown or the device cannot."""
     import torch
 
+    kind = device.type
     if precision == "auto":
-        if device.type != "cpu":
-            return torch.float16
-        return torch.bfloat16 if cpu_has_bf16() else torch.float32
-    if precision == "fp32":
-        return torch.float32
-    if precision == "fp16":
-        if device.type == "cpu":
-            raise ModelError("fp16 is for GPUs; on a CPU use --precision bf16 or fp32")
-        return torch.float16
-    if precision == "bf16":
-        if device.type == "mps" or (device.type == "cuda" and not torch.cuda.is_bf16_supported()):
-            raise ModelError(f"{device} has no bf16; use --precision fp16 or fp32")
-        return torch.bfloat16
-    raise ModelError(f"precision {precision!r} is unknown; use {', '.join(PRECISIONS)}")
+        precision = "fp16" if kind != "cpu" else "bf16" if cpu_has_bf16() else "fp32"
+    elif precision == "fp16" and kind == "cpu":
+        raise ModelError("fp16 is for GPUs; on a CPU use --precision bf16 or fp32")
+    elif precision == "bf16" and (
+        kind == "mps" or (kind == "cuda" and not torch.cuda.is_bf16_supported())
+    ):
+        raise ModelError(f"{device} has no bf16; use --precision fp16 or fp32")
+    dtypes = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+    if precision not in dtypes:
+        raise ModelError(f"precision {precision!r} is unknown; use {', '.join(PRECISIONS)}")
+    return dtypes[precision]
 
 
 def cpu_has_bf16() -> bool:
@@ -90,9 +84,3 @@ def cpu_has_bf16() -> bool:
     # Private, and absent from old versions; the only word there is on Windows.
     supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     return bool(supported and supported())
-
-
-def _has_mps() -> bool:
-    import torch
-
-    return torch.backends.mps.is_available()

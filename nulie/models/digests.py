@@ -11,16 +11,15 @@ from pathlib import Path
 
 def cache_folder() -> Path:
     """nulie's own folder: `NULIE_HOME`, else the place this platform has for caches."""
-    home = os.environ.get("NULIE_HOME")
-    if home:
-        return Path(home).expanduser()
+    folder = os.environ.get("NULIE_HOME")
+    if folder:
+        return Path(folder).expanduser()
     if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA")
-        return (Path(base) if base else Path.home() / "AppData" / "Local") / "nulie" / "cache"
+        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+        return Path(base) / "nulie" / "cache"
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "nulie"
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "nulie"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nulie"
 
 
 def verify(path: Path, sha256: str, *, anew: bool = False) -> bool:
@@ -72,6 +71,5 @@ def remember(path: Path, sha256: str) -> str:
             part.write_text(json.dumps(notes, indent=1), "utf-8")
             part.replace(file)
         except OSError:
-            # A cache that cannot be written costs a second at the next start, nothing more.
-            pass
+            pass  # it costs a second at the next start, nothing more
     return sha256

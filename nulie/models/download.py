@@ -1,7 +1,6 @@
 """Bytes from the network: whether anybody answers, a plain download, a file of the hub.
 
-All errors come out as WeightsError. Being offline is known within `PATIENCE` seconds.
-"""
+All errors come out as WeightsError. Being offline is known within `PATIENCE` seconds."""
 
 from __future__ import annotations
 
@@ -25,27 +24,18 @@ Progress = Callable[[str, int, int], None]
 
 PATIENCE = 3.0
 """Seconds to wait for the first sign of life of a server, name look-up included."""
-
 _STALL = 20.0
 """Seconds without a byte after which a download is given up; what came is kept."""
 
 _HEADERS = {"User-Agent": "nulie"}
 
 
-def refuse_offline() -> None:
-    """Raises WeightsError where the user has said that there shall be no network."""
+def reach(url: str) -> None:
+    """Returns when the server of `url` gives any answer at all. Raises: WeightsError after PATIENCE
+    seconds at most, or at once where the user has said that there shall be no network."""
     for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
         if os.environ.get(name, "").upper() in {"1", "ON", "YES", "TRUE"}:
             raise WeightsError(f"{name} is set, so nothing is downloaded")
-
-
-def reach(url: str) -> None:
-    """Returns when the server of `url` gives any answer at all.
-
-    Raises: WeightsError after PATIENCE seconds at most. The question is asked in a thread, for a
-    name look-up on a dead network takes as long as it likes.
-    """
-    refuse_offline()
     host = urllib.parse.urlsplit(url).netloc
     failure: list[str] = []
     answered = threading.Event()
@@ -61,6 +51,7 @@ def reach(url: str) -> None:
             failure.append(str(getattr(e, "reason", "") or e or type(e).__name__))
         answered.set()
 
+    # In a thread, for a name look-up on a dead network takes as long as it likes.
     threading.Thread(target=ask, name="nulie-reach", daemon=True).start()
     if not answered.wait(PATIENCE):
         raise WeightsError(f"{host} does not answer within {PATIENCE:g} s")
@@ -76,21 +67,18 @@ class _Stay(urllib.request.HTTPRedirectHandler):
 def to_file(
     url: str, target: Path, sha256: str, size: int, progress: Progress | None = None
 ) -> None:
-    """Downloads `url` to `target`, which appears whole and verified or not at all.
-
-    What has come so far is `target.part`, and the next call goes on from there. Raises:
-    WeightsError when nobody answers, the download breaks off, or the content is wrong; wrong
-    content is deleted.
-    """
+    """Downloads `url` to `target`, which appears whole and verified or not at all. What has come so
+    far is `target.part`, and the next call goes on from there. Raises: WeightsError when nobody
+    answers, the download breaks off, or the content is wrong; wrong content is deleted."""
     reach(url)
     part = target.with_name(target.name + ".part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         begun = part.exists()
-        problem = _fill(part, url, sha256, size, target.name, progress)
+        problem = _fill(part, url, sha256, size, progress)
         if problem and begun:
             # The beginning may be of another version of the file: once more from the start.
-            problem = _fill(part, url, sha256, size, target.name, progress)
+            problem = _fill(part, url, sha256, size, progress)
         if problem:
             raise WeightsError(f"{url} {problem} and was deleted")
         part.replace(target)
@@ -98,11 +86,9 @@ def to_file(
         raise WeightsError(f"cannot download {url}: {getattr(e, 'reason', '') or e}") from e
 
 
-def _fill(
-    part: Path, url: str, sha256: str, size: int, name: str, progress: Progress | None
-) -> str | None:
+def _fill(part: Path, url: str, sha256: str, size: int, progress: Progress | None) -> str | None:
     """Completes `part`. Returns None, or what is wrong with the content, which is then deleted."""
-    offered = _append(part, url, size, name, progress)
+    offered = _append(part, url, size, progress)
     have = part.stat().st_size
     if have < offered == size:
         raise WeightsError(
@@ -117,11 +103,9 @@ def _fill(
     return f"has SHA-256 {sha} instead of {sha256}"
 
 
-def _append(part: Path, url: str, size: int, name: str, progress: Progress | None) -> int:
-    """Adds to `part` what is missing of `size` bytes, and one byte more where there is more.
-
-    Returns the size of the whole by the server's account, or `size` where it gives none.
-    """
+def _append(part: Path, url: str, size: int, progress: Progress | None) -> int:
+    """Adds to `part` what is missing of `size` bytes, and one byte more where there is more. The
+    size of the whole by the server's account, or `size` where it gives none."""
     have = part.stat().st_size if part.exists() else 0
     if have >= size:
         return have
@@ -137,7 +121,7 @@ def _append(part: Path, url: str, size: int, name: str, progress: Progress | Non
         # The server's file ends before ours does: ours is no beginning of it.
         e.close()
         part.unlink()
-        return _append(part, url, size, name, progress)
+        return _append(part, url, size, progress)
     with reply:
         if reply.status != 206:
             have = 0
@@ -154,7 +138,7 @@ def _append(part: Path, url: str, size: int, name: str, progress: Progress | Non
                 stream.write(block)
                 have += len(block)
                 if progress:
-                    progress(name, min(have, size), size)
+                    progress(part.stem, min(have, size), size)
     return offered
 
 
@@ -162,35 +146,29 @@ def from_hub(
     repo: str, file: str, revision: str, name: str, size: int, progress: Progress | None = None
 ) -> Path:
     """A file of a hub repository, through huggingface_hub: its cache, its resume, its variables.
-
-    Raises: WeightsError when nobody answers or the hub refuses. The digest is the caller's affair.
+    The digest is the caller's affair. Raises: WeightsError when nobody answers or the hub refuses.
     """
-    refuse_offline()
     endpoint = (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
     # huggingface_hub tries again for 46 s before it owns that it is offline.
     reach(f"{endpoint}/{repo}/resolve/{revision}/{file}")
-    from huggingface_hub import hf_hub_download
+    import huggingface_hub
 
+    download = huggingface_hub.hf_hub_download
     options: dict[str, Any] = {}
-    parameters = inspect.signature(hf_hub_download).parameters
+    parameters = inspect.signature(download).parameters
     if progress and "tqdm_class" in parameters:
         options["tqdm_class"] = _bar(progress, name, size)
-    if "resume_download" in parameters and _hub_is_old():
-        options["resume_download"] = True
+    if "resume_download" in parameters:
+        # Before 0.23 it resumes only when asked to; since then it always does, and warns.
+        major, minor = huggingface_hub.__version__.split(".")[:2]
+        if (int(major), int(minor)) < (0, 23):
+            options["resume_download"] = True
     try:
-        return Path(hf_hub_download(repo, file, revision=revision, **options))
+        return Path(download(repo, file, revision=revision, **options))
     except Exception as e:
         # Its errors are those of requests, of httpx, or its own, by its version: no common class.
         reason = (str(e).strip() or type(e).__name__).splitlines()[0]
         raise WeightsError(f"cannot download {file} from {endpoint}/{repo}: {reason}") from e
-
-
-def _hub_is_old() -> bool:
-    """Whether huggingface_hub resumes only when asked to; since 0.23 it always does, and warns."""
-    import huggingface_hub
-
-    major, minor = huggingface_hub.__version__.split(".")[:2]
-    return (int(major), int(minor)) < (0, 23)
 
 
 def _bar(progress: Progress, name: str, size: int) -> type:

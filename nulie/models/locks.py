@@ -17,7 +17,4 @@ class Locks:
     def of(self, key: Hashable) -> threading.Lock:
         """To be used at once, in a `with`."""
         with self._guard:
-            lock = self._locks.get(key)
-            if lock is None:
-                lock = self._locks[key] = threading.Lock()
-            return lock
+            return self._locks.setdefault(key, threading.Lock())

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from .download import Progress
 
@@ -15,22 +17,14 @@ MOST_LOADED = 2
 loaded there may be one more, those included."""
 
 Model = TypeVar("Model")
-_Made = TypeVar("_Made", covariant=True)
 _Key = tuple[str, str, tuple[Path, ...]]
-
-
-class Load(Protocol[_Made]):
-    """What a pool loads its models with."""
-
-    def __call__(
-        self, name: str, *, device: str, folders: Sequence[Path], progress: Progress
-    ) -> _Made: ...
 
 
 class Pool(Generic[Model]):
     """Loads each model once, whoever asks for it, and different ones at the same time."""
 
-    def __init__(self, load: Load[Model]) -> None:
+    def __init__(self, load: Callable[..., Model]) -> None:
+        """`load(name, device=..., folders=..., progress=...)` makes a model."""
         self._load = load
         self._changed = threading.Condition()
         self._loaded: OrderedDict[_Key, Model] = OrderedDict()
@@ -46,26 +40,28 @@ class Pool(Generic[Model]):
     ) -> Model:
         """The model of that name. All who wait for it are told by their own `progress`, each in its
         own thread, how far a download is. Whoever raises there waits no longer; if it is the one
-        that loads, the next takes over.
-
-        Raises: what loading it raises."""
+        that loads, the next takes over. Raises: what loading it raises."""
         key = (name, device, tuple(folders))
         while True:
             with self._changed:
                 self._changed.wait_for(
-                    lambda: key in self._loaded or key in self._loading or self._has_room()
+                    lambda: (
+                        key in self._loaded
+                        or key in self._loading
+                        or len(self._loading) <= MOST_LOADED
+                    )
                 )
                 if key in self._loaded:
                     self._loaded.move_to_end(key)
                     return self._loaded[key]
                 loading = self._loading.get(key)
                 if loading is None:
-                    mine = self._loading[key] = _Loading(self._changed)
+                    mine = self._loading[key] = _Loading()
                     self._make_room(MOST_LOADED + 1 - len(self._loading))
             if loading is None:
                 return self._fill(key, mine, progress)
-            if loading.follow(progress):
-                return loading.result()
+            if self._follow(loading, progress):
+                return loading.model.result()
 
     def ready(self, name: str, device: str, folders: Sequence[Path] = ()) -> bool:
         """Whether `get` would have nothing to load."""
@@ -81,7 +77,9 @@ class Pool(Generic[Model]):
         """Loads, for all who wait."""
 
         def tell(file: str, done: int, size: int) -> None:
-            loading.tell(file, done, size)
+            with self._changed:
+                loading.news = (file, done, size)
+                self._changed.notify_all()
             if progress is not None:
                 try:
                     progress(file, done, size)
@@ -97,57 +95,39 @@ class Pool(Generic[Model]):
             loading.abandoned |= not isinstance(e, Exception)
             with self._changed:
                 del self._loading[key]
-                loading.end(error=e)
+                loading.model.set_exception(e)
+                self._changed.notify_all()
             raise
         with self._changed:
             del self._loading[key]
             self._loaded[key] = model
             self._make_room(MOST_LOADED)
-            loading.end(model)
+            loading.model.set_result(model)
+            self._changed.notify_all()
         return model
 
-    def _has_room(self) -> bool:
-        return len(self._loading) <= MOST_LOADED
+    def _follow(self, loading: _Loading[Model], progress: Progress | None) -> bool:
+        """Waits until it is over. Whether there is a result, be it an error."""
+        told, over = None, loading.model.done
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: over() or loading.news != told)  # noqa: B023
+                if over():
+                    return not loading.abandoned
+                told = loading.news
+            if progress is not None and told is not None:
+                progress(*told)
 
     def _make_room(self, most: int) -> None:
         while len(self._loaded) > most:
             self._loaded.popitem(last=False)
 
 
+@dataclass
 class _Loading(Generic[Model]):
     """A model on its way, as those see it who wait for it."""
 
-    def __init__(self, changed: threading.Condition) -> None:
-        self._changed = changed
-        self._news: tuple[str, int, int] | None = None
-        self._over = False
-        self._model: list[Model] = []
-        self._error: BaseException | None = None
-        self.abandoned = False
-        """Whether it ended because the one that loaded did not want it any more."""
-
-    def tell(self, file: str, done: int, size: int) -> None:
-        with self._changed:
-            self._news = (file, done, size)
-            self._changed.notify_all()
-
-    def end(self, *model: Model, error: BaseException | None = None) -> None:
-        self._model, self._error, self._over = list(model), error, True
-        self._changed.notify_all()
-
-    def follow(self, progress: Progress | None) -> bool:
-        """Waits until it is over. Whether there is a result, be it an error."""
-        told = None
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._over or self._news != told)  # noqa: B023
-                if self._over:
-                    return not self.abandoned
-                told = self._news
-            if progress is not None and told is not None:
-                progress(*told)
-
-    def result(self) -> Model:
-        if self._error is not None:
-            raise self._error
-        return self._model[0]
+    model: Future[Model] = field(default_factory=Future)
+    news: tuple[str, int, int] | None = None
+    abandoned: bool = False
+    """Whether it ended because the one that loaded did not want it any more."""

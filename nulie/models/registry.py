@@ -1,9 +1,6 @@
-"""Models by name: those that come with nulie, those of installed packages, those of the user.
-
-A registry answers to three kinds of text. A name is one of nulie's own, or an entry point of an
-installed package. The path of a file goes to whoever recognizes its contents. `module:Name` is
-code of the user's own, imported as Python imports it, or from the current folder.
-"""
+"""Models by name: one of nulie's own, or an entry point of an installed package; by the path of a
+file, which goes to whoever recognizes its contents; by `module:Name`, code of the user's own,
+imported as Python imports it, or from the current folder."""
 
 from __future__ import annotations
 
@@ -68,12 +65,11 @@ class Registry(Generic[Options, Model]):
         Raises: DuplicateModelError; the registry is then left as it was."""
         entries, kinds = dict(self._entries), dict(self._kinds)
         for one in added:
-            if isinstance(one, Entry):
-                self._refuse_twin(one.name, entries)
-                entries[one.name] = one
-            else:
-                self._refuse_twin(one.what, kinds)
-                kinds[one.what] = one
+            known: dict[str, Any] = entries if isinstance(one, Entry) else kinds
+            name = one.name if isinstance(one, Entry) else one.what
+            if name in known:
+                raise DuplicateModelError(f"there is a {self._noun} called {name} already")
+            known[name] = one
         self._entries, self._kinds = entries, kinds
 
     def names(self) -> tuple[str, ...]:
@@ -84,11 +80,10 @@ class Registry(Generic[Options, Model]):
 
     def help(self) -> dict[str, str]:
         """A sentence for each name."""
-        packages = {
-            name: f"of the package {' and of '.join(map(_package, points))}"
-            for name, points in self._points().items()
-        }
-        return {**{name: entry.help for name, entry in self._entries.items()}, **packages}
+        said = {name: entry.help for name, entry in self._entries.items()}
+        for name, points in self._points().items():
+            said[name] = f"of the package {' and of '.join(map(_package, points))}"
+        return said
 
     def find(self, text: str, *, named_only: bool = False) -> Callable[[Options], Model]:
         """The loader for a name, the path of a file, or `module:Name`. With `named_only` it must
@@ -115,7 +110,10 @@ class Registry(Generic[Options, Model]):
                 return self._own(EntryPoint(text, text, self._group), text, here=True)
             if path.suffix or path.name != text or path.is_file():
                 return self._file(path)
-        raise self._unknown(text)
+        known = self.names()
+        close = difflib.get_close_matches(text, known, 1)
+        hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known) or 'none'}"
+        raise UnknownModelError(f"no {self._noun} is called {text!r}; {hint}")
 
     def _file(self, path: Path) -> Callable[[Options], Model]:
         contents = look(path)
@@ -155,26 +153,15 @@ class Registry(Generic[Options, Model]):
                 points.setdefault(point.name, []).append(point)
         return points
 
-    def _refuse_twin(self, name: str, known: dict[str, Any]) -> None:
-        if name in known:
-            raise DuplicateModelError(f"there is a {self._noun} called {name} already")
-
-    def _unknown(self, name: str) -> UnknownModelError:
-        known = self.names()
-        close = difflib.get_close_matches(name, known, 1)
-        hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known) or 'none'}"
-        return UnknownModelError(f"no {self._noun} is called {name!r}; {hint}")
-
 
 def instance(thing: Any, device: str) -> Any:
     """What a user's code provides, ready for use: a class or function is called, with the device
     as a `torch.device` if it has a parameter `device`; anything else is taken as it is."""
-    if not (inspect.isclass(thing) or inspect.isroutine(thing)):
+    makes = inspect.isclass(thing) or inspect.isroutine(thing)
+    if not makes:
         return thing
-    make: Callable[..., Any] = thing
-    if "device" in inspect.signature(make).parameters:
-        return make(device=devices.resolve(device))
-    return make()
+    takes_device = "device" in inspect.signature(thing).parameters
+    return thing(device=devices.resolve(device)) if takes_device else thing()
 
 
 def _package(point: EntryPoint) -> str:

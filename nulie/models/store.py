@@ -1,8 +1,7 @@
 """The store of weights: where files lie, how they get here, whether they are intact.
 
-It knows no file by itself, but is given a table. Nothing is fetched at import; `obtain` and `fetch`
-do it when somebody asks. Files of the hub live in the Hugging Face cache, which other programs
-share; others in a folder of nulie's own.
+It knows no file by itself, but is given a table; `obtain` and `fetch` alone use the network. Files
+of the hub live in the Hugging Face cache, which other programs share; others in nulie's own folder.
 """
 
 from __future__ import annotations
@@ -70,11 +69,9 @@ def obtain(
     progress: Progress | None = None,
     network: bool = True,
 ) -> Path:
-    """The path of an intact copy, downloaded where there is none.
-
-    Raises: WeightsError within 5 seconds when there is none and its publisher cannot be reached,
-    and whenever what comes is not the file expected.
-    """
+    """The path of an intact copy, downloaded where there is none. Raises: WeightsError within 5
+    seconds when there is none and its publisher cannot be reached, and whenever what comes is not
+    the file expected."""
     with _OBTAINING.of(weights.name):
         path = find(weights, folders)
         if path is not None:
@@ -94,11 +91,7 @@ def obtain(
 
 
 def fetch(
-    table: Table,
-    name: str,
-    *,
-    progress: Progress | None = None,
-    folders: Sequence[Path] = (),
+    table: Table, name: str, *, progress: Progress | None = None, folders: Sequence[Path] = ()
 ) -> list[Path]:
     """Sees to it that the files of the model `name` (or the one file of that name) are here, the
     small ones first, and returns their paths. Raises: UnknownModelError; WeightsError as `obtain`
@@ -142,29 +135,22 @@ def _status(weights: Weights, folders: Sequence[Path], compute: bool) -> Status:
             path, verified = candidate, None if seen is None else seen == sha256
         if verified:
             break
-    return Status(
-        name=weights.name,
-        users=weights.users,
-        size=path.stat().st_size if path else weights.size,
-        license=weights.license,
-        path=path,
-        verified=verified,
-    )
+    size = path.stat().st_size if path else weights.size
+    return Status(weights.name, weights.users, size, weights.license, path, verified)
 
 
 def _candidates(weights: Weights, folders: Sequence[Path]) -> Iterator[tuple[Path, str]]:
     """Files that may be these weights, each with the digest it must have, the best first."""
     source, copy = weights.source, weights.copy
+    places: list[tuple[Path, str, str]] = []
     if isinstance(source, HubFile):
         yield from _hub_candidates(source, weights.sha256)
     else:
-        for folder in (source.target.parent, *folders):
-            if (folder / source.name).is_file():
-                yield folder / source.name, weights.sha256
+        places += [(f, source.name, weights.sha256) for f in (source.target.parent, *folders)]
     if copy is not None:
-        for folder in (Path(copy.folder).expanduser(), *folders):
-            if (folder / copy.name).is_file():
-                yield folder / copy.name, copy.sha256
+        own = Path(copy.folder).expanduser()
+        places += [(f, copy.name, copy.sha256) for f in (own, *folders)]
+    yield from ((f / name, sha256) for f, name, sha256 in places if (f / name).is_file())
 
 
 def _hub_candidates(source: HubFile, sha256: str) -> Iterator[tuple[Path, str]]:
@@ -203,10 +189,9 @@ def _from_hub(weights: Weights, source: HubFile, progress: Progress | None) -> P
     sha256 = digests.compute(path)
     if sha256 != weights.sha256:
         _delete_blob(path)
-        raise WeightsError(
-            f"{source.name} from {source.repo} has SHA-256 {sha256} instead of "
-            f"{weights.sha256} and was deleted"
-        )
+        which = f"{source.name} from {source.repo}"
+        wrong = f"has SHA-256 {sha256} instead of {weights.sha256}"
+        raise WeightsError(f"{which} {wrong} and was deleted")
     return path
 
 

@@ -1,8 +1,5 @@
-"""What is known of files of weights before they are on this machine. Pure values.
-
-Whoever has models has a table of them, such as `predictor/published.py`; `store` finds the files
-and brings them here.
-"""
+"""What is known of files of weights before they are on this machine, in tables such as that of
+`predictor/published.py`. Pure values; `store` finds the files and brings them here."""
 
 from __future__ import annotations
 
@@ -51,7 +48,6 @@ class WebFile:
 
     @property
     def target(self) -> Path:
-        """Where it is kept."""
         return digests.cache_folder() / self.folder / self.name
 
 

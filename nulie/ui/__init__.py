@@ -4,7 +4,6 @@ Runs on gradio 3.41, 4.40 and newer. Only this package imports gradio.
 """
 
 from .host import LARGEST_UPLOAD, Host
-from .page import build
-from .serve import close, mount, serve
+from .page import build, close, mount, serve
 
 __all__ = ["LARGEST_UPLOAD", "Host", "build", "close", "mount", "serve"]

@@ -1,9 +1,9 @@
-"""Several photos: a search for each, or one recipe for all."""
+"""Several photos: a search for each, or one recipe for all. The tab, and its handlers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,79 +15,103 @@ from ..jobs.archive import pack
 from ..jobs.events import Event
 from ..jobs.inputs import Item, pictures
 from ..jobs.names import safe_name
-from ..jobs.plan import Plan, plan
+from ..jobs.plan import plan
 from ..recipe import Recipe
 from . import saving, words
-from .batch_run import BatchRun
-from .batch_tab import APPLY, BatchTab
 from .compat import link, quiet, uploads
 from .host import Host
 from .options import Options
+from .running import INTERVAL, BatchRun
 from .session import Session, Sessions
-from .views import Updates
+from .views import Updates, buttons
 
-INTERVAL = 0.25
-"""Seconds between two live updates."""
+SEARCH, APPLY = "search for each photo", "one recipe for all"
 
 
+@dataclass(eq=False)
 class Batch:
-    """Handlers of the tab of several photos, each of which gives updates by component."""
+    """Handlers give updates by component."""
 
-    def __init__(
-        self, host: Host, state: Any, sessions: Sessions, options: Options, tab: BatchTab
-    ) -> None:
-        self._host = host
-        self._state = state
-        self._sessions = sessions
-        self._options = options
-        self._tab = tab
+    host: Host
+    state: Any
+    sessions: Sessions
+    options: Options
+
+    def build(self) -> None:
+        with gr.Row():
+            with gr.Column(scale=1, min_width=320):
+                self._build_input()
+            with gr.Column(scale=2, min_width=340):
+                self.status = gr.HTML(words.status(""), elem_id="nulie_batch_status")
+                self.table = gr.HTML("", elem_id="nulie_batch_table")
+                self.zip = gr.HTML("", elem_id="nulie_batch_zip")
+
+    def _build_input(self) -> None:
+        self.files = gr.File(
+            label="Photos", file_count="multiple", elem_id="nulie_batch_files", height=160
+        )
+        self.folder = gr.Textbox(
+            label="Or a folder on the server", elem_id="nulie_batch_folder",
+            visible=self.host.folders,
+        )  # fmt: skip
+        self.what = gr.Radio(
+            choices=[SEARCH, APPLY], value=SEARCH, label="What to do", elem_id="nulie_batch_what"
+        )
+        self.recipe = gr.Textbox(
+            label="Recipe for all (JSON; empty: the one on the Photo tab)",
+            elem_id="nulie_batch_recipe", lines=2, visible=False,
+        )  # fmt: skip
+        with gr.Row():
+            self.format = gr.Dropdown(
+                choices=list(saving.FORMATS), value=self.host.format, label="Format of all",
+                elem_id="nulie_batch_format", min_width=140,
+            )  # fmt: skip
+            self.quality = gr.Number(
+                value=0, precision=0, minimum=0, maximum=100, min_width=140,
+                label="Quality (0: as the photo)", elem_id="nulie_batch_quality",
+            )  # fmt: skip
+        with gr.Row():
+            self.run = gr.Button("Enhance all", variant="primary", elem_id="nulie_batch_run")
+            self.stop = gr.Button(
+                "Stop", variant="stop", elem_id="nulie_batch_stop", interactive=False
+            )
+        gr.HTML(
+            '<p class="nulie-note">Mode, seconds for each photo, guards, predictor and'
+            " operations are those of the Photo tab.</p>"
+        )
 
     def connect(self) -> None:
-        tab = self._tab
-        tab.run.click(
-            self._on_run,
-            [
-                *(self._state, tab.files, tab.folder, tab.what, tab.recipe),
-                *(tab.format, tab.quality, *self._options.inputs),
-            ],
-            [self._state, tab.status, tab.table, tab.zip, tab.run, tab.stop],
-            **quiet(many=True),
-        )
-        tab.stop.click(self._on_stop, [self._state], None, **quiet(queue=False))
-        tab.what.input(
-            lambda what: gr.update(visible=what == APPLY),
-            [tab.what],
-            [tab.recipe],
-            **quiet(queue=False),
-        )
+        asked = [self.files, self.folder, self.what, self.recipe, self.format, self.quality]
+        inputs = [self.state, *asked, *self.options.inputs]
+        changed = [self.state, self.status, self.table, self.zip, self.run, self.stop]
+        self.run.click(self._on_run, inputs, changed, **quiet(many=True))
+        self.stop.click(self._on_stop, [self.state], None, **quiet(queue=False))
+        self.what.input(self._on_what, [self.what], [self.recipe], **quiet(queue=False))
+
+    def _on_what(self, what: str) -> Any:
+        return gr.update(visible=what == APPLY)
 
     def _on_stop(self, session: Session | None) -> None:
         if session is not None and session.batch is not None:
             session.batch.stop()
 
     def _on_run(
-        self,
-        session: Session | None,
-        files: Any,
-        folder: str,
-        what: str,
-        recipe: str,
-        format: str,
-        quality: float,
-        *values: Any,
-    ) -> Iterator[Updates]:
-        session = self._sessions.touch(session)
+        self, session: Session | None, files: Any, folder: str, what: str, recipe: str,
+        format: str, quality: float, *values: Any,
+    ) -> Iterator[Updates]:  # fmt: skip
+        session = self.sessions.touch(session)
         try:
             items = self._items(files, folder)
-            given = {**self._options.values(values), **saving.values(format, quality), "top": 1}
+            given = {**self.options.values(values), **saving.values(format, quality), "top": 1}
             if what == APPLY:
                 given.update(recipe=recipe.strip() or session.recipe.to_json(), judge_recipe=True)
             run = self._begin(session, items, given)
         except NulieError as e:
-            yield {self._state: session, self._tab.status: words.error(str(e))}
+            yield {self.state: session, self.status: words.error(str(e))}
             return
         try:
-            yield {self._state: session, self._tab.zip: "", **self._buttons(busy=True)}
+            busy = buttons(self.run, self.stop, busy=True)
+            yield {self.state: session, self.zip: "", **busy}
             yield from self._watch(run)
         finally:
             if not run.over:  # the page was closed
@@ -97,7 +121,7 @@ class Batch:
 
     def _items(self, files: Any, folder: str) -> list[Item]:
         items = [Item(path, name=safe_name(name)) for path, name in uploads(files)]
-        if self._host.folders and (folder or "").strip():
+        if self.host.folders and (folder or "").strip():
             items += pictures(Path(folder.strip()).expanduser())
         if not items:
             raise ImageError("no photos yet; drop some first")
@@ -111,24 +135,23 @@ class Batch:
         with session.lock:
             if session.batch is not None:
                 raise ImageError("a batch of yours is under way; stop it first")
-            into = saving.new_folder(self._host, session, "batch")
-            run = BatchRun(items, _into(wanted, into), self._host.work, self._host.saved)
-            session.batch = run
+            folder = saving.new_folder(self.host, session, "batch")
+            wanted = replace(wanted, results=replace(wanted.results, output_dir=folder))
+            run = session.batch = BatchRun(items, wanted, self.host.work, self.host.saved)
         run.start()
         return run
 
     def _watch(self, run: BatchRun) -> Iterator[Updates]:
-        """Live updates, a few a second, until the batch is over."""
         last = ""
         over = False
         while not over:
             updates: Updates = {}
             rows = table(run.rows)
             if rows != last:
-                updates[self._tab.table] = last = rows
+                updates[self.table] = last = rows
             event = run.latest()
             if event is not None:
-                updates[self._tab.status] = self._stand(run, event)
+                updates[self.status] = self._stand(run, event)
             if updates:
                 yield updates
             over = run.wait(INTERVAL)
@@ -138,38 +161,26 @@ class Batch:
         begun = run.begun
         assert begun is not None, "it is the first event"
         share = (begun.number - 1 + event.share) / begun.count
-        self._host.progress(share, f"nulie: {begun.item.file_name}", None)
+        self.host.progress(share, f"nulie: {begun.item.file_name}", None)
         text = begun.words if event is begun else f"{begun.words}: {event.words}"
         return words.status(text, share=share, token=run.token)
 
     def _end(self, run: BatchRun) -> Updates:
-        tab = self._tab
         if run.error:
             run.settle(run.error)
-        stopped = ", then stopped" if run.stopping else ""
+        stopped = ", then stopped" if run.cancel.is_set() else ""
         text = f"{len(run.written)} of {len(run.rows)} photos done{stopped}"
         updates = {
-            tab.status: words.error(run.error) if run.error else words.status(text),
-            tab.table: table(run.rows),
-            **self._buttons(busy=False),
+            self.status: words.error(run.error) if run.error else words.status(text),
+            self.table: table(run.rows),
+            **buttons(self.run, self.stop, busy=False),
         }
         if run.written:
             try:
                 archive = pack(run.written)
             except ImageError as e:
-                updates[tab.status] = words.error(f"{e}; {text}")
-            else:
-                self._host.saved(archive)
-                named = f"Download all as {archive.name}"
-                updates[tab.zip] = f"<p>{link(archive, named, style='nulie-download')}</p>"
+                return {**updates, self.status: words.error(f"{e}; {text}")}
+            self.host.saved(archive)
+            named = f"Download all as {archive.name}"
+            updates[self.zip] = f"<p>{link(archive, named, style='nulie-download')}</p>"
         return updates
-
-    def _buttons(self, *, busy: bool) -> Updates:
-        return {
-            self._tab.run: gr.update(interactive=not busy),
-            self._tab.stop: gr.update(interactive=busy),
-        }
-
-
-def _into(wanted: Plan, folder: Path) -> Plan:
-    return replace(wanted, results=replace(wanted.results, output_dir=folder))

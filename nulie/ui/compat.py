@@ -25,51 +25,38 @@ def quiet(*, queue: bool = True, latest: bool = False, many: bool = False) -> di
     `latest`: of events that come faster than they can be handled, only the last counts. `many`:
     visitors do not wait for each other (newer gradio lets one at a time run by default)."""
     options: dict[str, Any] = {"show_progress": "hidden", "queue": queue}
-    if MAJOR >= 6:
-        options["api_visibility"] = "private"
-    else:
-        options["api_name"] = False
-    if MAJOR >= 4:
-        if latest:
-            options["trigger_mode"] = "always_last"
-        if many:
-            options["concurrency_limit"] = None
+    options |= {"api_visibility": "private"} if MAJOR >= 6 else {"api_name": False}
+    if latest and MAJOR >= 4:
+        options["trigger_mode"] = "always_last"
+    if many and MAJOR >= 4:
+        options["concurrency_limit"] = None
     return options
 
 
 def uploads(value: Any, *, once: bool = False) -> list[tuple[Path, str]]:
     """Path and original name of each file of a File component's value.
 
-    `once`: they are read once and then forgotten. gradio 3.41 gives a copy of each, whose original
-    goes at once."""
-    if value is None:
-        return []
-    items = value if isinstance(value, list) else [value]
-    for item in items if once else ():
-        original = getattr(item, "orig_name", None)
-        if original and str(original) != _path(item):
+    `once`: they are read but once; gradio 3.41 gives copies, whose originals go at once."""
+    files = []
+    for item in value if isinstance(value, list) else [] if value is None else [value]:
+        path = str(getattr(item, "name", item))
+        original = str(getattr(item, "orig_name", None) or path)
+        if once and original != path:
             forget(Path(original))
-    return [(Path(_path(item)), _name(item)) for item in items]
-
-
-def _path(item: Any) -> str:
-    return str(getattr(item, "name", item))
-
-
-def _name(item: Any) -> str:
-    return Path(str(getattr(item, "orig_name", None) or _path(item))).name
+        files.append((Path(path), Path(original).name))
+    return files
 
 
 def forget(path: Path) -> None:
     """Deletes an upload that has been read, if it lies where gradio puts uploads."""
-    folder = os.environ.get("GRADIO_TEMP_DIR") or Path(tempfile.gettempdir()) / "gradio"
+    folder = Path(os.environ.get("GRADIO_TEMP_DIR") or Path(tempfile.gettempdir()) / "gradio")
     with suppress(OSError, ValueError):
-        if path.resolve().is_relative_to(Path(folder).resolve()):
+        if path.resolve().is_relative_to(folder.resolve()):
             path.unlink()
             path.parent.rmdir()
-            if Path(folder).name.startswith(OWN):
+            if folder.name.startswith(OWN):
                 # gradio makes an empty file for each upload, and forgets it.
-                for stray in Path(folder).glob("tmp*"):
+                for stray in folder.glob("tmp*"):
                     if stray.is_file() and not stray.stat().st_size:
                         stray.unlink()
 

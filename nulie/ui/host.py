@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from PIL import Image
 
 from .. import predictor
 from ..errors import ImageError
@@ -13,9 +15,6 @@ from ..jobs.host import Host as JobHost
 from ..jobs.host import load_from
 from ..models.pool import Pool
 from ..recipe.settings import Settings
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 LARGEST_UPLOAD = 300
 """Megabytes; a TIFF of the largest picture that is read may be more, but not a photo."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,46 +24,41 @@ from .compat import link, quiet, script
 from .host import Host
 from .opened import full
 from .photo_tab import PhotoTab
-from .session import Saved, Session
+from .session import Session
 from .views import Updates
 
 HISTORY = 30
 """Files of a visitor's that are listed."""
 
 
+@dataclass(eq=False)
 class Keeping:
     """Handlers of the photo's tab, each of which gives updates by component."""
 
-    def __init__(self, host: Host, state: Any, tab: PhotoTab) -> None:
-        self._host = host
-        self._state = state
-        self._tab = tab
+    host: Host
+    state: Any
+    tab: PhotoTab
 
     def connect(self) -> None:
-        state, tab, many = self._state, self._tab, quiet(many=True)
-        tab.save.click(
-            self._on_save,
-            [state, tab.format, tab.quality],
-            [tab.view, tab.status, tab.saved, tab.history],
-            **many,
-        )
-        if self._host.open_folder:
+        state, tab, many = self.state, self.tab, quiet(many=True)
+        changed = [tab.view, tab.status, tab.saved, tab.history]
+        tab.save.click(self._on_save, [state, tab.format, tab.quality], changed, **many)
+        if self.host.open_folder:
             tab.open.click(self._on_open, [state], [tab.status], **many)
-        if self._host.targets:
+        if self.host.targets:
             for target, button in tab.send.items():
-                button.click(
-                    partial(self._on_send, target), [state], [tab.note, tab.status], **many
-                )
+                send = partial(self._on_send, target)
+                button.click(send, [state], [tab.note, tab.status], **many)
             sent = script(scripts.SENT)
             tab.note.change(None, [tab.note], None, **sent, **quiet(queue=False))
 
     def _on_save(self, session: Session | None, format: str, quality: float) -> Iterator[Updates]:
-        tab = self._tab
+        tab = self.tab
         try:
             session = session or Session()
             opened, recipe = session.need(), session.recipe
             yield {tab.status: words.status("saving at full size")}
-            folder = saving.folder(self._host, session)
+            folder = saving.folder(self.host, session)
             results = plan({**saving.values(format, quality), "output_dir": folder}).results
             photo = opened.result(recipe)
             target = names.target(Path(opened.name), folder, photo, results.suffix)
@@ -70,35 +66,34 @@ class Keeping:
         except NulieError as e:
             yield {tab.status: words.error(str(e))}
             return
-        self._host.saved(path)
-        entry = Saved(path, describe(recipe), opened.live(recipe))
+        self.host.saved(path)
+        entry = link(path, path.name), describe(recipe), opened.live(recipe)
         session.saved = [*session.saved, entry][-HISTORY:]
         size = words.size(path.stat().st_size)
-        files = [(link(s.path, s.path.name), s.words, s.thumb) for s in session.saved]
         yield {
             tab.view: compare(opened.before, full(photo), size=opened.photo.size),
             tab.status: words.status(f"Saved {path.name}, {size}, with its metadata."),
             tab.saved: views.html(link(path, f"Download {path.name}", style="nulie-download")),
-            tab.history: history(files),
+            tab.history: history(session.saved),
         }
 
     def _on_open(self, session: Session | None) -> Updates:
-        assert self._host.open_folder is not None
-        folder = saving.folder(self._host, session or Session())
+        assert self.host.open_folder is not None
+        folder = saving.folder(self.host, session or Session())
         try:
             if not folder.is_dir():
-                folder = self._host.results_folder()
+                folder = self.host.results_folder()
                 folder.mkdir(parents=True, exist_ok=True)
-            self._host.open_folder(folder)
+            self.host.open_folder(folder)
         except OSError as e:
             text = f"{folder}: cannot be opened ({e.strerror or e})"
-            return {self._tab.status: words.error(text)}
-        return {self._tab.status: words.status(f"The results are in {folder}.")}
+            return {self.tab.status: words.error(text)}
+        return {self.tab.status: words.status(f"The results are in {folder}.")}
 
     def _on_send(self, target: str, session: Session | None) -> Updates:
         """The result, or the photo as it is, for the page around. The note says whether there is a
         text with it."""
-        tab = self._tab
+        tab = self.tab
         try:
             session = session or Session()
             opened, recipe = session.need(), session.recipe
@@ -108,7 +103,7 @@ class Keeping:
         image = to_image(photo, photo.pixels, text={} if recipe == Recipe() else file_text(recipe))
         # Extras has no controls that a text could set.
         text = "" if target == "extras" else photo.metadata.text.get("parameters", "")
-        ticket = self._host.give(image, text)
+        ticket = self.host.give(image, text)
         return {
             tab.note: json.dumps({"target": target, "ticket": ticket, "text": bool(text)}),
             tab.status: gr.update(),

@@ -17,6 +17,9 @@ MODE_NAMES = {
     "soft": "soft: gentle, looks like a good print",
     "hard": "hard: drastic, anything goes",
 }
+NUMBERS = ("seconds", "top", "min_light", "keep_content", "seed")
+OTHERS = ("mode", "protect_skin", "predictor", "used", "ranges")
+"""Controls, by their names in a plan."""
 
 
 class Options:
@@ -27,26 +30,20 @@ class Options:
     What is set with them is written down as text, which can be typed as well."""
 
     def __init__(self, host: Host) -> None:
-        self._host = host
-        self._defaults = host.defaults
+        self._host, self._defaults = host, host.defaults
 
     def first(self) -> None:
         """What everybody sets."""
         defaults = self._defaults
         self.mode = gr.Radio(
-            choices=list(MODE_NAMES.values()),
-            value=MODE_NAMES[defaults.mode],
-            label="Mode",
+            choices=list(MODE_NAMES.values()), value=MODE_NAMES[defaults.mode], label="Mode",
             elem_id="nulie_mode",
-        )
+        )  # fmt: skip
         with gr.Row():
             self.seconds = gr.Number(
-                value=defaults.seconds or 10.0,
-                label="Seconds to search",
-                elem_id="nulie_seconds",
-                minimum=0.5,
-                min_width=120,
-            )
+                value=defaults.seconds or 10.0, label="Seconds to search", elem_id="nulie_seconds",
+                minimum=0.5, min_width=120,
+            )  # fmt: skip
             self.top = gr.Number(
                 value=defaults.top, precision=0, minimum=1, maximum=12,
                 label="Variants to find", elem_id="nulie_top", min_width=120,
@@ -65,17 +62,14 @@ class Options:
                 label="Keep content (points lost per unit of drift; 0 is off)",
             )  # fmt: skip
             self.protect_skin = gr.Checkbox(
-                value=defaults.protect_skin,
-                label="Do not let skin get darker",
+                value=defaults.protect_skin, label="Do not let skin get darker",
                 elem_id="nulie_protect_skin",
-            )
+            )  # fmt: skip
         with gr.Accordion("Predictor and seed", open=False, elem_id="nulie_predictor_box"):
             self.predictor = gr.Dropdown(
-                choices=list(self._host.predictors),
-                value=self._host.predictors[0],
-                label="Predictor (who judges)",
-                elem_id="nulie_predictor",
-            )
+                choices=list(self._host.predictors), value=self._host.predictors[0],
+                label="Predictor (who judges)", elem_id="nulie_predictor",
+            )  # fmt: skip
             self.seed = gr.Number(
                 value=defaults.seed, precision=0, label="Seed", elem_id="nulie_seed"
             )
@@ -86,40 +80,28 @@ class Options:
     def _build_ops(self) -> None:
         mode = self._defaults.mode
         self.used = gr.CheckboxGroup(
-            choices=list(ops()),
-            value=_ops_of(mode),
-            label="Operations to search with",
+            choices=list(ops()), value=_ops_of(mode), label="Operations to search with",
             elem_id="nulie_used",
-        )
+        )  # fmt: skip
         first = next(iter(ranges.DIALS))
         dial = ranges.DIALS[first]
         low, high = ranges.usual(first, mode)
         self.dial = gr.Dropdown(
-            choices=list(ranges.DIALS),
-            value=first,
-            label="Range to change",
-            info=ranges.explain(first),
-            elem_id="nulie_dial",
-        )
+            choices=list(ranges.DIALS), value=first, label="Range to change",
+            info=ranges.explain(first), elem_id="nulie_dial",
+        )  # fmt: skip
         with gr.Row():
             self.low, self.high = (
                 gr.Slider(
-                    dial.low,
-                    dial.high,
-                    value=value,
-                    step=dial.step,
-                    label=word,
-                    elem_id=f"nulie_range_{word.lower()}",
-                    min_width=120,
+                    dial.low, dial.high, value=value, step=dial.step, label=word,
+                    elem_id=f"nulie_range_{word.lower()}", min_width=120,
                 )
                 for word, value in (("Least", low), ("Most", high))
-            )
+            )  # fmt: skip
         self.ranges = gr.Textbox(
-            "",
-            label="Ranges of your own (empty: those of the mode)",
-            placeholder="brightness=0.8:1.2, gamma.gain=0.9:1",
-            elem_id="nulie_ranges",
-        )
+            "", label="Ranges of your own (empty: those of the mode)",
+            placeholder="brightness=0.8:1.2, gamma.gain=0.9:1", elem_id="nulie_ranges",
+        )  # fmt: skip
 
     def _connect(self) -> None:
         # While it moves, and once more when it is let go: what is written last is right.
@@ -132,56 +114,39 @@ class Options:
         self.dial.input(self._on_dial, chosen, shown, **quiet(many=True))
         # Not `input`: gradio 6 sends the text before the last letter.
         self.ranges.blur(self._on_dial, chosen, shown, **quiet(many=True))
-        self.mode.input(
-            self._on_mode,
-            [self.mode, self.dial],
-            [self.used, self.ranges, *shown],
-            **quiet(many=True),
-        )
+        of_mode = [self.used, self.ranges, *shown]
+        self.mode.input(self._on_mode, [self.mode, self.dial], of_mode, **quiet(many=True))
 
     @property
     def inputs(self) -> list[Any]:
-        return [
-            *(self.mode, self.seconds, self.top, self.min_light, self.keep_content),
-            *(self.protect_skin, self.predictor, self.seed, self.used, self.ranges),
-        ]
+        return [getattr(self, name) for name in (*NUMBERS, *OTHERS)]
 
     def values(self, values: Sequence[Any]) -> dict[str, Any]:
         """Those of `inputs` as values of a plan.
 
         Raises: SettingsError on a predictor that the page does not offer."""
-        mode, seconds, top, min_light, keep_content, skin, predictor, seed, chosen, text = values
+        given = dict(zip((*NUMBERS, *OTHERS), values, strict=True))
         # Old gradio lets any text through, and a predictor may be a file's path or code to import.
-        if predictor not in self._host.predictors:
-            raise SettingsError(f"no predictor on this page is called {predictor!r}")
-        mode = _mode(mode)
+        if given["predictor"] not in self._host.predictors:
+            raise SettingsError(f"no predictor on this page is called {given['predictor']!r}")
+        mode, chosen = _mode(given["mode"]), given.pop("used")
         used = [op_id for op_id in ops() if op_id in chosen]
-        numbers = {
-            "seconds": seconds,
-            "top": top,
-            "min_light": min_light,
-            "keep_content": keep_content,
-            "seed": seed,
-        }
         return {
+            **given,
             # An emptied field does not ask for the default.
-            **{name: "" if value is None else value for name, value in numbers.items()},
+            **{name: "" if given[name] is None else given[name] for name in NUMBERS},
             "mode": mode,
-            "protect_skin": skin,
-            "predictor": predictor,
             "device": self._host.device,
             "ops": None if used == _ops_of(mode) else used,
-            "ranges": ranges.without(text or "", used),
+            "ranges": ranges.without(given["ranges"] or "", used),
         }
 
     def _on_range(
         self, name: str, low: float | None, high: float | None, text: str, mode: str
     ) -> str:
-        """The text with what the sliders say of their dial."""
         return ranges.write(text or "", name, low, high, _mode(mode))
 
     def _on_dial(self, name: str, text: str, mode: str) -> list[Any]:
-        """The sliders of the dial that was chosen."""
         dial = ranges.DIALS[name]
         ends = [
             gr.update(minimum=dial.low, maximum=dial.high, step=dial.step, value=value)

@@ -1,4 +1,5 @@
-"""The page as a whole."""
+"""The page as a whole: built, and served alone or within another server, as each gradio
+version wants it."""
 
 from __future__ import annotations
 
@@ -9,14 +10,22 @@ import gradio as gr
 from ..drawing import CSS
 from . import help, scripts
 from .batch import Batch
-from .batch_tab import BatchTab
-from .compat import blocks, quiet, script
-from .host import Host
+from .compat import MAJOR, blocks, quiet, script, theme
+from .host import LARGEST_UPLOAD, Host
 from .keeping import Keeping
 from .options import Options
 from .photo_tab import PhotoTab
+from .running import leave
 from .session import Sessions
 from .single import Single
+
+VISITORS = 16
+"""Handlers of one kind that run at once; the searches among them wait in their own line. And the
+visitors whose state a newer gradio keeps for an hour after they left, some megabytes each."""
+WAITING = 64
+"""Events that gradio keeps waiting before it refuses more."""
+LARGEST = f"{LARGEST_UPLOAD}mb"
+HOUR = 3600
 
 
 def build(host: Host) -> Any:
@@ -30,7 +39,7 @@ def build(host: Host) -> Any:
         )
         state = gr.State(None)
         options = Options(host)
-        photo, batch = PhotoTab(host, options), BatchTab(host)
+        photo, batch = PhotoTab(host, options), Batch(host, state, sessions, options)
         with gr.Tabs(elem_id="nulie_tabs"):
             with gr.Tab("Photo", elem_id="nulie_tab_photo"):
                 photo.build()
@@ -40,7 +49,81 @@ def build(host: Host) -> Any:
                 gr.HTML(help.HELP)
         Single(host, state, sessions, options, photo).connect()
         Keeping(host, state, photo).connect()
-        Batch(host, state, sessions, options, batch).connect()
+        batch.connect()
         if host.targets:
             page.load(None, None, None, **script(scripts.READY), **quiet(queue=False))
     return page
+
+
+def serve(
+    host: Host, *, address: str, port: int, auth: tuple[str, str] | None, browser: bool
+) -> Any:
+    """Launches the page and returns it; the caller must `close` it. Beside the page itself only the
+    results folder is served. Raises: OSError when the port is taken."""
+    page = build(host)
+    options: dict[str, Any] = {
+        "server_name": address, "server_port": port, "auth": auth, "inbrowser": browser,
+        "allowed_paths": [str(host.results_folder())], "quiet": True, "prevent_thread_lock": True,
+    }  # fmt: skip
+    _queue(page)
+    if MAJOR >= 4:
+        options["state_session_capacity"] = VISITORS
+        options["max_file_size"] = LARGEST
+        page.delete_cache = (HOUR, 24 * HOUR)  # uploads of batches, which may be run again
+    if MAJOR >= 6:
+        options.update(theme=theme(), footer_links=[])
+    else:
+        options["show_api"] = False
+    app, *_ = page.launch(**options)
+    _hear(app)
+    _confine(app)
+    return page
+
+
+def mount(app: Any, page: Any, *, address: str | None = None) -> Any:
+    """Puts the page at the root of a FastAPI `app` whose start-up events are still to be run;
+    gradio's own application in there.
+
+    `address` is where the server reaches `app` itself: the oldest gradio's queue works that way."""
+    _hear(app)
+    _queue(page)
+    options: dict[str, Any] = {}
+    if MAJOR >= 4:
+        page.state_session_capacity = VISITORS
+        options["max_file_size"] = LARGEST
+    elif address is not None:
+        options["gradio_api_url"] = address
+    if MAJOR >= 6:
+        options.update(theme=theme(), footer_links=[])
+    gr.mount_gradio_app(app, page, path="/", **options)
+    own: Any = app.routes[-1].app
+    _confine(own)
+    # The oldest gradio lets the pages of any other server call it.
+    own.user_middleware = [m for m in own.user_middleware if m.cls.__name__ != "CORSMiddleware"]
+    return own
+
+
+def _queue(page: Any) -> None:
+    if MAJOR >= 4:
+        page.queue(default_concurrency_limit=VISITORS, max_size=WAITING)
+    else:
+        page.queue(concurrency_count=VISITORS, max_size=WAITING)
+
+
+def _hear(app: Any) -> None:
+    """Browsers tell the server's FastAPI `app` when a page is closed, whose search ends then."""
+    app.add_api_route(f"/{scripts.LEAVING}{{token}}", leave, methods=["POST"], response_model=None)
+
+
+def _confine(app: Any) -> None:
+    """gradio 3.41 serves the working folder of the process, too; a page has nothing there."""
+    if MAJOR < 4:
+        app.cwd = app.uploaded_file_dir
+
+
+def close(page: Any) -> None:
+    """Ends the page at once, even where browsers still hold connections to it."""
+    server = getattr(page, "server", None)
+    if server is not None:
+        server.force_exit = True
+    page.close(verbose=False)

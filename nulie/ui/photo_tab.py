@@ -17,9 +17,7 @@ class PhotoTab:
     """Components, made by `build`."""
 
     def __init__(self, host: Host, options: Options) -> None:
-        self._host = host
-        self._options = options
-        self.steps = Steps()
+        self._host, self._options, self.steps = host, options, Steps()
 
     def build(self) -> None:
         with gr.Row():
@@ -32,11 +30,9 @@ class PhotoTab:
 
     def _build_input(self) -> None:
         self.file = gr.File(
-            label="Photo (JPEG, PNG, WebP, TIFF, ...)",
-            file_count="single",
-            elem_id="nulie_photo",
+            label="Photo (JPEG, PNG, WebP, TIFF, ...)", file_count="single", elem_id="nulie_photo",
             height=150,
-        )
+        )  # fmt: skip
         self._options.first()
         with gr.Row():
             self.enhance = gr.Button("Enhance", variant="primary", elem_id="nulie_enhance")
@@ -56,13 +52,9 @@ class PhotoTab:
             choices=[], label="Variant shown", visible=False, elem_id="nulie_variant"
         )
         self.words = gr.HTML("", elem_id="nulie_words", visible=False)
-        with gr.Accordion(
-            "Touch up", open=False, visible=False, elem_id="nulie_touchup"
-        ) as self.touchup:
+        with _folded("Touch up", "nulie_touchup") as self.touchup:
             self.steps.build()
-        with gr.Accordion(
-            "Recipe as a file", open=False, elem_id="nulie_recipe_box", visible=False
-        ) as self.recipe_box:
+        with _folded("Recipe as a file", "nulie_recipe_box") as self.recipe_box:
             self.recipe = gr.Textbox(
                 label="Recipe (JSON)", lines=3, elem_id="nulie_recipe", interactive=True
             )
@@ -71,19 +63,14 @@ class PhotoTab:
                 gr.HTML(scripts.COPY)
             self.recipe_file = gr.File(
                 label="Apply a recipe file (JSON, or a picture saved by nulie)",
-                elem_id="nulie_recipe_file",
-                height=140,
-            )
-        with gr.Accordion(
-            "Format and history", open=False, elem_id="nulie_format_box", visible=False
-        ) as self.format_box:
+                elem_id="nulie_recipe_file", height=140,
+            )  # fmt: skip
+        with _folded("Format and history", "nulie_format_box") as self.format_box:
             with gr.Row():
                 self.format = gr.Dropdown(
-                    choices=list(saving.FORMATS),
-                    value=self._host.format,
-                    label="Format to save as",
-                    elem_id="nulie_format",
-                )
+                    choices=list(saving.FORMATS), value=self._host.format,
+                    label="Format to save as", elem_id="nulie_format",
+                )  # fmt: skip
                 self.quality = gr.Slider(
                     0, 100, value=0, step=1, elem_id="nulie_quality",
                     label="Quality of JPEG, WebP, AVIF (0: as the photo, at least 90)",
@@ -91,9 +78,7 @@ class PhotoTab:
             if self._host.open_folder:
                 self.open = gr.Button("Open the results folder", elem_id="nulie_open_folder")
             self.history = gr.HTML("", elem_id="nulie_history")
-        with gr.Accordion(
-            "How it was found", open=False, visible=False, elem_id="nulie_how"
-        ) as self.how:
+        with _folded("How it was found", "nulie_how") as self.how:
             self.terms = gr.HTML("", elem_id="nulie_terms")
             self.climb = gr.HTML("", elem_id="nulie_climb")
             self.tree = gr.HTML("", elem_id="nulie_tree")
@@ -118,6 +103,16 @@ class PhotoTab:
         ]
 
     @property
+    def of_photo(self) -> list[Any]:
+        """What is seen as soon as there is a photo."""
+        return [self.keep, self.touchup, self.recipe_box, self.format_box]
+
+    @property
     def of_recipe(self) -> list[Any]:
         """What changes with the recipe on the sliders."""
         return [self.view, self.words, self.recipe]
+
+
+def _folded(title: str, elem_id: str) -> Any:
+    """Seen once there is a photo, or a result."""
+    return gr.Accordion(title, open=False, visible=False, elem_id=elem_id)

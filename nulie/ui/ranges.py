@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 
 from ..errors import SettingsError
@@ -10,14 +10,11 @@ from ..jobs import values
 from ..recipe.space import Bounds, Dial
 from ..transforms import ops
 
-
-def _names() -> Iterator[tuple[str, Dial]]:
-    for op in ops().values():
-        for dial in op.dials:
-            yield op.id if len(op.dials) == 1 else f"{op.id}.{dial.name}", dial
-
-
-DIALS = dict(_names())
+DIALS = {
+    op.id if len(op.dials) == 1 else f"{op.id}.{dial.name}": dial
+    for op in ops().values()
+    for dial in op.dials
+}
 """Each dial by the name that a range has."""
 
 
@@ -53,16 +50,17 @@ def write(text: str, name: str, low: float | None, high: float | None, mode: str
         # A range of the user's own limits the op to once, so only real changes count.
         if abs(low - least) > half or abs(high - most) > half:
             entries[name] = f"{low:g}:{high:g}"
-    return ", ".join(f"{key}={value}" if value else key for key, value in entries.items())
+    return _text(entries)
 
 
 def without(text: str, used: Collection[str]) -> str:
     """The text without the ranges of ops that are not used. What is wrong stays, to be refused."""
-    return ", ".join(
-        f"{key}={value}" if value else key
-        for key, value in values.entries(text).items()
-        if _dial(key) is None or key.partition(".")[0] in used
-    )
+    entries = values.entries(text).items()
+    return _text({k: v for k, v in entries if _dial(k) is None or k.partition(".")[0] in used})
+
+
+def _text(entries: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={value}" if value else name for name, value in entries.items())
 
 
 def _dial(name: str) -> Dial | None:

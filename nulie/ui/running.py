@@ -1,4 +1,5 @@
-"""Work in a thread of its own, for one visitor, and what the page may know of it meanwhile."""
+"""Work in a thread of its own, for one visitor, and what the page may know of it meanwhile:
+a search for one photo, a batch of several."""
 
 from __future__ import annotations
 
@@ -7,16 +8,32 @@ import secrets
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Generator
-from contextlib import closing
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
 from weakref import WeakValueDictionary
 
+from ..drawing import DataImage, Row, embed, tree
 from ..errors import NulieError
-from ..jobs.events import Ended, Event
+from ..jobs.events import Begun, Done, Ended, Event, Failed, Loading, Noted, Searching
+from ..jobs.host import Host as JobHost
+from ..jobs.inputs import Item
+from ..jobs.job import Job
+from ..jobs.outcome import Outcome
+from ..jobs.picture import enhance
+from ..jobs.plan import Plan
 from ..memory import give_back
+from ..transforms import describe
+from .compat import link
+from .opened import Opened, full
 
+INTERVAL = 0.25
+"""Seconds between two live updates of the page."""
 DESERTED = 30.0
 """Seconds without a look at it after which a run is taken for deserted, and ends."""
+THUMB = 96
+"""Long side of a picture in the table of a batch."""
 
 _log = logging.getLogger(__name__)
 
@@ -64,10 +81,6 @@ class Run(ABC):
         self.cancel.set()
 
     @property
-    def stopping(self) -> bool:
-        return self.cancel.is_set()
-
-    @property
     def over(self) -> bool:
         return self._over.is_set()
 
@@ -100,3 +113,105 @@ class Run(ABC):
             self._latest = None
             self._over.set()
             give_back()
+
+
+@dataclass(frozen=True)
+class Finish:
+    """How a search ended, as the page keeps it: drawn, without the large pictures."""
+
+    opened: Opened
+    outcome: Outcome
+    """A light one."""
+    after: DataImage
+    """The best variant's pixels, or the photo's."""
+    tree: str = field(repr=False)
+    """Drawn already, for the nodes would take many times the memory."""
+
+
+class Search(Run):
+    def __init__(self, opened: Opened, plan: Plan, host: JobHost) -> None:
+        super().__init__()
+        self.opened = opened
+        self.finish: Finish | None = None
+        self.climb: list[tuple[float, float]] = []
+        """(seconds, best score) at each improvement so far."""
+        self.notes: list[str] = []
+        self._plan, self._host = plan, host
+        self._item = Item(Path(opened.name), name=opened.name)
+        self._latest = Loading(self._item, plan.choice.name)
+
+    def events(self) -> Generator[Event, None, None]:
+        opened = self.opened
+        outcome = yield from enhance(
+            self._item, opened.photo, self._plan, self._host, cancel=self.cancel
+        )
+        if outcome is not None and outcome.base is not None:
+            drawn = tree(outcome.nodes, outcome.base.total, outcome.recipe)
+            after = full(outcome.after) if outcome.changed else opened.before
+            self.finish = Finish(opened, outcome.light(), after, drawn)
+
+    def see(self, event: Event | Ended) -> None:
+        if isinstance(event, Noted):
+            self.notes.append(event.text)
+        elif isinstance(event, Searching):
+            last = self.climb[-1][1] if self.climb else event.base
+            if event.best > last:
+                self.climb.append((event.seconds, event.best))
+
+
+class BatchRun(Run):
+    """One job over several photos, and a row for each. The results go into a folder of this batch
+    alone, `plan.results.output_dir`, which is removed when nothing came of it."""
+
+    def __init__(
+        self, items: Sequence[Item], plan: Plan, host: JobHost, saved: Callable[[Path], None]
+    ) -> None:
+        super().__init__()
+        self.rows = [Row(item.file_name) for item in items]
+        self.begun: Begun | None = None
+        """The photo in work."""
+        self.written: list[Path] = []
+        self._items, self._plan, self._host, self._saved = items, plan, host, saved
+
+    def events(self) -> Generator[Event | Ended, None, None]:
+        try:
+            yield from Job(self._items, self._plan, self._host, cancel=self.cancel).events()
+        finally:
+            folder = self._plan.results.output_dir
+            if folder is not None:
+                with suppress(OSError):  # it is not empty
+                    folder.rmdir()
+
+    def see(self, event: Event | Ended) -> None:
+        if isinstance(event, Begun):
+            self.begun = event
+            self._row.said = "under way"
+        elif isinstance(event, Noted):
+            self._row.notes += (event.text,)
+        elif isinstance(event, Failed):
+            self._row.said = event.text
+        elif isinstance(event, Done):
+            self._show(event)
+        elif isinstance(event, Ended):
+            self.settle("stopped")
+
+    def settle(self, said: str) -> None:
+        """Nothing more is done: `said` is what became of the photo in work."""
+        for row in self.rows:
+            row.said = {"under way": said, "waiting": "not begun"}.get(row.said, row.said)
+
+    @property
+    def _row(self) -> Row:
+        assert self.begun is not None, "a job begins a file before it tells of it"
+        return self.rows[self.begun.number - 1]
+
+    def _show(self, event: Done) -> None:
+        outcome, row = event.outcome, self._row
+        path = event.written[0]
+        self.written.append(path)
+        self._saved(path)
+        row.link = link(path, path.name)
+        row.thumb = embed(outcome.after.pixels, outcome.after, THUMB)
+        row.said = describe(outcome.recipe)
+        if outcome.base is not None and outcome.terms is not None:
+            row.before, row.after = outcome.base.score, outcome.terms.score

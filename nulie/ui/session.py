@@ -7,27 +7,16 @@ import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from ..drawing import DataImage
 from ..errors import ImageError
 from ..recipe import Recipe
-from .batch_run import BatchRun
 from .opened import Opened
-from .searching import Finish, Search
+from .running import BatchRun, Finish, Search
 
 MOST_SESSIONS = 12
 """Visitors whose photos stay in memory; whoever has been away longest goes first."""
-
-
-@dataclass(frozen=True)
-class Saved:
-    """A file of this visitor's history."""
-
-    path: Path
-    words: str
-    thumb: DataImage
 
 
 @dataclass(eq=False)
@@ -43,7 +32,8 @@ class Session:
     """The one under way."""
     recipe: Recipe = field(default_factory=Recipe)
     """What is on the touch-up's sliders."""
-    saved: list[Saved] = field(default_factory=list)
+    saved: list[tuple[str, str, DataImage]] = field(default_factory=list)
+    """The last files: a link, the recipe in words, a small picture."""
     folder: str = field(default_factory=lambda: time.strftime("%Y-%m-%d-") + secrets.token_hex(8))
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -67,8 +57,7 @@ class Session:
 
     def clear(self) -> None:
         """Forgets photo and results, which are what takes memory. A batch goes on."""
-        search = self.search
-        if search is not None:
+        if (search := self.search) is not None:
             search.stop(drop=True)
         self.opened = self.finish = None
         self.recipe = Recipe()
@@ -77,8 +66,7 @@ class Session:
 class Sessions:
     """Bounds how many visitors' photos lie in memory: pages are closed without a word."""
 
-    def __init__(self, most: int = MOST_SESSIONS) -> None:
-        self._most = most
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._used: OrderedDict[int, Session] = OrderedDict()
 
@@ -88,7 +76,8 @@ class Sessions:
         with self._lock:
             self._used[id(session)] = session
             self._used.move_to_end(id(session))
-            over = [self._used.popitem(last=False)[1] for _ in range(len(self._used) - self._most)]
-        for old in over:
+            over = len(self._used) - MOST_SESSIONS
+            gone = [self._used.popitem(last=False)[1] for _ in range(over)]
+        for old in gone:
             old.clear()
         return session

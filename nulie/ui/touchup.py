@@ -6,9 +6,10 @@ and gradio 3.41 cannot add components to a page that is open.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import zip_longest
 from typing import Any
 
 import gradio as gr
@@ -16,7 +17,6 @@ import gradio as gr
 from ..recipe import Recipe, Step
 from ..recipe.space import Dial
 from ..transforms import get, ops, resolve
-from . import edits
 from .compat import quiet
 from .session import Session
 
@@ -24,6 +24,8 @@ MOST_STEPS = 40
 DIALS = max(len(op.dials) for op in ops().values())
 
 Changed = Callable[[Session, Recipe], dict[Any, Any]]
+Edit = Callable[[list[Step], int, str], tuple[list[Step], int]]
+"""Steps, the place of the chosen one, the op in its list -> steps, the place of the chosen one."""
 
 
 class Steps:
@@ -33,13 +35,9 @@ class Steps:
         self.chosen = gr.Radio(choices=[], label="Step to change", elem_id="nulie_steps")
         with gr.Row(visible=False, elem_id="nulie_step") as self._box:
             self.op = gr.Dropdown(
-                choices=list(ops()),
-                value=next(iter(ops())),
-                label="Operation of this step",
-                elem_id="nulie_step_op",
-                scale=2,
-                min_width=130,
-            )
+                choices=list(ops()), value=next(iter(ops())), label="Operation of this step",
+                elem_id="nulie_step_op", scale=2, min_width=130,
+            )  # fmt: skip
             self.dials = [
                 gr.Slider(
                     0, 1, value=0, label=f"Dial {place}", min_width=150, scale=3,
@@ -56,12 +54,9 @@ class Steps:
             )  # fmt: skip
         with gr.Row():
             self.new = gr.Dropdown(
-                choices=list(ops()),
-                value=next(iter(ops())),
-                label="Operation to add",
-                elem_id="nulie_step_new",
-                scale=3,
-            )
+                choices=list(ops()), value=next(iter(ops())), label="Operation to add",
+                elem_id="nulie_step_new", scale=3,
+            )  # fmt: skip
             self.add = gr.Button("Add step", elem_id="nulie_step_add", scale=1)
             self.reset = gr.Button("Reset to what was found", elem_id="nulie_step_reset", scale=1)
 
@@ -73,31 +68,16 @@ class Steps:
     def show(self, recipe: Recipe, at: int = 0) -> dict[Any, Any]:
         """What makes the controls show a recipe, and its step of that place."""
         labels = _labels(recipe)
-        updates: dict[Any, Any] = {
-            self.chosen: gr.update(
-                choices=labels, value=labels[at] if labels else None, visible=bool(labels)
-            ),
-            self._box: gr.update(visible=bool(labels)),
-        }
-        if not labels:
+        there = bool(labels)
+        chosen = gr.update(choices=labels, value=labels[at] if there else None, visible=there)
+        updates: dict[Any, Any] = {self.chosen: chosen, self._box: gr.update(visible=there)}
+        if not there:
             return updates
         step = recipe.steps[at]
-        dials, values = get(step.op).dials, resolve(step)[1]
+        values = resolve(step)[1]
         updates[self.op] = gr.update(value=step.op)
-        for place, slider in enumerate(self.dials):
-            if place >= len(dials):
-                updates[slider] = gr.update(visible=False)
-                continue
-            dial = dials[place]
-            low, high = _reach(dial, values[dial.name])
-            updates[slider] = gr.update(
-                minimum=low,
-                maximum=high,
-                step=dial.step,
-                value=values[dial.name],
-                label=dial_name(dial),
-                visible=True,
-            )
+        for slider, dial in zip_longest(self.dials, get(step.op).dials):
+            updates[slider] = _slider(dial, values[dial.name]) if dial else gr.update(visible=False)
         return updates
 
     def connect(self, state: Any, changed: Changed, outputs: list[Any]) -> None:
@@ -111,26 +91,18 @@ class Steps:
             for event in (dial.input, dial.release):
                 event(self._on_turn, of_dials, outputs, **quiet(latest=True, many=True))
         # Gradio 4.40 also tells of choices that came from here, and `input` with the one before.
-        self.chosen.select(self._on_choice, [state], self._of_step, **quiet(latest=True, many=True))
+        of_step = self.outputs[1:]
+        self.chosen.select(self._on_choice, [state], of_step, **quiet(latest=True, many=True))
         everything = [*outputs, *self.outputs]
+        chosen = [state, self.chosen, self.op]
         for event, edit in (
-            (self.op.input, edits.use),
-            (self.earlier.click, edits.earlier),
-            (self.later.click, edits.later),
-            (self.remove.click, edits.remove),
+            (self.op.input, _use),
+            (self.earlier.click, partial(_move, by=-1)),
+            (self.later.click, partial(_move, by=1)),
+            (self.remove.click, _remove),
         ):
-            event(
-                partial(self._on_edit, edit),
-                [state, self.chosen, self.op],
-                everything,
-                **quiet(many=True),
-            )
+            event(partial(self._on_edit, edit), chosen, everything, **quiet(many=True))
         self.add.click(self._on_add, [state, self.new], everything, **quiet(many=True))
-
-    @property
-    def _of_step(self) -> list[Any]:
-        """What shows the chosen step."""
-        return [self._box, self.op, *self.dials]
 
     def _on_turn(self, session: Session | None, label: str, op_id: str, *numbers: Any) -> Any:
         at = _place(session, label)
@@ -138,7 +110,7 @@ class Steps:
         if session is None or at is None or session.recipe.steps[at].op != op_id:
             return self._nothing
         steps = list(session.recipe.steps)
-        steps[at] = edits.turn(steps[at], numbers)
+        steps[at] = _turn(steps[at], numbers)
         if steps[at] == session.recipe.steps[at]:  # only the focus has gone
             return self._nothing
         return self._changed(session, replace(session.recipe, steps=tuple(steps)))
@@ -148,9 +120,9 @@ class Steps:
         if session is None or at is None:
             return {self._box: gr.update()}
         # Without the list itself: what comes late may not choose for the user.
-        return {k: v for k, v in self.show(session.recipe, at).items() if k in self._of_step}
+        return {k: v for k, v in self.show(session.recipe, at).items() if k is not self.chosen}
 
-    def _on_edit(self, edit: edits.Edit, session: Session | None, label: str, op_id: str) -> Any:
+    def _on_edit(self, edit: Edit, session: Session | None, label: str, op_id: str) -> Any:
         at = _place(session, label)
         if session is None or at is None:
             return self._nothing
@@ -162,16 +134,12 @@ class Steps:
     def _on_add(self, session: Session | None, op_id: str) -> Any:
         if session is None or not op_id or len(session.recipe) >= MOST_STEPS:
             return self._nothing
-        steps = [*session.recipe.steps, edits.neutral(op_id)]
+        steps = [*session.recipe.steps, _neutral(op_id)]
         return self._become(session, steps, len(steps) - 1)
 
     def _become(self, session: Session, steps: list[Step], at: int) -> Any:
         recipe = replace(session.recipe, steps=tuple(steps))
         return {**self._changed(session, recipe), **self.show(recipe, at)}
-
-
-def dial_name(dial: Dial) -> str:
-    return dial.name if dial.unit == "factor" else f"{dial.name} ({dial.unit})"
 
 
 def _labels(recipe: Recipe) -> list[str]:
@@ -184,7 +152,42 @@ def _place(session: Session | None, label: str | None) -> int | None:
     return labels.index(label) if label in labels else None
 
 
-def _reach(dial: Dial, value: float) -> tuple[float, float]:
-    """How far a slider goes: the hard mode's range, or all of the dial's if the value needs it."""
+def _slider(dial: Dial, value: float) -> Any:
+    """A dial on a slider over the hard mode's range, or all of the dial's if the value needs it."""
     low, high = dial.bounds("hard")
-    return (low, high) if low <= value <= high else (dial.low, dial.high)
+    if not low <= value <= high:
+        low, high = dial.low, dial.high
+    label = dial.name if dial.unit == "factor" else f"{dial.name} ({dial.unit})"
+    return gr.update(
+        minimum=low, maximum=high, step=dial.step, value=value, label=label, visible=True
+    )
+
+
+def _neutral(op_id: str) -> Step:
+    return Step.of(op_id, **{d.name: d.neutral for d in get(op_id).dials})
+
+
+def _turn(step: Step, numbers: Sequence[float | None]) -> Step:
+    """The step with the sliders' values, which may be None for a moment while one is typed."""
+    dials = zip(get(step.op).dials, numbers, strict=False)
+    return Step.of(
+        step.op, **{d.name: d.snap(d.neutral if v is None else float(v)) for d, v in dials}
+    )
+
+
+def _use(steps: list[Step], at: int, op_id: str) -> tuple[list[Step], int]:
+    """The step's op is another one. Lists tell of the same one, too, when they lose the focus."""
+    if op_id in ("", None, steps[at].op):
+        return steps, at
+    return [*steps[:at], _neutral(op_id), *steps[at + 1 :]], at
+
+
+def _move(steps: list[Step], at: int, _: str, *, by: int) -> tuple[list[Step], int]:
+    if not 0 <= at + by < len(steps):
+        return steps, at
+    step = steps.pop(at)
+    return [*steps[: at + by], step, *steps[at + by :]], at + by
+
+
+def _remove(steps: list[Step], at: int, _: str) -> tuple[list[Step], int]:
+    return steps[:at] + steps[at + 1 :], max(0, min(at, len(steps) - 2))

@@ -12,7 +12,7 @@ from ..transforms import describe
 from . import words
 from .opened import Opened
 from .photo_tab import PhotoTab
-from .searching import Finish
+from .running import Finish
 
 Updates = dict[Any, Any]
 
@@ -30,23 +30,21 @@ def nothing(tab: PhotoTab) -> Updates:
     return {tab.words: gr.update()}
 
 
+def buttons(start: Any, stop: Any, *, busy: bool) -> Updates:
+    """Those of what is under way, or not."""
+    return {start: gr.update(interactive=not busy), stop: gr.update(interactive=busy)}
+
+
 def of_photo(tab: PhotoTab, opened: Opened) -> Updates:
     """A photo that nothing was done to yet."""
     return {
         tab.view: picture(opened.before, "before", size=opened.photo.size),
         tab.status: words.about(opened),
-        tab.saved: html(""),
-        tab.keep: gr.update(visible=True),
-        tab.curve: html(""),
-        tab.thumbs: html(""),
         tab.variant: gr.update(choices=[], value=None, visible=False),
         tab.how: gr.update(visible=False),
-        tab.terms: "",
-        tab.tree: "",
-        tab.touchup: gr.update(visible=True),
-        tab.recipe_box: gr.update(visible=True),
-        tab.format_box: gr.update(visible=True),
-        tab.words: html(""),
+        **{box: gr.update(visible=True) for box in tab.of_photo},
+        **{old: html("") for old in (tab.saved, tab.curve, tab.thumbs, tab.words)},
+        **{tab.terms: "", tab.tree: ""},
         tab.recipe: gr.update(value=Recipe().to_json()),
         **tab.steps.show(Recipe()),
     }
@@ -59,6 +57,10 @@ def of_finish(tab: PhotoTab, finish: Finish) -> Updates:
     assert result is not None, "there was a search"
     labels = variants(finish)
     several = len(labels) > 1
+    found = [
+        Thumb(opened.live(v.recipe), v.terms.score, describe(v.recipe))
+        for v in (result.variants if several else ())
+    ]
     view = picture(opened.before, "stays as it is", size=opened.photo.size)
     if outcome.changed:
         view = compare(opened.before, finish.after, size=opened.photo.size)
@@ -67,10 +69,8 @@ def of_finish(tab: PhotoTab, finish: Finish) -> Updates:
         tab.status: words.result(outcome),
         tab.curve: html(""),
         tab.climb: curve(outcome.points, result.base.total, result.seconds),
-        tab.thumbs: html(_thumbs(finish) if several else ""),
-        tab.variant: gr.update(
-            choices=labels, value=labels[0] if labels else None, visible=several
-        ),
+        tab.thumbs: html(thumbs(found, press=_PRESS) if several else ""),
+        tab.variant: gr.update(choices=labels, value=next(iter(labels), None), visible=several),
         tab.words: html(words.words(outcome.recipe)),
         tab.recipe: gr.update(value=outcome.recipe.to_json()),
         tab.how: gr.update(visible=True),
@@ -98,14 +98,3 @@ def variants(finish: Finish) -> list[str]:
     """The labels of the variants' radio buttons."""
     result = finish.outcome.result
     return [f"{n}: {v.terms.score:.2f}" for n, v in enumerate(result.variants, 1)] if result else []
-
-
-def _thumbs(finish: Finish) -> str:
-    result = finish.outcome.result
-    return thumbs(
-        [
-            Thumb(finish.opened.live(v.recipe), v.terms.score, describe(v.recipe))
-            for v in (result.variants if result else ())
-        ],
-        press=_PRESS,
-    )

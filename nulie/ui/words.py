@@ -37,7 +37,6 @@ def error(text: str) -> str:
 
 
 def about(opened: Opened) -> str:
-    """What was dropped."""
     photo = opened.photo
     metadata = photo.metadata
     beside = {
@@ -63,7 +62,6 @@ def progress(event: Event, token: str, notes: Sequence[str] = ()) -> str:
 
 
 def result(outcome: Outcome) -> str:
-    """How a search ended."""
     assert outcome.result is not None, "there was a search"
     base, spent = outcome.result.base.score, cost(outcome.result, outcome.predictor)
     if not outcome.changed:

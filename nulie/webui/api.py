@@ -30,7 +30,6 @@ from ..recipe.settings import Settings
 from ..transforms import describe
 from . import job, state
 from .host import WebUI
-from .turn import turn
 
 _DEFAULTS = Settings()
 
@@ -114,31 +113,20 @@ def _refusals() -> Iterator[None]:
 def _enhance(webui: WebUI, request: EnhanceRequest) -> dict[str, Any]:
     photo = _decode(request.image)
     plan = _plan(webui, request)
-    with turn(webui) if plan.recipe is None else nullcontext():
+    with job.turn(webui) if plan.recipe is None else nullcontext():
         outcome, notes = job.enhance(webui, photo, plan, partial(state.show, webui))
     if outcome is None:
         raise HTTPException(503, "stopped before anything was tried; send the image again")
-    result = outcome.result
+    result, recipe, report = outcome.result, outcome.recipe, outcome.data()
     if result is None:
-        image = _encode(outcome.after, outcome.recipe)
-        report = {"changed": outcome.recipe != Recipe(), **outcome.data()}
-        return {"image": image, "variants": [], "report": report}
-    report = {
-        **outcome.data(),
-        "note": "; ".join(notes),
-        "after": asdict(result.terms),
-        "words": describe(outcome.recipe),
-    }
-    variants = [
-        {
-            "image": _encode(outcome.variant(number), recipe, outcome.score(number)),
-            "words": describe(recipe),
-            **variant,
-        }
-        for (number, recipe), variant in zip(
-            enumerate(outcome.recipes()), report.pop("variants"), strict=True
-        )
-    ]
+        report = {"changed": recipe != Recipe(), **report}
+        return {"image": _encode(outcome.after, recipe), "variants": [], "report": report}
+    report |= {"note": "; ".join(notes), "after": asdict(result.terms), "words": describe(recipe)}
+    variants = []
+    for number, told in enumerate(report.pop("variants")):
+        own = outcome.recipes()[number]
+        image = _encode(outcome.variant(number), own, outcome.score(number))
+        variants.append({"image": image, "words": describe(own), **told})
     image = variants[0]["image"] if variants else _encode(photo)
     return {"image": image, "variants": variants, "report": report}
 
@@ -147,8 +135,7 @@ def _plan(webui: WebUI, request: EnhanceRequest) -> Plan:
     """Complains of what it can before the request waits for its turn."""
     if request.recipe is not None:
         return plan({"recipe": request.recipe})
-    given = dict(request)
-    del given["image"], given["recipe"]
+    given = {name: value for name, value in request if name not in ("image", "recipe")}
     if request.seconds is None and request.evaluations is None:
         # To a plan both mean the default, but who writes null means no limit.
         raise SettingsError("give seconds or evaluations, or the search never ends")
@@ -158,7 +145,7 @@ def _plan(webui: WebUI, request: EnhanceRequest) -> Plan:
 def _score(webui: WebUI, request: ScoreRequest) -> dict[str, Any]:
     photo = _decode(request.image)
     choice = Choice(_predictor_name(webui, request.predictor))
-    with turn(webui):
+    with job.turn(webui):
         predictor, note = job.load(webui, choice, partial(state.show, webui))
         score = of_photo(photo, predictor)
     return {"score": score, "predictor": predictor.name, "note": note}
@@ -166,30 +153,25 @@ def _score(webui: WebUI, request: ScoreRequest) -> dict[str, Any]:
 
 def _predictors(webui: WebUI) -> dict[str, Any]:
     """What can be chosen, and which of it is on this machine; nothing is loaded."""
-    files = [
-        {
-            "name": s.name,
-            "predictors": list(s.users),
-            "bytes": s.size,
-            "licence": s.license,
-            "present": s.present,
-        }
-        for s in status(WEIGHTS, webui.weights_folders())
-    ]
-    absent = {name for f in files if not f["present"] for name in f["predictors"]}  # type: ignore[attr-defined]
+    files = status(WEIGHTS, webui.weights_folders())
+    absent = {name for file in files if not file.present for name in file.users}
     return {
         "nulie": __version__,
         "predictors": [{"name": name, "present": name not in absent} for name in NAMES],
         "default": str(webui.option("predictor")),
         "device": webui.device,
-        "weights": files,
-    }
+        "weights": [
+            {
+                "name": file.name, "predictors": list(file.users), "bytes": file.size,
+                "licence": file.license, "present": file.present,
+            }
+            for file in files
+        ],
+    }  # fmt: skip
 
 
 def _predictor_name(webui: WebUI, name: str) -> str:
-    """Names only: a path would let a caller read files of the server.
-
-    Raises: SettingsError."""
+    """Names only: a path would let a caller read the server's files. Raises: SettingsError."""
     if name and name not in ("auto", *NAMES):
         raise SettingsError(f"no predictor is called {name!r}; known: auto, {', '.join(NAMES)}")
     return name or webui.predictor

@@ -7,7 +7,6 @@ place alone; new ones go to the end.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from ..jobs.outcome import Outcome
@@ -16,6 +15,7 @@ from ..jobs.recipes import INFOTEXT_KEY
 from ..recipe.settings import Settings
 from ..transforms import MODES
 from .host import setting
+from .options import Control, span
 
 NAME = "NUlIE"
 SCORE = f"{NAME} score"
@@ -25,63 +25,21 @@ OUTCOME_KEYS = (JUDGE, SCORE, RECIPE)
 """Keys of the infotext that say what was done to one image."""
 _DEFAULTS = Settings()
 
-
-@dataclass(frozen=True)
-class Control:
-    """One control; `component` is the name of gradio's class."""
-
-    name: str
-    label: str
-    component: str
-    default: Any
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def key(self) -> str:
-        """Its name in an infotext: such keys may hold no colon, comma or bracket."""
-        return f"{NAME} {self.name.replace('_', ' ')}"
-
-
 CONTROLS = (
     Control("mode", "Mode", "Radio", _DEFAULTS.mode, {"choices": [*MODES, BY_RECIPE]}),
-    Control(
-        "seconds",
-        "Seconds to search",
-        "Slider",
-        _DEFAULTS.seconds,
-        {"minimum": 1, "maximum": 120, "step": 1},
-    ),
+    Control("seconds", "Seconds to search", "Slider", _DEFAULTS.seconds, span(1, 120, 1)),
     Control("seed", "Search seed", "Number", _DEFAULTS.seed, {"precision": 0}),
+    Control("min_light", "Least light kept", "Slider", _DEFAULTS.min_light, span(0, 1, 0.01)),
     Control(
-        "min_light",
-        "Least light kept",
-        "Slider",
-        _DEFAULTS.min_light,
-        {"minimum": 0, "maximum": 1, "step": 0.01},
-    ),
-    Control(
-        "keep_content",
-        "Hold to the content",
-        "Slider",
-        _DEFAULTS.keep_content,
-        {"minimum": 0, "maximum": 50, "step": 0.5},
+        "keep_content", "Hold to the content", "Slider", _DEFAULTS.keep_content, span(0, 50, 0.5)
     ),
     Control("protect_skin", "Do not let skin get darker", "Checkbox", _DEFAULTS.protect_skin),
     Control(
-        "recipe",
-        "Recipe to apply in mode recipe",
-        "Textbox",
-        "",
+        "recipe", "Recipe to apply in mode recipe", "Textbox", "",
         {"lines": 2, "placeholder": "JSON, or the infotext of an image that nulie has enhanced"},
     ),
-    Control(
-        "variants",
-        "Variants to give",
-        "Slider",
-        _DEFAULTS.top,
-        {"minimum": 1, "maximum": 8, "step": 1},
-    ),
-)
+    Control("variants", "Variants to give", "Slider", _DEFAULTS.top, span(1, 8, 1)),
+)  # fmt: skip
 OF_GENERATION = tuple(c for c in CONTROLS if c.name != "variants")
 
 
@@ -92,11 +50,9 @@ def build(gr: Any, controls: tuple[Control, ...], prefix: str) -> dict[str, Any]
     for control in controls:
         value = setting("seconds") if control.name == "seconds" else control.default
         component = getattr(gr, control.component)(
-            value=value,
-            label=control.label,
-            elem_id=f"{prefix}_{control.name}",
+            value=value, label=control.label, elem_id=f"{prefix}_{control.name}",
             **control.arguments,
-        )
+        )  # fmt: skip
         if control.component == "Slider":
             # The web UI would write the range to a file and keep it there for ever.
             component.do_not_save_to_config = True
@@ -121,10 +77,10 @@ def plan_text(of: Plan) -> dict[str, Any]:
     settings = of.settings
     return {
         _KEYS["mode"]: settings.mode,
-        _KEYS["seconds"]: _number(settings.seconds or 0.0),
+        _KEYS["seconds"]: f"{settings.seconds or 0.0:g}",
         _KEYS["seed"]: settings.seed,
-        _KEYS["min_light"]: _number(settings.min_light),
-        _KEYS["keep_content"]: _number(settings.keep_content),
+        _KEYS["min_light"]: f"{settings.min_light:g}",
+        _KEYS["keep_content"]: f"{settings.keep_content:g}",
         _KEYS["protect_skin"]: settings.protect_skin,
     }
 
@@ -132,8 +88,7 @@ def plan_text(of: Plan) -> dict[str, Any]:
 def outcome_text(outcome: Outcome, number: int = 0) -> dict[str, Any]:
     """Infotext of what became of an image, for one of its variants; number 0 is the best."""
     recipe = outcome.recipes()[number] if outcome.changed else outcome.recipe
-    text: dict[str, Any] = {RECIPE: recipe.to_json()}
-    score = outcome.score(number)
+    text, score = {RECIPE: recipe.to_json()}, outcome.score(number)
     if score:
         text = {JUDGE: score["by"], SCORE: f"{score['before']:.2f} to {score['after']:.2f}", **text}
     return text
@@ -141,18 +96,14 @@ def outcome_text(outcome: Outcome, number: int = 0) -> dict[str, Any]:
 
 def paste_fields(enabled: Any, components: Mapping[str, Any]) -> list[tuple[Any, Any]]:
     """What an infotext puts where: the web UI's `infotext_fields`."""
-    by_name = {control.name: control for control in CONTROLS}
     return [
         # Switches off as well, where the infotext knows nothing of nulie.
         (enabled, lambda parameters: _KEYS["mode"] in parameters),
-        *((component, by_name[name].key) for name, component in components.items()),
+        *((component, _KEYS[name]) for name, component in components.items()),
     ]
 
 
-def _number(value: float) -> str:
-    return f"{value:g}"
-
-
-_KEYS = {control.name: control.key for control in CONTROLS}
+_KEYS = {control.name: f"{NAME} {control.name.replace('_', ' ')}" for control in CONTROLS}
+"""Their names in an infotext: such keys may hold no colon, comma or bracket."""
 _SEARCH = {n: {"variants": "top"}.get(n, n) for n in _KEYS if n != "recipe"}
 """Controls of a search, with what a plan calls them."""

@@ -1,29 +1,61 @@
-"""The page in the frame of our tab, as an application within the web UI's.
+"""The page in the frame of our tab, as an application within the web UI's, and the way from there.
 
 Each component of a gradio page costs time when the page loads, whether anybody looks at it or not:
 as a part of the web UI's own page, ours made that load a tenth slower. In a frame it costs nothing
 until the tab is first seen, and is not made before.
+
+Each of the two pages is served by a gradio of its own, so what is in one reaches the other by way
+of the browser, which carries no more than a ticket.
 """
 
 from __future__ import annotations
 
 import asyncio
+import secrets
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, MutableMapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-
-from .exchange import Exchange
 
 PATH = "/nulie/page"
 PLACE = """<style>[id^=nulie_fetch_] { display: none }</style>
 <div class="nulie-frame" style="min-height:80vh">Loading</div>"""
 """What stands in the tab until `javascript/nulie.js` puts the frame there."""
 
+TARGETS = ("img2img", "inpaint", "extras")
+"""Tabs of the web UI that results can be sent to."""
+MOST = 8
+"""Things on their way between the pages; the oldest go first."""
+
+Thing = TypeVar("Thing")
 _Scope = MutableMapping[str, Any]
+
+
+class Exchange(Generic[Thing]):
+    """What is on its way between the two pages. Each thing can be taken once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: OrderedDict[str, Thing] = OrderedDict()
+
+    def give(self, thing: Thing) -> str:
+        """Its ticket."""
+        ticket = secrets.token_urlsafe(16)
+        with self._lock:
+            self._waiting[ticket] = thing
+            while len(self._waiting) > MOST:
+                self._waiting.popitem(last=False)
+        return ticket
+
+    def take(self, ticket: str) -> Thing | None:
+        """The thing of a ticket; None when it is gone."""
+        with self._lock:
+            return self._waiting.pop(ticket, None)
 
 
 class Frame:
@@ -31,8 +63,7 @@ class Frame:
     `outer`, the web UI's."""
 
     def __init__(self, outer: Any, make: Callable[[], FastAPI]) -> None:
-        self._outer = outer
-        self._make = make
+        self._outer, self._make = outer, make
         self._lock = asyncio.Lock()
         self._app: FastAPI | None = None
         self._running: AbstractAsyncContextManager[Any] | None = None
@@ -78,19 +109,11 @@ class Frame:
                 status.append(message["status"])
 
         request = {
-            "type": "http",
-            "asgi": scope["asgi"],
-            "http_version": "1.1",
-            "method": "GET",
-            "scheme": "http",
-            "path": "/login_check",
-            "raw_path": b"/login_check",
-            "root_path": "",
-            "query_string": b"",
-            "headers": scope["headers"],
-            "client": scope.get("client"),
-            "server": scope.get("server"),
-        }
+            "type": "http", "asgi": scope["asgi"], "http_version": "1.1", "method": "GET",
+            "scheme": "http", "path": "/login_check", "raw_path": b"/login_check",
+            "root_path": "", "query_string": b"", "headers": scope["headers"],
+            "client": scope.get("client"), "server": scope.get("server"),
+        }  # fmt: skip
         await self._outer(request, receive, send)
         return status == [200]
 

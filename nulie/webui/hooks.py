@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from PIL import Image
 
 from ..errors import NulieError
 from ..image_io import from_image, to_image
@@ -13,9 +15,6 @@ from ..jobs.outcome import Outcome
 from ..jobs.plan import Plan
 from . import controls, job, memory, predictors, state
 from .host import WebUI, current
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 _log = logging.getLogger(__name__)
 
@@ -96,8 +95,7 @@ def _enhance(
 def _images(
     outcome: Outcome, plan: Plan, image: Image.Image
 ) -> list[tuple[Image.Image, dict[str, Any]]]:
-    """Each variant, the best first, with its infotext; the very same `image` where nothing beat
-    it."""
+    """The variants, best first, with their infotext; the very same `image` where none beat it."""
     asked = controls.plan_text(plan)
     if not outcome.changed:
         return [(image, {**asked, **controls.outcome_text(outcome)})]

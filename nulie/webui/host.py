@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,20 +61,16 @@ class WebUI:
         return Path(str(self.option("folder")).strip() or self.results())
 
 
-_lock = threading.Lock()
 _current: list[WebUI] = []
 
 
 def connect(webui: WebUI) -> None:
     """Called at each load of the scripts; the last one counts."""
-    with _lock:
-        _current[:] = [webui]
+    _current[:] = [webui]
 
 
 def current() -> WebUI:
-    """The web UI that is connected.
-
-    Raises: NulieError when connecting it has failed."""
+    """The web UI that is connected. Raises: NulieError when connecting it has failed."""
     if not _current:
         raise NulieError("nulie is not connected to the web UI; its log says why")
     return _current[0]

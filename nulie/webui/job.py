@@ -1,14 +1,16 @@
-"""One photo enhanced while the web UI waits, its events shown in the web UI's state."""
+"""A job among those of the web UI: a photo is enhanced, its events are shown in the state."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Generator
-from contextlib import closing
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
+
+from PIL import Image
 
 from ..image_io import Photo
 from ..jobs import loading, picture
@@ -18,15 +20,11 @@ from ..jobs.inputs import Item
 from ..jobs.look import Look
 from ..jobs.outcome import Outcome
 from ..jobs.plan import Choice, Plan
+from ..predictor import Predictor
 from ..recipe import Recipe
-from . import predictors, state
+from . import memory, predictors, state
 from .host import WebUI
 from .state import Show
-
-if TYPE_CHECKING:
-    from PIL import Image
-
-    from ..predictor import Predictor
 
 INTERVAL = 0.5
 """Seconds between two live previews."""
@@ -37,6 +35,21 @@ Returned = TypeVar("Returned")
 
 _log = logging.getLogger(__name__)
 _logged: set[str] = set()
+
+
+@contextmanager
+def turn(webui: WebUI) -> Iterator[None]:
+    """A job of our own: waits until nothing else runs, and tells the web UI of the job's start and
+    end. Never inside of an operation or a hook, which have the lock already."""
+    with webui.queue_lock:
+        webui.shared.state.begin(job="nulie")
+        webui.shared.state.job_count = 1
+        try:
+            with memory.computing(webui):
+                yield
+        finally:
+            webui.shared.state.end()
+            predictors.end_run(webui)
 
 
 def enhance(
@@ -75,8 +88,7 @@ class _Screen:
 
     def __init__(self, show: Show, photo: Photo | None = None) -> None:
         self.notes: list[str] = []
-        self._show = show
-        self._photo = photo
+        self._show, self._photo = show, photo
         self._look: Look | None = None
         self._recipe = Recipe()
         self._last = -INTERVAL
@@ -94,18 +106,15 @@ class _Screen:
 
     def _take(self, event: Event) -> None:
         if isinstance(event, Noted):
-            self._note(event.text)
+            self.notes.append(event.text)
+            if event.text not in _logged:
+                _logged.add(event.text)
+                _log.warning("%s", event.text)
         elif isinstance(event, Loading):
             # The bar is the search's: it would have to go back when that begins.
             self._show(0.0, f"NUlIE: {event.words}", None)
         elif isinstance(event, Searching):
             self._follow_search(event)
-
-    def _note(self, text: str) -> None:
-        self.notes.append(text)
-        if text not in _logged:
-            _logged.add(text)
-            _log.warning("%s", text)
 
     def _follow_search(self, event: Searching) -> None:
         # The last one says that the rest takes a while.

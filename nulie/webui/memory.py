@@ -44,14 +44,11 @@ def room(webui: WebUI) -> Iterator[None]:
 
 @contextmanager
 def _checkpoint_away(webui: WebUI, model: Any) -> Iterator[None]:
-    def leave() -> None:
-        webui.sd_models.send_model_to_cpu(model)
-
     def come_back() -> None:
         webui.sd_models.send_model_to_device(model)
 
     try:
-        _try(webui, "move the checkpoint out", leave)
+        _try(webui, "move the checkpoint out", lambda: webui.sd_models.send_model_to_cpu(model))
         yield
     finally:
         # Also when it has left in part alone: the next image is sampled with it.

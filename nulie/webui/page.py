@@ -6,23 +6,19 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from PIL import Image
 
 from ..jobs.host import Host as JobHost
 from ..jobs.plan import Choice
-from ..predictor import NAMES
+from ..models.download import Progress
+from ..predictor import NAMES, Predictor
 from ..recipe.settings import Settings
 from ..ui import Host, build
-from . import predictors, state
-from .exchange import TARGETS, Exchange
+from . import job, predictors, state
+from .frame import TARGETS, Exchange
 from .host import WebUI
-from .turn import turn
-
-if TYPE_CHECKING:
-    from PIL import Image
-
-    from ..models.download import Progress
-    from ..predictor import Predictor
 
 
 def page(
@@ -38,24 +34,23 @@ def page(
     parameters of its photo, go by `outgoing`. `open_folder` is None where the web UI hides the
     server's folders; `saved` is told of the Blocks, too."""
     searches = PageSearches(webui)
-    blocks: Any = build(
-        Host(
-            results=webui.results_folder,
-            heading=False,
-            defaults=Settings(seconds=float(webui.option("seconds"))),
-            predictors=("auto", *NAMES),
-            jobs=JobHost(load=searches.load, turn=searches.turn, interrupted=searches.interrupted),
-            progress=searches.show,
-            format=str(webui.option("format")),
-            saved=lambda path: saved(blocks, path),
-            open_folder=open_folder,
-            folders=open_folder is not None,
-            targets=TARGETS,
-            give=lambda image, text: outgoing.give((image, text)),
-            take=incoming.take,
-            theme=theme,
-        )
+    host = Host(
+        webui.results_folder,
+        heading=False,
+        defaults=Settings(seconds=float(webui.option("seconds"))),
+        predictors=("auto", *NAMES),
+        jobs=JobHost(load=searches.load, turn=searches.turn, interrupted=searches.interrupted),
+        progress=searches.show,
+        format=str(webui.option("format")),
+        saved=lambda path: saved(blocks, path),
+        open_folder=open_folder,
+        folders=open_folder is not None,
+        targets=TARGETS,
+        give=lambda image, text: outgoing.give((image, text)),
+        take=incoming.take,
+        theme=theme,
     )
+    blocks: Any = build(host)
     return blocks
 
 
@@ -79,8 +74,8 @@ class PageSearches:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """See `turn.turn`."""
-        with turn(self._webui):
+        """See `job.turn`."""
+        with job.turn(self._webui):
             self._running.set()
             try:
                 yield

@@ -5,20 +5,16 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from ..errors import NulieError
-from ..predictor import REGISTRY
+from ..models.download import Progress
+from ..predictor import REGISTRY, Predictor
 from ..predictor.loaded import PREDICTORS
 from . import state
 from .host import WebUI
-
-if TYPE_CHECKING:
-    from ..models.download import Progress
-    from ..predictor import Predictor
 
 
 def load(webui: WebUI, name: str, progress: Progress | None = None) -> tuple[Predictor, str]:
@@ -72,12 +68,11 @@ def _load(webui: WebUI, name: str, device: str, progress: Progress | None) -> tu
 
 @contextmanager
 def _same_random_states() -> Iterator[None]:
-    """The seeds of the next images come from random states of the whole process, which loading may
-    draw from."""
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    """Loading may draw from the states that the seeds of the next images come from."""
+    python, numpy, of_torch = random.getstate(), np.random.get_state(), torch.get_rng_state()
     try:
         yield
     finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        torch.set_rng_state(states[2])
+        random.setstate(python)
+        np.random.set_state(numpy)
+        torch.set_rng_state(of_torch)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+
+from PIL import Image
 
 from .host import WebUI
 
-if TYPE_CHECKING:
-    from PIL import Image
-
-Show = Callable[[float, str, "Image.Image | None"], None]
+Show = Callable[[float, str, Image.Image | None], None]
 """Takes the share of the work that is done, a line of text, a picture where there is a new one."""
 
 
@@ -22,8 +20,7 @@ def stopped(webui: WebUI) -> bool:
 
 
 def stopping(webui: WebUI) -> bool:
-    """Whether the user has pressed Interrupt once, which means "after this image" by a setting of
-    the web UI."""
+    """Whether the user has pressed Interrupt once, where that means "after this image"."""
     return bool(getattr(webui.shared.state, "stopping_generation", False))
 
 

@@ -23,7 +23,7 @@ from PIL import Image, PngImagePlugin
 
 from nulie.ui import Host, build
 from nulie.webui import frame
-from nulie.webui.exchange import TARGETS, Exchange
+from nulie.webui.frame import TARGETS, Exchange
 
 ROOT = Path(__file__).resolve().parents[2]
 PORT = int(sys.argv[sys.argv.index("--port") + 1])

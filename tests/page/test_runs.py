@@ -29,11 +29,9 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     pytest.importorskip("gradio", reason="no gradio here: pip install gradio")
     from nulie.ui import running
-    from nulie.ui.batch_run import BatchRun
     from nulie.ui.host import Host
     from nulie.ui.opened import Opened
-    from nulie.ui.running import leave
-    from nulie.ui.searching import Search
+    from nulie.ui.running import BatchRun, Search, leave
     from nulie.ui.session import Session
 
 pytestmark = pytest.mark.filterwarnings("ignore")
