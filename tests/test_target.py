@@ -1,4 +1,4 @@
-"""Predictors with a target: what they share, and `statistics`' scores, which stay what they were."""
+"""Predictors with a target: what they share, scores of `statistics`, functions of one's own."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ Choice = tuple["Predictor", str]
 
 @dataclass(frozen=True)
 class Options:
-    """What a predictor is loaded with; all but `device` are for CLIP: see `clip.Clip`."""
+    """What a predictor is loaded with: see `create`."""
 
     device: str
     precision: str
@@ -91,6 +91,20 @@ def _clip(name: str, options: Options) -> Choice:
         network=options.network,
     )
     return clip, ""
+
+
+def _retouch(options: Options) -> Choice:
+    _refuse_files_of_clip("retouch", options)
+    from .retouch import Retouch
+
+    retouch = Retouch(
+        # As small a thing as `statistics`.
+        device="cpu" if options.device == "auto" else options.device,
+        folders=options.folders,
+        progress=options.progress,
+        network=options.network,
+    )
+    return retouch, ""
 
 
 def _statistics(options: Options, path: Path | None = None) -> Choice:
@@ -179,6 +193,12 @@ REGISTRY.add(
         partial(_clip, "clip-b16"),
     ),
     Entry("statistics", "embedded, without a download", _statistics),
+    Entry(
+        "retouch",
+        "a small network that retouches as experts do (2.4 MB; trained on MIT-Adobe FiveK, a"
+        " research data set)",
+        _retouch,
+    ),
     FileKind(
         "a file of nulie fit",
         _is_statistics,

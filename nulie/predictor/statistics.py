@@ -1,4 +1,4 @@
-"""The embedded target: from statistics of the input it guesses what the photograph should look like.
+"""The embedded target: from statistics of the input it guesses what the photo should look like.
 
 The guess is a handful of renderings of the input, one from each member of an ensemble of small
 networks: saturation, a tone curve, gains of the channels, saturation again. `nulie.fit` fits them.

@@ -87,21 +87,21 @@ class Enhanced(Target):
     def _levels(self, made: Any, photo: torch.Tensor) -> torch.Tensor:
         """As `[3, H, W]` uint8 on this device."""
         try:
-            made = torch.as_tensor(made, device=self.device)
+            levels: torch.Tensor = torch.as_tensor(made, device=self.device)
         except (TypeError, ValueError, RuntimeError):
             raise ModelError(f"{self.name} gave {type(made).__name__}, not a picture") from None
-        if made.shape != photo.shape:
-            sizes = (" x ".join(map(str, one.shape)) or "a number" for one in (made, photo))
+        if levels.shape != photo.shape:
+            sizes = (" x ".join(map(str, one.shape)) or "a number" for one in (levels, photo))
             raise ModelError("{} gave {} for a picture of {}".format(self.name, *sizes))
-        if made.dtype == torch.uint8:
-            return made
-        made = made.float()
-        if not made.isfinite().all():
+        if levels.dtype == torch.uint8:
+            return levels
+        levels = levels.float()
+        if not levels.isfinite().all():
             raise ModelError(f"{self.name} gave numbers that are not finite")
-        if 0 < made.max() <= 1 and photo.max() > 1:
+        if 0 < levels.max() <= 1 and photo.max() > 1:
             # A picture in which nothing is lighter than level 1 is meant otherwise.
             raise ModelError(f"{self.name} gave numbers up to 1, but levels go from 0 to 255")
-        return made.round().clamp(0, 255).to(torch.uint8)
+        return levels.round().clamp(0, 255).to(torch.uint8)
 
 
 def spread(height: int, width: int) -> torch.Tensor:
