@@ -6,6 +6,7 @@ import hashlib
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     }
     net = {}
     widths = (3, 16, 32, 64, 128, 128)
-    for at, (before, after) in enumerate(zip(widths, widths[1:], strict=False)):
+    for at, (before, after) in enumerate(pairwise(widths)):
         scale = (9 * before) ** -0.5
         net[f"model.{3 * at + 1}.weight"] = scale * torch.randn(
             after, before, 3, 3, generator=random
@@ -237,7 +238,8 @@ def test_a_batch_scores_as_its_candidates_do_one_by_one(retouch: Retouch) -> Non
     together = retouch.judge(photo)(batch).scores
     alone = torch.cat([retouch.judge(photo)(candidate[None]).scores for candidate in batch])
     assert torch.allclose(together, alone, atol=1e-5)
-    assert together[3] == 10 > together[0] > together[1]
+    assert together[3] == pytest.approx(10, abs=1e-5)
+    assert together[3] > together[0] > together[1]
     assert not together.requires_grad
 
 
@@ -324,7 +326,7 @@ def test_files_are_not_mistaken_for_each_other(made: Path) -> None:
 
 
 def test_what_is_for_clip_is_refused_and_a_device_that_is_not_there(made: Path) -> None:
-    with pytest.raises(ModelError, match="a head and weights of CLIP are not for .* retouch"):
+    with pytest.raises(ModelError, match=r"a head and weights of CLIP are not for .* retouch"):
         create("retouch", head=made / FILES[0])
     with pytest.raises(ModelError, match="'abacus' is unknown"):
         create("retouch", device="abacus", folders=[made])
