@@ -22,6 +22,7 @@ from nulie.models import store
 from nulie.predictor import create
 from nulie.predictor.published import RETOUCH, WEIGHTS
 from nulie.predictor.retouch import BLEND, Retouch, look_up, mix, read, shares
+from nulie.predictor.statistics import Statistics
 from nulie.transforms.preview import shrink
 
 from .conftest import picture
@@ -330,6 +331,69 @@ def test_what_is_for_clip_is_refused_and_a_device_that_is_not_there(made: Path) 
         create("retouch", head=made / FILES[0])
     with pytest.raises(ModelError, match="'abacus' is unknown"):
         create("retouch", device="abacus", folders=[made])
+
+
+# In place of CLIP.
+
+
+def test_auto_takes_it_where_clip_cannot_be_had(made: Path) -> None:
+    chosen, note = create(folders=[made], network=False)
+    assert isinstance(chosen, Retouch)
+    assert note.startswith("judged by 'retouch', without CLIP: sac+logos+ava1-l14-linearMSE is not")
+    chosen, note = create(folders=[made])
+    assert isinstance(chosen, Retouch)
+    assert "cannot reach 127.0.0.1" in note
+    with pytest.raises(ModelError, match="'abacus' is unknown"):
+        create(device="abacus", folders=[made])
+    with pytest.raises(WeightsError, match="nowhere"):
+        create(head=made / "nowhere", folders=[made])
+
+
+def test_auto_does_not_ask_a_host_twice_that_has_just_failed(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Publisher() as publisher:
+        monkeypatch.setenv("NULIE_HEADS_ENDPOINT", publisher.url)
+        for part in RETOUCH:
+            source: Any = WEIGHTS[part].source
+            publisher.files[f"/{source.path}"] = (made / source.name).read_bytes()
+        chosen, note = create()
+        assert isinstance(chosen, Statistics)
+        assert note.startswith("judged by 'statistics', without CLIP: ")
+        assert {path.rpartition("/")[2] for _, path, _ in publisher.requests} == {
+            "sac%2Blogos%2Bava1-l14-linearMSE.pth"
+        }
+
+
+@pytest.mark.parametrize("lacking", ["the encoder", "open_clip"])
+def test_auto_downloads_it_where_only_the_rest_of_clip_is_lacking(
+    made: Path, monkeypatch: pytest.MonkeyPatch, lacking: str
+) -> None:
+    if lacking == "open_clip":
+        monkeypatch.setattr("nulie.predictor.clip.find_spec", lambda name: None)
+    with Publisher() as publisher:
+        monkeypatch.setenv("NULIE_HEADS_ENDPOINT", publisher.url)
+        head = "sac+logos+ava1-l14-linearMSE"
+        monkeypatch.setitem(
+            WEIGHTS,
+            head,
+            replace(WEIGHTS[head], size=3, sha256=hashlib.sha256(b"sac").hexdigest()),
+        )
+        for part in RETOUCH:
+            source: Any = WEIGHTS[part].source
+            publisher.files[f"/{source.path}"] = (made / source.name).read_bytes()
+        source = WEIGHTS[head].source
+        publisher.files[source.url.removeprefix(publisher.url)] = b"sac"
+        chosen, note = create()
+    assert isinstance(chosen, Retouch)
+    assert note.startswith("judged by 'retouch', without CLIP: ")
+
+
+@pytest.mark.parametrize("network", [True, False])
+def test_auto_ends_at_statistics(network: bool) -> None:
+    chosen, note = create(network=network)
+    assert isinstance(chosen, Statistics)
+    assert note.startswith("judged by 'statistics', without CLIP: ")
 
 
 @pytest.mark.gpu
