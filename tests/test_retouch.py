@@ -287,7 +287,8 @@ def test_files_are_downloaded_once_and_then_used(
     assert isinstance(again, Retouch)
     assert note == ""
     assert again.sources == first.sources
-    assert [path.parent for path in first.sources] == [tmp_path / "NULIE_HOME" / "retouch"] * 2
+    folder = tmp_path / "NULIE_HOME" / "retouch"
+    assert first.sources == tuple(str(folder / name) for name in FILES)
     assert torch.equal(again.renderings(preview()), first.renderings(preview()))
 
 

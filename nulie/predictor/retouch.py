@@ -73,14 +73,15 @@ class Retouch(Target):
         Raises: ModelError when there is no such device; WeightsError when files are missing and
         cannot be had, or are not what they should be."""
         self.device = resolve(device)
-        self.sources = tuple(
+        files = [
             obtain(WEIGHTS[part], folders=folders, progress=progress, network=network)
             for part in RETOUCH
-        )
+        ]
+        self.sources = tuple(map(str, files))
         """The files it was read from: tables, network."""
-        tables, self._net = read(*self.sources)
+        tables, net = read(*files)
         self._tables = tables.to(self.device)
-        self._net = {name: value.to(self.device) for name, value in self._net.items()}
+        self._net = {name: value.to(self.device) for name, value in net.items()}
 
     def wanted(self, photo: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
         """See `Target.wanted`: one rendering. Greyscale photos stay grey."""
