@@ -43,6 +43,12 @@ class Taste:
         return lambda batch: -(batch.float().mean((1, 2, 3)) - 160).abs()
 """
 
+ENHANCER = """
+class Enhancer:
+    def render(self, photo):
+        return (photo.float() * 1.5).clamp(max=255)
+"""
+
 
 @pytest.fixture
 def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,8 +222,10 @@ def test_notes_are_told_once() -> None:
 
 
 def test_names_and_help() -> None:
-    assert predictors.NAMES[:5] == ("clip-sac", "clip-laion", "clip-b32", "clip-b16", "statistics")
-    assert predictors.REGISTRY.names()[:6] == ("auto", *predictors.NAMES[:5])
+    clips = ("clip-sac", "clip-laion", "clip-b32", "clip-b16")
+    assert predictors.NAMES[:6] == (*clips, "statistics", "retouch")
+    assert predictors.REGISTRY.names()[:7] == ("auto", *predictors.NAMES[:6])
+    assert "MIT-Adobe FiveK, a research data set" in predictors.REGISTRY.help()["retouch"]
     assert all(predictors.REGISTRY.help().values())
     with pytest.raises(AttributeError):
         predictors.nothing  # noqa: B018
@@ -291,13 +299,15 @@ def test_an_encoder_is_told_where_it_belongs(tmp_path: Path, kind: str) -> None:
 def folder(tmp_path: Path) -> Path:
     """A photo, a module, and an installed package."""
     picture().save(tmp_path / "photo.png")
-    (tmp_path / "mymodule.py").write_text(TASTE)
+    (tmp_path / "mymodule.py").write_text(TASTE + ENHANCER)
     site = tmp_path / "site"
     info = site / "tasteful-1.0.dist-info"
     info.mkdir(parents=True)
-    (site / "tasteful.py").write_text(TASTE)
+    (site / "tasteful.py").write_text(TASTE + ENHANCER)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tasteful\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[nulie.predictors]\ntasty = tasteful:Taste\n")
+    (info / "entry_points.txt").write_text(
+        "[nulie.predictors]\nlighter = tasteful:Enhancer\ntasty = tasteful:Taste\n"
+    )
     return tmp_path
 
 
@@ -322,6 +332,16 @@ def test_the_command_line_takes_it(folder: Path, name: str) -> None:
     assert report["variants"][0]["after"]["score"] > report["before"]["score"] + 5
     scored = run(folder, str(ROOT / "standalone.py"), "score", *program[1:], "--json")
     assert json.loads(scored.stdout)["score"] == pytest.approx(report["before"]["score"], abs=1e-3)
+
+
+@pytest.mark.parametrize("name", ["mymodule:Enhancer", "lighter"])
+def test_the_command_line_takes_what_renders_as_a_target(folder: Path, name: str) -> None:
+    program = (str(ROOT / "standalone.py"), "photo.png", "--predictor", name)
+    done = run(folder, *program, "--evaluations", "40", "--json", "--quiet")
+    assert (done.returncode, done.stderr) == (0, "")
+    report = json.loads(done.stdout)
+    assert report["predictor"] == name
+    assert report["before"]["score"] + 2 < report["variants"][0]["after"]["score"] <= 10
 
 
 def test_the_command_line_says_in_one_line_what_is_wrong_with_it(folder: Path) -> None:

@@ -105,16 +105,6 @@ def test_features_of_a_batch_are_those_of_its_photos() -> None:
     assert torch.allclose(features(photos), alone, atol=1e-5)
 
 
-def test_pixels_are_spread_over_the_whole_picture() -> None:
-    chosen = statistics._spread(64, 96)
-    rows, columns = chosen // 96, chosen % 96
-    assert len(chosen) > 0.9 * statistics.JUDGED_PIXELS
-    for places, size in ((rows, 64), (columns, 96)):
-        quarters = torch.bincount(places * 4 // size, minlength=4) / len(chosen)
-        assert (quarters - 0.25).abs().max() < 0.02
-    assert chosen.max() < 64 * 96
-
-
 def test_dull_photographs_are_mostly_worth_less_than_lively_ones(
     embedded: Statistics, data: Path
 ) -> None:

@@ -5,13 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from .adapt import adapt
-from .base import Judge, Judging, Prediction, Predictor, exact_form, score_photos, take_notes
+from .base import (
+    Enhancing,
+    Judge,
+    Judging,
+    Prediction,
+    Predictor,
+    exact_form,
+    score_photos,
+    take_notes,
+)
 from .choice import REGISTRY, create
 from .published import CLIP
 
 __all__ = [
     "NAMES",
     "REGISTRY",
+    "Enhancing",
     "Judge",
     "Judging",
     "Prediction",

@@ -6,15 +6,30 @@
 
 is enough: `adapt` adds a name, a size, a device and a number of candidates at once, and takes
 plain scores for a `Prediction`.
+
+    class Enhancer:
+        def render(self, photo):
+            return (photo.float() * 1.2).clamp(max=255)
+
+is enough as well: it says what the photo should look like, and becomes a target.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import ModelError
-from .base import Judge, Judging, NoteKeeper, PhotoScorer, Prediction, Predictor, Reduced
+from .base import (
+    Enhancing,
+    Judge,
+    Judging,
+    NoteKeeper,
+    PhotoScorer,
+    Prediction,
+    Predictor,
+    Reduced,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -25,33 +40,55 @@ BATCH_SIZE = 16
 """Candidates at once for a predictor that names no number."""
 
 
-def adapt(predictor: Judging, *, name: str = "", device: torch.device | None = None) -> Predictor:
+def adapt(
+    predictor: Judging | Enhancing, *, name: str = "", device: torch.device | None = None
+) -> Predictor:
     """The predictor with everything that a search asks of it; a whole one does not change by it.
 
-    What it has as attributes of its own counts; `name` (else its class's) and `device` (else the
-    CPU) are for one that has none. Raises: ModelError when it has no method `judge`, or facts that
-    cannot be."""
+    One that has no method `judge` but `render` becomes a `Target`. What it has as attributes of
+    its own counts; `name` (else its class's) and `device` (else the CPU) are for one that has none.
+    Raises: ModelError when it has neither method, or facts that cannot be."""
+    from .target import Enhanced, Target
+
     if isinstance(predictor, _Adapted):
         return predictor
     name = str(getattr(predictor, "name", "") or name or type(predictor).__name__)
-    if isinstance(predictor, type) or not callable(getattr(predictor, "judge", None)):
-        raise ModelError(f"{name} has no method judge(photo), so it is no predictor")
+    judges, renders = (callable(getattr(predictor, method, None)) for method in ("judge", "render"))
+    if isinstance(predictor, type) or not (judges or renders):
+        raise ModelError(
+            f"{name} has no method judge(photo) and none render(photo), so it is no predictor"
+        )
     for fact in ("input_size", "batch_size"):
         value = getattr(predictor, fact, 1)
         if not isinstance(value, int) or value < 1:
             raise ModelError(f"{fact} of the predictor {name} is {value!r}, not a number from 1")
-    return _Adapted(predictor, name, device)
+    if isinstance(predictor, Target):
+        return predictor
+    if judges:
+        return _Adapted(cast(Judging, predictor), name, device)
+    return Enhanced(
+        cast(Enhancing, predictor),
+        name=name,
+        input_size=getattr(predictor, "input_size", INPUT_SIZE),
+        batch_size=getattr(predictor, "batch_size", Target.batch_size),
+        device=_device(predictor, device),
+    )
+
+
+def _device(own: Any, device: torch.device | None) -> torch.device:
+    """Its own device, else the one given, else the CPU."""
+    import torch
+
+    return torch.device(getattr(own, "device", None) or device or "cpu")
 
 
 class _Adapted:
     """Satisfies `Predictor` and all that one may be besides."""
 
     def __init__(self, own: Judging, name: str, device: torch.device | None) -> None:
-        import torch
-
         self.name = name
         self._own: Any = own
-        self.device = torch.device(getattr(own, "device", None) or device or "cpu")
+        self.device = _device(own, device)
         self.notes: list[str] = own.notes if isinstance(own, NoteKeeper) else []
 
     @property

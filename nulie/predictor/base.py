@@ -37,6 +37,17 @@ class Judging(Protocol):
         ...
 
 
+@runtime_checkable
+class Enhancing(Protocol):
+    """The one method of a function from picture to picture, such as a network that retouches, by
+    which `adapt` makes a target of it: candidates are worth the more, the nearer they come."""
+
+    def render(self, photo: torch.Tensor) -> torch.Tensor:
+        """What the photo's preview, `[3, H, W]` uint8, should look like: levels from 0 to 255 of
+        the same shape, as a tensor or an array; fractions are rounded."""
+        ...
+
+
 class Predictor(Protocol):
     """One method and four facts; anything with these can drive the search.
 

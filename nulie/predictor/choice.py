@@ -12,9 +12,10 @@ from ..errors import ModelError, WeightsError
 from ..models import device as devices
 from ..models.contents import Contents
 from ..models.registry import Entry, FileKind, Registry, instance
+from ..models.store import find
 from . import checkpoints, heads
 from .adapt import adapt
-from .published import CLIP
+from .published import CLIP, WEIGHTS
 
 if TYPE_CHECKING:
     from ..models.download import Progress
@@ -26,7 +27,7 @@ Choice = tuple["Predictor", str]
 
 @dataclass(frozen=True)
 class Options:
-    """What a predictor is loaded with; all but `device` are for CLIP: see `clip.Clip`."""
+    """What a predictor is loaded with: see `create`."""
 
     device: str
     precision: str
@@ -54,12 +55,13 @@ def create(
     """A predictor and what to tell the user of it, often nothing.
 
     `name` is one of `REGISTRY.names()`, the path of a file, or `module:Name`, a class of your own
-    with a method `judge`; with `named_only`, for requests from other machines, it must be a name.
-    `auto` is `clip-sac`, or `statistics` where the weights of that cannot be had. The options after
-    `device` are CLIP's: see `clip.Clip`. What is missing is downloaded unless `network` is False;
-    `progress` is told how far that is. Raises: UnknownModelError; ModelError on an unknown device,
-    options that do not go together, or broken code of somebody's own; WeightsError when files are
-    missing and cannot be had, or are not what they should be."""
+    with a method `judge` or `render`; with `named_only`, for requests from other machines, it must
+    be a name. `auto` is `clip-sac`; where its weights cannot be had, `retouch`; where those cannot
+    be had either, `statistics`. `precision`, `views`, `head` and `clip_weights` are CLIP's: see
+    `clip.Clip`; `folders` are further places to look for files. What is missing is downloaded
+    unless `network` is False; `progress` is told how far that is. Raises: UnknownModelError;
+    ModelError on an unknown device, options that do not go together, or broken code of somebody's
+    own; WeightsError when files are missing and cannot be had, or are not what they should be."""
     load = REGISTRY.find(name, named_only=named_only)
     return load(Options(device, precision, views, head, clip_weights, folders, progress, network))
 
@@ -73,7 +75,22 @@ def _auto(options: Options) -> Choice:
         computing = (options.device, options.precision) != ("auto", "auto")
         if files or (computing and not isinstance(e, WeightsError)):
             raise
-        return _statistics(options)[0], f"judged by 'statistics', without CLIP: {e}"
+        chosen = _without_clip(options, tried=isinstance(e, WeightsError))
+        return chosen, f"judged by '{chosen.name}', without CLIP: {e}"
+
+
+def _without_clip(options: Options, *, tried: bool) -> Predictor:
+    """`retouch` where its files are or can be had, else `statistics`. `tried`: CLIP's files could
+    not be had."""
+    # Its files come from the host that has CLIP's heads. Where that has just failed to give one,
+    # the user is not kept waiting for it a second time.
+    head = WEIGHTS[CLIP["clip-sac"][1]]
+    if tried and options.network and find(head, options.folders) is None:
+        options = replace(options, network=False)
+    try:
+        return _retouch(options)[0]
+    except WeightsError:
+        return _statistics(options)[0]
 
 
 def _clip(name: str, options: Options) -> Choice:
@@ -91,6 +108,20 @@ def _clip(name: str, options: Options) -> Choice:
         network=options.network,
     )
     return clip, ""
+
+
+def _retouch(options: Options) -> Choice:
+    _refuse_files_of_clip("retouch", options)
+    from .retouch import Retouch
+
+    retouch = Retouch(
+        # As small a thing as `statistics`.
+        device="cpu" if options.device == "auto" else options.device,
+        folders=options.folders,
+        progress=options.progress,
+        network=options.network,
+    )
+    return retouch, ""
 
 
 def _statistics(options: Options, path: Path | None = None) -> Choice:
@@ -157,7 +188,11 @@ REGISTRY: Registry[Options, Choice] = Registry("predictor", "nulie.predictors", 
 """Every predictor that can be chosen. A package adds its own by an entry point of that group."""
 
 REGISTRY.add(
-    Entry("auto", "clip-sac where its weights are or can be downloaded, else statistics", _auto),
+    Entry(
+        "auto",
+        "clip-sac where its weights are or can be downloaded, else retouch, else statistics",
+        _auto,
+    ),
     Entry(
         "clip-sac",
         "CLIP ViT-L/14 with the head of the original NUlIE",
@@ -179,6 +214,12 @@ REGISTRY.add(
         partial(_clip, "clip-b16"),
     ),
     Entry("statistics", "embedded, without a download", _statistics),
+    Entry(
+        "retouch",
+        "a small network that retouches as experts do (2.4 MB; trained on MIT-Adobe FiveK, a"
+        " research data set)",
+        _retouch,
+    ),
     FileKind(
         "a file of nulie fit",
         _is_statistics,

@@ -1,4 +1,4 @@
-"""The files of the CLIP predictors as they are published, and which predictor needs which."""
+"""The files of weights as they are published, and which predictor needs which."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ CLIP = {
     "clip-b16": ("ViT-B-16", "sa_0_4_vit_b_16_linear"),
 }
 """Predictor to (encoder, head)."""
+
+RETOUCH = ("image-adaptive-3dlut-luts", "image-adaptive-3dlut-classifier")
+"""What `retouch` needs: tables, and the network that mixes them."""
+
+_RAW = "https://raw.githubusercontent.com"
 
 
 def _encoder(
@@ -39,12 +44,25 @@ def _head(path: str, license: str, *, size: int, sha256: str) -> Weights:
     name = file.removesuffix(".pth")
     return Weights(
         name=name,
-        source=WebFile("https://raw.githubusercontent.com", path, "heads", "NULIE_HEADS_ENDPOINT"),
+        source=WebFile(_RAW, path, "heads", "NULIE_HEADS_ENDPOINT"),
         size=size,
         sha256=sha256,
         license=license,
         users=_users(name),
         otherwise="give a copy with --head FILE, or use --predictor statistics",
+    )
+
+
+def _retouch(name: str, file: str, *, size: int, sha256: str) -> Weights:
+    return Weights(
+        name=name,
+        source=WebFile(_RAW, f"{_LUT}/{file}", "retouch", "NULIE_HEADS_ENDPOINT"),
+        size=size,
+        sha256=sha256,
+        license="Apache-2.0, trained on MIT-Adobe FiveK, a research data set",
+        users=("retouch",),
+        otherwise="put a copy into the folder retouch of nulie's cache,"
+        " or use --predictor statistics",
     )
 
 
@@ -54,6 +72,9 @@ def _users(name: str) -> tuple[str, ...]:
 
 _SAC = "christophschuhmann/improved-aesthetic-predictor/main"
 _LAION = "LAION-AI/aesthetic-predictor/main"
+_LUT = (
+    "HuiZeng/Image-Adaptive-3DLUT/b491f6df64a588864739a157db271e5c848e1805/pretrained_models/sRGB"
+)
 
 WEIGHTS = {
     w.name: w
@@ -105,6 +126,18 @@ WEIGHTS = {
             "MIT (LAION)",
             size=3047,
             sha256="c7b14cead230694acc7b9447974d3cad78003c72da032e402a303b6c2429e85f",
+        ),
+        _retouch(
+            RETOUCH[0],
+            "LUTs.pth",
+            size=1_294_452,
+            sha256="c1bb2bc4b7239c1a7e96159f5923123ba796b1fceb0b8c3132b423ea825b821a",
+        ),
+        _retouch(
+            RETOUCH[1],
+            "classifier.pth",
+            size=1_083_261,
+            sha256="bae9865395625ecae58cfe86147e521093bb1e29e7b2544e02adb238b8035021",
         ),
     )
 }

@@ -1,10 +1,7 @@
-"""The embedded predictor: from statistics of the input it guesses what the photograph should look
-like, and a candidate is worth the more, the nearer it comes to that.
+"""The embedded target: from statistics of the input it guesses what the photo should look like.
 
 The guess is a handful of renderings of the input, one from each member of an ensemble of small
-networks: saturation, a tone curve, gains of the channels, saturation again. As they are made
-once, from the input, and candidates are compared with them pixel by pixel, no search can find
-a picture that fools the networks. `nulie.fit` fits them.
+networks: saturation, a tone curve, gains of the channels, saturation again. `nulie.fit` fits them.
 """
 
 from __future__ import annotations
@@ -17,22 +14,18 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from ..color import distance, lab
+from ..color import lab
 from ..errors import WeightsError
 from ..models.device import resolve
-from .base import Judge, Prediction
+from .target import Target
 
 EMBEDDED = Path(__file__).with_name("statistics.safetensors")
 FORMAT = "nulie-statistics-1"
 """Marks a parameter file. A change of the features or of the rendering needs a new number."""
-UNITS_PER_POINT = 5.0
-"""CIE76 units of distance that cost one point of the score."""
 KNOTS = 12
 """Segments of the tone curve."""
 OUTPUTS = 2 + 1 + KNOTS + 6
 """Numbers that describe a rendering, see `render`."""
-JUDGED_PIXELS = 1024
-"""So many pixels of a candidate, spread evenly, stand for all of them."""
 
 Weights = Mapping[str, torch.Tensor]
 """What is fitted, float32, for E members with H hidden units: `mean` and `scale` `[F]` of the
@@ -42,13 +35,10 @@ features; `w1` `[E, F, H]`, `b1` `[E, 1, H]`, `w2` `[E, H, H]`, `b2` `[E, 1, H]`
 _LUMA = (0.299, 0.587, 0.114)
 
 
-class Statistics:
-    """Predictor `statistics`. A score is 10 - d / 5, where d is the mean CIE76 distance between
-    the candidate and the renderings: 10 has nothing left to mend, and a point is 5 units."""
+class Statistics(Target):
+    """Predictor `statistics`."""
 
     name = "statistics"
-    input_size = 64
-    batch_size = 128
 
     def __init__(self, path: Path | None = None, device: str = "cpu") -> None:
         """With parameters from a file of `nulie fit`, or those that nulie brings along.
@@ -58,24 +48,12 @@ class Statistics:
         self.device = resolve(device)
         self._weights = {k: v.to(self.device) for k, v in read(path or EMBEDDED).items()}
 
-    @torch.no_grad()
-    def judge(self, photo: torch.Tensor) -> Judge:
-        """See `Predictor.judge`. Photos of any size will do."""
-        photo = photo.to(self.device)
-        chosen = _spread(*photo.shape[1:]).to(self.device)
+    def wanted(self, photo: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+        """See `Target.wanted`: a rendering from each member. The chosen pixels alone are made."""
         described = forward(self._weights, features(photo[None])[None])[:, 0]
         pixels = photo.flatten(1)[None, :, chosen].float() / 255
         rendered = render(described, pixels.expand(len(described), -1, -1))
-        wanted = lab(rendered.clamp(0, 1).mul(255).round().to(torch.uint8))
-
-        @torch.no_grad()
-        def judge(batch: torch.Tensor) -> Prediction:
-            some = batch.flatten(2).index_select(2, chosen.to(batch.device)).to(self.device)
-            seen = lab(some)
-            apart = torch.stack([distance(seen, w) for w in wanted]).mean(0)
-            return Prediction(10 - apart / UNITS_PER_POINT)
-
-        return judge
+        return rendered.clamp(0, 1).mul(255).round().to(torch.uint8)
 
 
 def read(path: Path) -> dict[str, torch.Tensor]:
@@ -180,18 +158,6 @@ def _luma(pixels: torch.Tensor) -> torch.Tensor:
     """`[B, 1, N]` luma, ITU-R BT.601, as Pillow's saturation has it."""
     weights = torch.tensor(_LUMA, device=pixels.device).view(1, 3, 1)
     return (pixels * weights).sum(1, keepdim=True)
-
-
-def _spread(height: int, width: int) -> torch.Tensor:
-    """Flat indices of up to `JUDGED_PIXELS` pixels spread evenly over a picture, by the R2 sequence
-    (Roberts, "The unreasonable effectiveness of quasirandom sequences", 2018)."""
-    if height * width <= JUDGED_PIXELS:
-        return torch.arange(height * width)
-    n = torch.arange(JUDGED_PIXELS, dtype=torch.float64)
-    y = (0.5 + n * 0.7548776662466927) % 1 * height
-    x = (0.5 + n * 0.5698402909980532) % 1 * width
-    chosen: torch.Tensor = torch.unique(y.long() * width + x.long(), sorted=True)
-    return chosen
 
 
 _LOWER = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
