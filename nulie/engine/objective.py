@@ -11,7 +11,7 @@ import torch
 
 from ..color import lab
 from ..predictor.base import Predictor
-from ..predictor.statistics import _spread as spread
+from ..predictor.target import spread
 from ..recipe.settings import Settings
 
 POINTS_PER_DARKENING = 6.0
@@ -107,7 +107,6 @@ class Objective:
         """Marks of `[B, 3, H, W]` uint8 candidates of the preview's size."""
         columns = self._columns(batch)
         rows = torch.stack([c.float() for c in columns]).cpu().T.tolist()
-        on = (self._skin is not None, *(least > 0 for least in self._least))
         return [
             Terms(total, score, light, content, *self._watched(shares), bool(admissible))
             for total, score, light, content, *shares, admissible in rows
