@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nulie.color import distance, lab
@@ -68,6 +68,7 @@ def test_several_renderings_count_alike() -> None:
     )
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 9),
     st.tuples(st.integers(1, 70), st.integers(1, 70)),
@@ -201,10 +202,11 @@ def test_a_function_from_picture_to_picture_becomes_a_target() -> None:
     assert take_notes(target) == []
 
 
+FREE = Settings(seconds=None, evaluations=120, min_color=0.0, min_contrast=0.0)
+
+
 def test_a_target_of_ones_own_drives_a_search() -> None:
-    events = list(
-        Enhancement(picture(), adapt(Enhancer()), Settings(seconds=None, evaluations=60)).events()
-    )
+    events = list(Enhancement(picture(), adapt(Enhancer()), FREE).events())
     assert isinstance(events[-1], Finished)
     result = events[-1].result
     assert result.terms.score > result.base.score + 1
