@@ -1,16 +1,19 @@
 """How much of what spoils a photograph does a search with the embedded predictor take back?
 
-Each photograph is spoiled by two random ops and enhanced; printed are mean CIE76 distances to the
-photograph as it was, beside those of Pillow's autocontrast with a cut-off of one per cent. Clean
-photographs are enhanced too: from them the distance is how far they were moved, and printed as well
-is how much of their chroma and contrast they keep, for none should be dulled.
+Each photograph is spoiled, by two random ops or as cameras and lenses do it, and enhanced; printed
+are mean CIE76 distances to the photograph as it was, beside those of Pillow's autocontrast with
+common cut-offs of one per cent. Clean photographs are enhanced too: from them the distance is how
+far they were moved, and printed as well is how much of their chroma and contrast they keep, for
+none should be dulled.
 
-    python benchmarks/recovery.py [--photos DIR] [--evaluations 2000] [--seed 0] [--draws 1]
+    python benchmarks/recovery.py [--photos DIR] [--spoiling ops|cast|haze|dull] [--apart]
+        [--predictor NAME] [--evaluations 2000] [--seed 0] [--draws 1]
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import math
 import os
 import random
@@ -30,16 +33,16 @@ from nulie import image_io  # noqa: E402
 from nulie.color import distance, lab  # noqa: E402
 from nulie.engine import Enhancement, Finished  # noqa: E402
 from nulie.errors import NulieError  # noqa: E402
-from nulie.predictor.statistics import Statistics  # noqa: E402
+from nulie.predictor import Predictor, create  # noqa: E402
 from nulie.recipe.settings import Settings  # noqa: E402
 
 SHORT_SIDE = 192
 """Photographs are reduced to this before all else; what is measured hardly depends on it."""
 GREY = 5.0
 """Photographs of less mean chroma than this have none to keep."""
-WITHOUT = {"min_light": 0.0, "protect_skin": False}
-"""Settings that switch the guards against darkening off, which forbid the recovery of a photograph
-that was made too light."""
+WITHOUT = {"min_light": 0.0, "protect_skin": False, "min_color": 0.0, "min_contrast": 0.0}
+"""Settings that switch the guards off, which forbid the recovery of a photograph that was made too
+light or too vivid."""
 
 
 def gamma(image: Image.Image, exponent: float) -> Image.Image:
@@ -66,7 +69,48 @@ def spoil(image: Image.Image, rng: random.Random) -> tuple[Image.Image, str]:
     return image, ", ".join(words)
 
 
-def enhance(image: Image.Image, predictor: Statistics, settings: Settings) -> Image.Image:
+def linear(image: Image.Image) -> np.ndarray:
+    """Linear light, `[H, W, 3]` in 0..1 (IEC 61966-2-1)."""
+    x = np.asarray(image) / 255
+    return np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4)
+
+
+def of_linear(light: np.ndarray) -> Image.Image:
+    light = light.clip(0, 1)
+    power = 1.055 * np.maximum(light, 1e-9) ** (1 / 2.4) - 0.055
+    return of_levels(255 * np.where(light <= 0.0031308, 12.92 * light, power))
+
+
+def of_levels(levels: np.ndarray) -> Image.Image:
+    return Image.fromarray((levels + 0.5).clip(0, 255).astype(np.uint8))
+
+
+def cast(image: Image.Image, rng: random.Random) -> tuple[Image.Image, str]:
+    """Light of another colour, by 0.4 to 1 stop between red and blue."""
+    warm, tint = rng.choice((-1, 1)) * rng.uniform(0.4, 1.0), rng.uniform(-0.4, 0.4)
+    gains = np.exp2([warm / 2 + tint / 3, -2 * tint / 3, tint / 3 - warm / 2])
+    gains /= gains @ [0.2126, 0.7152, 0.0722]
+    return of_linear(linear(image) * gains), f"temperature {warm:.2f}, tint {tint:.2f}"
+
+
+def haze(image: Image.Image, rng: random.Random) -> tuple[Image.Image, str]:
+    """A quarter to a half of light air before all."""
+    share, air = rng.uniform(0.25, 0.5), rng.uniform(190, 245)
+    return of_levels(np.asarray(image) * (1 - share) + air * share), f"haze {share:.2f}"
+
+
+def dull(image: Image.Image, rng: random.Random) -> tuple[Image.Image, str]:
+    """Dark by half a stop to one and a half, flat and pale."""
+    stops, flat, pale = rng.uniform(-1.5, -0.5), rng.uniform(0.6, 0.9), rng.uniform(0.6, 0.95)
+    image = ImageEnhance.Contrast(of_linear(linear(image) * 2**stops)).enhance(flat)
+    words = f"{stops:.1f} stops, contrast {flat:.2f}, saturation {pale:.2f}"
+    return ImageEnhance.Color(image).enhance(pale), words
+
+
+FAMILIES = {"ops": spoil, "cast": cast, "haze": haze, "dull": dull}
+
+
+def enhance(image: Image.Image, predictor: Predictor, settings: Settings) -> Image.Image:
     for event in Enhancement(image, predictor, settings).events():
         if isinstance(event, Finished):
             return event.result.image
@@ -89,10 +133,10 @@ def liveliness(image: Image.Image) -> np.ndarray:
     return np.array([seen[1:].norm(dim=0).mean().item(), seen[0].std().item()])
 
 
-def photographs(folder: Path) -> list[tuple[str, Image.Image]]:
+def photographs(paths: Sequence[Path]) -> list[tuple[str, Image.Image]]:
     """Name and pixels, at `SHORT_SIDE`, of all that can be read."""
     found = []
-    for path in sorted(folder.iterdir()):
+    for path in paths:
         if not path.is_file() or path.suffix.lower() in (".tsv", ".txt", ".md", ".json"):
             continue
         try:
@@ -106,11 +150,20 @@ def photographs(folder: Path) -> list[tuple[str, Image.Image]]:
     return found
 
 
+def apart(folder: Path) -> list[Path]:
+    """Photographs of the collection with colours that no fit has seen."""
+    with (folder / "MANIFEST.tsv").open() as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    return [folder / row["file"] for row in rows if row["split"] == "apart"]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     data = Path(os.environ.get("NULIE_TEST_DATA", ROOT.parent / "shared" / "data"))
     parser.add_argument("--photos", type=Path, default=data / "photos", metavar="DIR")
-    parser.add_argument("--predictor", type=Path, metavar="FILE", help="a file of nulie fit")
+    parser.add_argument("--spoiling", choices=FAMILIES, default="ops")
+    parser.add_argument("--apart", action="store_true", help="with those that no fit has seen")
+    parser.add_argument("--predictor", default="statistics", metavar="NAME", help="or a file")
     parser.add_argument("--evaluations", type=int, default=2000, metavar="N")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--draws", type=int, default=1, metavar="N", help="spoilings a photograph")
@@ -118,12 +171,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not options.photos.is_dir():
         print(f"no photographs at {options.photos}; name a folder with --photos", file=sys.stderr)
         return 2
-    photos = photographs(options.photos)
+    paths = sorted(options.photos.iterdir()) + (apart(data / "photos-colour") * options.apart)
+    photos = photographs(paths)
     if not photos:
         print(f"no photograph in {options.photos} can be read", file=sys.stderr)
         return 2
 
-    predictor = Statistics(options.predictor)
+    predictor, _ = create(options.predictor)
     common = {"seconds": None, "evaluations": options.evaluations, "seed": options.seed}
     ways = {
         "soft": Settings(mode="soft", **common),
@@ -132,7 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "hard free": Settings(mode="hard", **common, **WITHOUT),
     }
     columns = ["spoiled", "autocontrast", *ways, "clean soft", "clean hard", "clean hard free"]
-    print("free: without the guards against darkening\n")
+    print("free: without the guards\n")
     print(f"| {'photograph':28} | {' | '.join(columns)} | spoiled by |")
     print("|---" * (len(columns) + 2) + "|")
     rng = random.Random(options.seed)
@@ -147,9 +201,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if was[0] > GREY:
                 shares.append(liveliness(result) / was)
         for _ in range(options.draws):
-            spoiled, words = spoil(photo, rng)
+            spoiled, words = FAMILIES[options.spoiling](photo, rng)
             row = [between(spoiled, photo)]
-            row.append(between(ImageOps.autocontrast(spoiled, cutoff=1), photo))
+            row.append(between(ImageOps.autocontrast(spoiled, cutoff=1, preserve_tone=True), photo))
             row += [between(enhance(spoiled, predictor, s), photo) for s in ways.values()]
             row += clean
             rows.append(row)

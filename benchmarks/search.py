@@ -24,7 +24,7 @@ from nulie import image_io, transforms
 from nulie.engine.objective import SEARCH_MARGIN, Objective
 from nulie.predictor import create
 from nulie.predictor.base import Judge, Prediction, Predictor
-from nulie.recipe import Recipe
+from nulie.recipe import Recipe, version1
 from nulie.recipe.settings import Settings
 from nulie.search import Strategy
 from nulie.transforms.preview import Renderer, shrink
@@ -72,7 +72,9 @@ class Run:
 
     def __init__(self, name: str, mode: str, seed: int, base: float) -> None:
         self.key = (name, mode, seed)
-        space = transforms.space(mode)  # type: ignore[arg-type]  # checked there
+        # The original's rule has the ops and the ranges of the original, and stacks them.
+        original = name == ORIGINAL
+        space = version1.space(mode, None, {}) if original else transforms.space(mode)  # type: ignore[arg-type]  # checked there
         self._strategy: Strategy = STRATEGIES[name](space, seed)
         self._strategy.tell([(Recipe(), base)])
         self._base, self._best = base, base

@@ -16,7 +16,15 @@ from nulie.engine import Enhancement, Finished
 from nulie.errors import ModelError
 from nulie.predictor import adapt, take_notes
 from nulie.predictor.adapt import INPUT_SIZE
-from nulie.predictor.statistics import Statistics, features, forward, render
+from nulie.predictor.statistics import (
+    HOLD,
+    Statistics,
+    features,
+    forward,
+    hold_back,
+    levels,
+    render,
+)
 from nulie.predictor.target import JUDGED_PIXELS, UNITS_PER_POINT, Enhanced, Target, spread
 from nulie.recipe.settings import Settings
 
@@ -158,10 +166,28 @@ def test_statistics_renders_and_compares_to_the_bit_as_ever(seed: int) -> None:
     described = forward(target._weights, features(photo[None])[None])[:, 0]
     pixels = photo.flatten(1)[None, :, chosen].float() / 255
     drawn = render(described, pixels.expand(len(described), -1, -1))
-    wanted = lab(drawn.clamp(0, 1).mul(255).round().to(torch.uint8))
+    wanted = lab(levels(hold_back(drawn.clamp(0, 1), pixels)))
     seen = lab(batch.flatten(2)[:, :, chosen])
     apart = torch.stack([distance(seen, w) for w in wanted]).mean(0)
     assert torch.equal(target.judge(photo)(batch).scores, 10 - apart / 5)
+
+
+def test_members_that_agree_are_followed_all_the_way() -> None:
+    pixels = torch.rand(1, 3, 200)
+    drawn = (pixels * 0.7).expand(4, -1, -1)
+    assert torch.allclose(hold_back(drawn, pixels), drawn)
+
+
+def test_the_more_the_members_disagree_the_less_is_done() -> None:
+    pixels = torch.full((1, 3, 200), 0.5)
+    assert HOLD == 1
+    ways = []
+    for spread_ in (0.0, 0.05, 0.1, 0.3):
+        drawn = pixels + 0.1 + torch.tensor([-spread_, spread_]).view(2, 1, 1)
+        ways.append(float((hold_back(drawn, pixels) - pixels).mean()))
+    assert ways[0] == pytest.approx(0.1, abs=1e-3)
+    assert ways == sorted(ways, reverse=True)
+    assert ways[-1] == 0, "nothing is done where each says something else"
 
 
 def test_statistics_renders_no_more_than_it_judges(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from ..color import lab
+from ..color import distance, lab
 from ..errors import WeightsError
 from ..models.device import resolve
 from .target import Target
@@ -24,6 +24,9 @@ FORMAT = "nulie-statistics-1"
 """Marks a parameter file. A change of the features or of the rendering needs a new number."""
 KNOTS = 12
 """Segments of the tone curve."""
+HOLD = 1.0
+"""How much of what the members disagree about is left undone. With 1, good photographs are moved by
+an eighth less, and a seventieth less of what was spoiled is mended."""
 OUTPUTS = 2 + 1 + KNOTS + 6
 """Numbers that describe a rendering, see `render`."""
 
@@ -52,8 +55,22 @@ class Statistics(Target):
         """See `Target.wanted`: a rendering from each member. The chosen pixels alone are made."""
         described = forward(self._weights, features(photo[None])[None])[:, 0]
         pixels = photo.flatten(1)[None, :, chosen].float() / 255
-        rendered = render(described, pixels.expand(len(described), -1, -1))
-        return rendered.clamp(0, 1).mul(255).round().to(torch.uint8)
+        rendered = render(described, pixels.expand(len(described), -1, -1)).clamp(0, 1)
+        return levels(hold_back(rendered, pixels))
+
+
+def hold_back(rendered: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
+    """Renderings `[E, 3, N]` of `[1, 3, N]`, all in [0, 1], taken back towards doing nothing by
+    `HOLD` times what the members disagree, as a share of how far they go."""
+    seen, start = lab(levels(rendered)), lab(levels(pixels))
+    middle = seen.mean(0, keepdim=True)
+    apart, way = distance(seen, middle).mean(), distance(middle, start).mean()
+    return pixels + (1 - HOLD * apart / (way + 0.5)).clamp(min=0) * (rendered - pixels)
+
+
+def levels(pixels: torch.Tensor) -> torch.Tensor:
+    """Values in [0, 1] as uint8."""
+    return pixels.mul(255).round().to(torch.uint8)
 
 
 def read(path: Path) -> dict[str, torch.Tensor]:
