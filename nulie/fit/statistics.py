@@ -35,7 +35,7 @@ HARM = 1.0
 """What a CIELAB unit costs by which a rendering is paler or flatter than both the photograph and
 what was made of it; a unit of distance costs one. Vivid photographs are rare, and look like spoiled
 ones: without this, the least error is made by dulling them all. Recovery loses a fiftieth by it."""
-WORSE = 0.25
+WORSE = 0.1
 """What a CIELAB unit costs besides by which a rendering is farther from the photograph than what
 was made of it: to spoil a good photograph is worse than to leave a poor one as it is."""
 HIDDEN = 96
@@ -278,7 +278,7 @@ _WAYS = (
     (0.1, 0.5, _faded),
 )
 """How often, how often to the duller side, and what."""
-_LENGTHS = (0.15, 0.25, 0.4, 0.2)
+_LENGTHS = (0.12, 0.23, 0.45, 0.2)
 """How often a chain has none of them, one, two, three."""
 GRAINY, MOST_GRAIN = 0.15, 12.0
 """Share of the spoiled ones that have grain before all else, and its largest standard deviation in
