@@ -300,6 +300,7 @@ def test_an_infotext_restores_the_controls(web: Web, generated: Any) -> None:
     image = picture()
     pp, p = SimpleNamespace(image=image), Processing()
     asked = {"mode": "hard", "seconds": 0.25, "seed": 7, "keep_content": 2.5, "protect_skin": False}
+    asked |= {"min_color": 0.9, "min_contrast": 0.25}
     given = values(generated, enabled=True, **asked)
     generated.process(p, *given)
     generated.postprocess_image_after_composite(p, pp, *given)

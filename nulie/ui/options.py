@@ -10,14 +10,15 @@ import gradio as gr
 from ..errors import SettingsError
 from ..transforms import ops
 from . import ranges
-from .compat import quiet
+from .compat import on, quiet
 from .host import Host
 
 MODE_NAMES = {
     "soft": "soft: gentle, looks like a good print",
     "hard": "hard: drastic, anything goes",
 }
-NUMBERS = ("seconds", "top", "min_light", "keep_content", "seed")
+SHARES = ("min_light", "min_color", "min_contrast")
+NUMBERS = ("seconds", "top", *SHARES, "keep_content", "seed")
 OTHERS = ("mode", "protect_skin", "predictor", "used", "ranges")
 """Controls, by their names in a plan."""
 
@@ -53,9 +54,12 @@ class Options:
         """What has good defaults, folded away."""
         defaults = self._defaults
         with gr.Accordion("Guards", open=False, elem_id="nulie_guards"):
-            self.min_light = gr.Slider(
-                0, 1, value=defaults.min_light, step=0.01, elem_id="nulie_min_light",
-                label="Minimum light (share of the photo's; 0 is off)",
+            self.min_light, self.min_color, self.min_contrast = (
+                gr.Slider(
+                    0, 1, value=getattr(defaults, name), step=0.01, elem_id=f"nulie_{name}",
+                    label=f"Minimum {what} (share of the photo's; 0 is off)",
+                )
+                for name, what in zip(SHARES, ("light", "colour", "contrast"), strict=True)
             )  # fmt: skip
             self.keep_content = gr.Slider(
                 0, 50, value=defaults.keep_content, step=0.5, elem_id="nulie_keep_content",
@@ -106,9 +110,8 @@ class Options:
     def _connect(self) -> None:
         # While it moves, and once more when it is let go: what is written last is right.
         inputs = [self.dial, self.low, self.high, self.ranges, self.mode]
-        for slider in (self.low, self.high):
-            for event in (slider.input, slider.release):
-                event(self._on_range, inputs, [self.ranges], **quiet(latest=True, many=True))
+        events = [e for slider in (self.low, self.high) for e in (slider.input, slider.release)]
+        on(events, self._on_range, inputs, [self.ranges], **quiet(latest=True, many=True))
         shown = [self.low, self.high, self.dial]
         chosen = [self.dial, self.ranges, self.mode]
         self.dial.input(self._on_dial, chosen, shown, **quiet(many=True))

@@ -17,7 +17,7 @@ import gradio as gr
 from ..recipe import Recipe, Step
 from ..recipe.space import Dial
 from ..transforms import get, ops, resolve
-from .compat import quiet
+from .compat import on, quiet
 from .session import Session
 
 MOST_STEPS = 40
@@ -86,10 +86,9 @@ class Steps:
         # An update of something, since gradio wants one.
         self._nothing = {outputs[0]: gr.update()}
         of_dials = [state, self.chosen, self.op, *self.dials]
-        for dial in self.dials:
-            # While it moves, and once more when it is let go: what is shown last is right.
-            for event in (dial.input, dial.release):
-                event(self._on_turn, of_dials, outputs, **quiet(latest=True, many=True))
+        # While it moves, and once more when it is let go: what is shown last is right.
+        events = [event for dial in self.dials for event in (dial.input, dial.release)]
+        on(events, self._on_turn, of_dials, outputs, **quiet(latest=True, many=True))
         # Gradio 4.40 also tells of choices that came from here, and `input` with the one before.
         of_step = self.outputs[1:]
         self.chosen.select(self._on_choice, [state], of_step, **quiet(latest=True, many=True))

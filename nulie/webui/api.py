@@ -46,6 +46,8 @@ class EnhanceRequest(BaseModel):
     ops: list[str] | None = None
     ranges: dict[str, tuple[float, float]] = {}  # pydantic copies it
     min_light: float = _DEFAULTS.min_light
+    min_color: float = _DEFAULTS.min_color
+    min_contrast: float = _DEFAULTS.min_contrast
     keep_content: float = _DEFAULTS.keep_content
     protect_skin: bool = _DEFAULTS.protect_skin
     top: int = _DEFAULTS.top

@@ -39,6 +39,10 @@ CONTROLS = (
         {"lines": 2, "placeholder": "JSON, or the infotext of an image that nulie has enhanced"},
     ),
     Control("variants", "Variants to give", "Slider", _DEFAULTS.top, span(1, 8, 1)),
+    Control("min_color", "Least colour kept", "Slider", _DEFAULTS.min_color, span(0, 1, 0.01)),
+    Control(
+        "min_contrast", "Least contrast kept", "Slider", _DEFAULTS.min_contrast, span(0, 1, 0.01)
+    ),
 )  # fmt: skip
 OF_GENERATION = tuple(c for c in CONTROLS if c.name != "variants")
 
@@ -82,6 +86,8 @@ def plan_text(of: Plan) -> dict[str, Any]:
         _KEYS["min_light"]: f"{settings.min_light:g}",
         _KEYS["keep_content"]: f"{settings.keep_content:g}",
         _KEYS["protect_skin"]: settings.protect_skin,
+        _KEYS["min_color"]: f"{settings.min_color:g}",
+        _KEYS["min_contrast"]: f"{settings.min_contrast:g}",
     }
 
 
