@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -55,7 +55,8 @@ class _Verbose(argparse.Action):
         logger.setLevel(logging.DEBUG)
 
 
-def add_predictor(parser: Parser) -> None:
+def add_predictor(parser: Parser) -> Callable[..., argparse.Action]:
+    """Returns what adds further options to the group."""
     add = parser.add_argument_group("predictor").add_argument
     # fmt: off
     add(
@@ -77,6 +78,7 @@ def add_predictor(parser: Parser) -> None:
     add("--head", type=Path, metavar="FILE", help="CLIP head of your own")
     add("--clip-weights", type=Path, metavar="FILE", help="CLIP weights, OpenAI's or open_clip's")
     # fmt: on
+    return add
 
 
 def items_and_plan(options: argparse.Namespace) -> tuple[list[Item], Plan]:

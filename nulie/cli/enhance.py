@@ -32,6 +32,7 @@ examples:
   nulie photo.jpg --mode hard --seconds 30          drastic changes, too
   nulie holiday/ --recursive --output-dir better/   a whole folder
   nulie photo.jpg --ops brightness,contrast --range brightness=0.8:1.2
+  nulie photo.jpg --like sunset.jpg                 in the colours of another picture
   nulie photo.jpg --save-recipe look.json; nulie other.jpg --recipe look.json
 
 The result is written beside the input as photo_nulie.jpg, with all metadata and the recipe in it.
@@ -112,9 +113,19 @@ def parser() -> arguments.Parser:
         "--protect-skin", action=argparse.BooleanOptionalAction,
         help="do not let skin get darker",
     )
-    arguments.add_predictor(parser)
+    add = arguments.add_predictor(parser)
+    add(
+        "--like", type=Path, metavar="IMAGE",
+        help="in place of a predictor: make it look like this picture, in its colours and light;"
+        " guards of light, colour, contrast and skin are off then unless they are given",
+    )
     add = parser.add_argument_group("recipes and reports").add_argument
     add("--recipe", type=Path, metavar="FILE", help="apply a recipe (JSON, or an image of nulie's)")
+    add(
+        "--strength", type=float, default=1.0, metavar="0..1.5",
+        help="turn what was found, or the recipe that is applied, down (below 1) or up, and write"
+        " that (default 1)",
+    )
     add("--save-recipe", type=Path, metavar="FILE", help="write the best recipe")
     add(
         "--report", type=Path, metavar="FILE.html",

@@ -37,7 +37,7 @@ def span(low: float, high: float, step: float) -> dict[str, float]:
 OPTIONS = (
     Control(
         "predictor", "Predictor (who judges)", "Dropdown", "auto", {"choices": ["auto", *NAMES]},
-        "auto: clip-sac; where its 1.7 GB of weights cannot be had retouch (2.4 MB), else statistics",
+        "auto: clip-sac; where its 1.7 GB of weights cannot be had, retouch (2.4 MB) or statistics",
     ),
     Control(
         "weights", "Folder with weights of predictors", "Textbox", "", {},
