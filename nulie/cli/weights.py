@@ -19,8 +19,8 @@ and licence.
   nulie weights check             compute and compare every digest
 
 Heads and the files of retouch are kept in nulie's cache (NULIE_HOME, else the platform's cache
-folder), encoders in the Hugging Face cache (HF_HOME). Files that are already there, such as ~/.cache/clip/ViT-L-14.pt, are
-used where they lie.
+folder), encoders in the Hugging Face cache (HF_HOME). Files that are already there, such as
+~/.cache/clip/ViT-L-14.pt, are used where they lie.
 """
 
 

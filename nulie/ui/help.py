@@ -29,8 +29,8 @@ photo.</p>
 <h3>What it tends to get wrong</h3>
 <p>It does not know what you meant: fog, dusk and silhouettes may be brightened, muted colours
 made loud. Night scenes and drawings are judged poorly. It changes whole pictures, never a part of
-one. Look at the result with the slider, take another variant, or turn the steps yourself
-under <i>Touch up</i>.</p>
+one. Look at the result with the slider, take another variant, or turn the whole
+recipe down, or its steps, under <i>Touch up</i>.</p>
 <h3>By keyboard</h3>
 <p>Tab reaches everything; on the before/after slider use the arrow keys, Home and End.</p>
 </div>"""

@@ -79,8 +79,9 @@ def plan_of(values: Mapping[str, Any], *, predictor: str = "auto") -> Plan:
 def plan_text(of: Plan) -> dict[str, Any]:
     """Infotext of a plan, known before anything is done."""
     if of.recipe is not None:
-        # The recipe has its strength already.
-        return {_KEYS["mode"]: BY_RECIPE, RECIPE: of.recipe.to_json(), _KEYS["strength"]: "1"}
+        # A recipe that was turned has its strength in it.
+        again = {} if of.strength == 1 else {_KEYS["strength"]: "1"}
+        return {_KEYS["mode"]: BY_RECIPE, RECIPE: of.recipe.to_json(), **again}
     settings = of.settings
     return {
         _KEYS["mode"]: settings.mode,

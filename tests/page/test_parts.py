@@ -113,6 +113,20 @@ def test_an_emptied_field_does_not_ask_for_the_default(options: Options, name: s
         read(options, **{f"nulie_{name}": None})
 
 
+def test_a_picture_to_be_like_judges(options: Options, tmp_path: Path) -> None:
+    """Guards that nobody has touched are off then."""
+    path = tmp_path / "sunset.png"
+    picture().save(path)
+    wanted = read(options, nulie_like=str(path), nulie_predictor="statistics", nulie_min_light=0.8)
+    assert wanted.judge == "likeness to sunset.png"
+    settings = wanted.settings
+    assert (settings.min_light, settings.min_color, settings.min_contrast) == (0.8, 0, 0)
+    assert not settings.protect_skin
+    (tmp_path / "none.png").write_text("no picture")
+    with pytest.raises(ImageError, match=r"none\.png"):
+        read(options, nulie_like=str(tmp_path / "none.png"))
+
+
 @pytest.mark.parametrize("name", ["os:abort", "/etc/passwd", "nobody", ""])
 def test_a_predictor_that_the_page_does_not_offer_is_refused(options: Options, name: str) -> None:
     """A request may say what it likes."""
