@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -119,10 +120,9 @@ def test_half_a_blend_lies_in_the_middle() -> None:
     """Ops that mix the picture with another one do so with half of it."""
     photo = picture()
     recipe = Recipe((Step.of("saturation", factor=1.4),))
-    before, after = photo.getpixel((9, 9)), render(recipe, photo).getpixel((9, 9))
-    middle = render(scale(recipe, 0.5), photo).getpixel((9, 9))
-    for a, b, c in zip(before, middle, after, strict=True):
-        assert b == pytest.approx((a + c) / 2, abs=1)
+    after, half = (np.asarray(render(r, photo), int) for r in (recipe, scale(recipe, 0.5)))
+    inside = (after > 0) & (after < 255)  # clipping is not linear
+    assert np.abs(half - (np.asarray(photo, int) + after) / 2)[inside].max() <= 1
 
 
 @pytest.mark.parametrize("strength", [-0.1, 1.6, float("nan"), float("inf")])

@@ -16,6 +16,7 @@ from nulie.drawing import embed
 from nulie.jobs.look import LONGEST
 from nulie.recipe import Recipe
 from nulie.transforms import describe, render
+from nulie.transforms.strength import MOST, scale
 from nulie.ui.opened import FULL
 
 from ..conftest import ROOT
@@ -142,6 +143,24 @@ def test_touch_up_and_save(visit: Visit, photo: Path) -> None:
     assert dict(recipe.steps[0].params)["factor"] > 1
     kept = image_io.load(person.save())
     assert kept.pixels.tobytes() == render(recipe, image_io.load(photo).pixels).tobytes()
+
+    # The whole recipe turned down, and a step after that, from which on it is whole again.
+    whole = page.locator("#nulie_strength input[type=range]")
+    whole.focus()
+    page.keyboard.press("Home")
+    person.wait_steps([])
+    page.keyboard.press("End")
+    person.wait_steps(["1: brightness"])
+    page.wait_for_function(
+        "t => document.querySelector('#nulie_recipe textarea').value !== t", arg=text
+    )
+    stronger = scale(recipe, MOST)
+    assert Recipe.from_json(page.locator("#nulie_recipe textarea").input_value()) == stronger
+    dial.focus()
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_function(
+        "() => document.querySelector('#nulie_strength input[type=range]').value === '1'"
+    )
 
     # A recipe in JSON, a bad one, and the way back.
     page.fill("#nulie_recipe textarea", '{"nulie": 1, "steps": [{"op": "no<b>such"}]}')
