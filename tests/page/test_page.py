@@ -19,7 +19,7 @@ from nulie.transforms import describe, render
 from nulie.transforms.strength import MOST, scale
 from nulie.ui.opened import FULL
 
-from ..conftest import ROOT
+from ..conftest import ROOT, picture
 from .conftest import Server, Visitor, dull, start, stop
 
 Visit = Callable[..., Visitor]
@@ -100,6 +100,18 @@ def test_from_upload_to_download(visit: Visit, photo: Path) -> None:
     assert "score" in page.locator("#nulie_tree svg circle title").last.text_content()
     assert page.locator("#nulie_climb svg path").count() == 2
     assert "Light" in page.locator("#nulie_terms").last.inner_text()
+
+
+def test_another_picture_judges(visit: Visit, photo: Path, tmp_path: Path) -> None:
+    reference = tmp_path / "dusk.png"
+    picture(60, 40, seed=5).save(reference)
+    person = visit()
+    person.drop(photo)
+    person.unfold("Make it look like")
+    person.page.set_input_files("#nulie_like input[type=file]", reference)
+    person.page.get_by_text("dusk", exact=False).first.wait_for()
+    person.enhance(1)
+    person.wait_status("judged by likeness to dusk.png")
 
 
 def test_touch_up_and_save(visit: Visit, photo: Path) -> None:
