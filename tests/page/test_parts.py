@@ -146,7 +146,7 @@ def test_a_mode_brings_its_ops_and_ranges(options: Options) -> None:
     used, text, low, high, _ = options._on_mode(MODE_NAMES["hard"], "brightness")
     assert "invert" in used
     assert text == ""
-    assert (low["value"], high["value"]) == (0.5, 2.0)
+    assert (low["value"], high["value"]) == (0.4, 2.5)
 
 
 def test_one_pair_of_sliders_writes_every_range(options: Options) -> None:
