@@ -963,3 +963,49 @@ def test_a_photograph_named_like_a_command(
     picture(20, 20).save(tmp_path / "fit", "PNG")
     assert run("./fit", "--recipe", look).code == 0
     assert (tmp_path / "fit_nulie.png").is_file()
+
+
+# Like another picture; weaker and stronger
+
+
+def test_like_another_picture(run: Run, photo: Path, tmp_path: Path) -> None:
+    reference = tmp_path / "dusk.png"
+    picture(48, 32, seed=5).point([level // 2 for level in range(256)] * 3).save(reference)
+    done = run(photo, "--like", reference, "--evaluations", 60, "--json")
+    line = json.loads(done.out)
+    assert done.code == 0
+    assert "(likeness to dusk.png)" in done.err
+    assert line["predictor"] == "likeness to dusk.png"
+    after = line["variants"][0]["after"]
+    assert after["score"] > line["before"]["score"]
+    assert after["light"] < 0.9, "that guard is off"
+    with Image.open(line["output"][0]) as written:
+        assert json.loads(written.info["nulie"])["score"]["by"] == line["predictor"]
+    held = run(
+        photo, "--like", reference, "--evaluations", 60, "--json", "--overwrite", "--min-light", 0.9
+    )
+    assert all(v["after"]["light"] >= 0.9 for v in json.loads(held.out)["variants"])
+    both = run(photo, "--like", reference, *FEW)
+    refused(both, "--like and --predictor")
+    refused(run(photo, "--like", reference, "--output", reference, "--overwrite"))
+    refused(run(photo, "--like", tmp_path / "nowhere.png"), "nowhere.png", "no such file")
+
+
+def test_half_of_a_recipe(run: Run, photo: Path, look: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.png"
+    saved = tmp_path / "half.json"
+    done = run(photo, "--recipe", look, "--strength", 0.5, "-o", out, "--save-recipe", saved)
+    assert done.code == 0
+    assert Recipe.from_json(saved.read_text()) == Recipe((Step.of("brightness", factor=1.1),))
+    assert "brightness 1.10" in done.out
+    refused(run(photo, *FEW, "--strength", 2), "strength must be within 0..1.5")
+
+
+def test_guards_of_colour_and_contrast(run: Run, photo: Path) -> None:
+    def terms(*options: object) -> Any:
+        return json.loads(run(photo, *FEW, "--json", "--overwrite", *options).out)["before"]
+
+    assert terms()["color"] == terms()["contrast"] == pytest.approx(1)
+    assert terms("--min-color", 0)["color"] is None
+    assert terms("--min-contrast", 0)["contrast"] is None
+    refused(run(photo, *FEW, "--min-color", 2), "min-color must be within 0..1")

@@ -183,6 +183,25 @@ def test_a_name_is_loaded_once_and_its_note_logged(
     assert "judged by another one" in caplog.text
 
 
+def test_like_another_picture_as_strong_as_asked_for(tmp_path: Path) -> None:
+    image = picture()
+    warm = picture(seed=3).point([min(255, level + 40) for level in range(256)] * 3)
+    warm.save(tmp_path / "warm.png")
+    few: dict[str, Any] = {"evaluations": 100, "mode": "hard"}
+    by_path = nulie.enhance(image, like=tmp_path / "warm.png", **few)
+    assert by_path.recipe == nulie.enhance(image, like=warm, **few).recipe
+    assert by_path.terms.score > by_path.base.score
+    assert by_path.terms.color is None, "guards are off"
+    assert nulie.enhance(image, like=warm, min_color=0.5, **few).terms.color is not None
+    half = nulie.enhance(image, like=warm, strength=0.5, **few)
+    assert pixels(half.image) == pixels(nulie.apply(by_path.recipe, image, strength=0.5))
+    assert Recipe.from_json(half.image.info["nulie"]) == half.recipe
+    with pytest.raises(SettingsError, match="both say who judges"):
+        nulie.enhance(image, like=warm, predictor="statistics")
+    with pytest.raises(ImageError, match="no such file"):
+        nulie.enhance(image, like="nowhere.png", **few)
+
+
 # apply
 
 

@@ -22,6 +22,8 @@ from nulie.jobs.queue import Line
 from nulie.jobs.score import Scored, score
 from nulie.recipe import Recipe, Step
 from nulie.settings import Settings
+from nulie.transforms import render
+from nulie.transforms.strength import scale
 
 from .conftest import FakePredictor, picture
 
@@ -352,3 +354,81 @@ def test_scores_of_files(folder: Path) -> None:
     assert set(scored) == {"a.png", "b.jpg", "c.jfif"}
     assert len(set(scored.values())) == 3
     assert [e.item.path.name for e in events if isinstance(e, Failed)] == ["broken.png"]
+
+
+# A picture to be like, and strength
+
+
+def test_a_picture_to_be_like_switches_off_the_guards_that_are_not_given(folder: Path) -> None:
+    path = folder / "a.png"
+    like = plan({"like": path, "seconds": 2})
+    assert like.like is not None
+    assert like.judge == "likeness to a.png"
+    assert path in like.inputs()
+    assert like.settings == Settings(
+        seconds=2, min_light=0, min_color=0, min_contrast=0, protect_skin=False
+    )
+    given = plan({"like": path, "min_light": 0.9, "protect_skin": True}).settings
+    assert (given.min_light, given.protect_skin, given.min_color) == (0.9, True, 0)
+    assert plan({"like": Image.new("RGB", (2000, 10))}).like.pixels.size[0] <= 512  # type: ignore[union-attr]
+
+
+def test_likeness_judges_and_loads_nothing(folder: Path, tmp_path: Path) -> None:
+    warm = Image.new("RGB", (60, 40), (200, 140, 90))
+    warm.paste((90, 60, 30), (0, 0, 30, 40))
+    warm.save(tmp_path / "warm.png")
+    wanted = plan(
+        {"like": tmp_path / "warm.png", "evaluations": 150, "output_dir": tmp_path / "out"}
+    )
+
+    def load(*_: Any) -> Any:
+        raise AssertionError("there is nothing to load")
+
+    events = run(Job(inputs.items([str(folder / "a.png")], recursive=False), wanted, Host(load)))
+    (done,) = [e for e in events if isinstance(e, Done)]
+    assert done.outcome.predictor == "likeness to warm.png"
+    before, after = (p.pixels.resize((1, 1)) for p in (done.outcome.before, done.outcome.after))
+    (red, _, blue), (red_after, _, blue_after) = before.getpixel((0, 0)), after.getpixel((0, 0))  # type: ignore[misc]
+    assert red_after - blue_after > red - blue + 10
+
+
+def test_a_strength_turns_what_was_found(folder: Path, tmp_path: Path) -> None:
+    def make(strength: float) -> Any:
+        given = {"evaluations": 60, "top": 2, "mode": "hard", "strength": strength}
+        wanted = plan({**given, "output_dir": tmp_path / f"{strength:g}"})
+        items = inputs.items([str(folder / "a.png")], recursive=False)
+        (done,) = [e for e in run(Job(items, wanted, host())) if isinstance(e, Done)]
+        return done
+
+    whole, half, none = make(1), make(0.5), make(0)
+    found = whole.outcome.recipes()
+    assert half.outcome.recipes() == tuple(scale(recipe, 0.5) for recipe in found)
+    for number, (recipe, path) in enumerate(zip(half.outcome.recipes(), half.written, strict=True)):
+        assert recipes.of_file(path) == recipe
+        made = render(recipe, half.outcome.before.pixels)
+        assert half.outcome.variant(number).pixels.tobytes() == made.tobytes()
+    assert half.outcome.base.total < half.outcome.terms.total < whole.outcome.terms.total
+    assert none.outcome.recipe == Recipe()
+    assert none.written[0].read_bytes() == (folder / "a.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"predictor": "statistics"}, "--like and --predictor both"),
+        ({"head": Path("head.pth")}, "not for --like"),
+        ({"recipe": "{}"}, "--like is for a search"),
+        ({"like": Path("nowhere.png")}, "no such file"),
+        ({"strength": "much"}, "strength must be a number"),
+        ({"strength": 1.6}, "strength must be within 0..1.5"),
+    ],
+)
+def test_what_does_not_go_with_likeness(other: dict[str, Any], said: str) -> None:
+    with pytest.raises(NulieError, match=said):
+        plan({"like": Image.new("RGB", (40, 40)), **other})
+
+
+def test_a_recipe_that_is_applied_is_turned() -> None:
+    recipe = Recipe((Step.of("brightness", factor=1.4),))
+    wanted = plan({"recipe": recipe.to_json(), "strength": "0.5"})
+    assert wanted.recipe == Recipe((Step.of("brightness", factor=1.2),))

@@ -23,6 +23,7 @@ from fastapi import FastAPI
 from nulie.predictor.loaded import PREDICTORS
 from nulie.recipe import Recipe
 from nulie.transforms import render
+from nulie.transforms.strength import scale
 
 from .conftest import FakePredictor, picture
 from .webui_standin import Web, web  # noqa: F401
@@ -92,6 +93,30 @@ def test_the_answer_has_its_form(app: FastAPI, web: Web, monkeypatch: Any) -> No
     assert report["after"]["score"] > report["before"]["score"]
     scored = client(app).post("/nulie/score", json={"image": body["image"]}).json()
     assert scored == {"score": report["before"]["score"], "predictor": "fake", "note": "a note"}
+
+
+def test_like_another_picture_and_half_of_it(app: FastAPI, web: Web, monkeypatch: Any) -> None:
+    """Its likeness judges; no predictor is asked for."""
+    monkeypatch.setattr(PREDICTORS, "get", None)
+    image, warm = picture(), picture(seed=3).point([min(255, v + 40) for v in range(256)] * 3)
+    body = {"image": encoded(image), "seconds": None, "evaluations": 60, "like": encoded(warm)}
+    report = client(app).post("/nulie/enhance", json=body).json()["report"]
+    assert report["predictor"] == "likeness to the reference"
+    assert report["after"]["color"] is None
+    guarded = client(app).post("/nulie/enhance", json={**body, "min_color": 0.5}).json()["report"]
+    assert guarded["after"]["color"] is not None
+    half = client(app).post("/nulie/enhance", json={**body, "strength": 0.5}).json()
+    recipe = Recipe.from_json(json.dumps(half["report"]["recipe"]))
+    assert recipe == scale(Recipe.from_json(json.dumps(report["recipe"])), 0.5)
+    assert decoded(half["image"]).tobytes() == render(recipe, image).tobytes()
+    for wrong, said in (
+        ({"like": "?"}, "the reference is no valid base64"),
+        ({"predictor": "statistics"}, "both say who judges"),
+        ({"strength": 2}, "strength must be within"),
+    ):
+        answer = client(app).post("/nulie/enhance", json={**body, **wrong})
+        assert answer.status_code == 422
+        assert said in answer.json()["detail"]
 
 
 def test_what_nothing_beat_comes_back(app: FastAPI, web: Web, monkeypatch: Any) -> None:

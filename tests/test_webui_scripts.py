@@ -25,6 +25,7 @@ from nulie.predictor.loaded import PREDICTORS
 from nulie.recipe import Recipe
 from nulie.recipe.settings import Settings
 from nulie.transforms import render
+from nulie.transforms.strength import scale
 from nulie.webui import controls
 from nulie.webui import host as host_module
 
@@ -300,6 +301,7 @@ def test_an_infotext_restores_the_controls(web: Web, generated: Any) -> None:
     image = picture()
     pp, p = SimpleNamespace(image=image), Processing()
     asked = {"mode": "hard", "seconds": 0.25, "seed": 7, "keep_content": 2.5, "protect_skin": False}
+    asked |= {"min_color": 0.9, "min_contrast": 0.25, "strength": 0.5}
     given = values(generated, enabled=True, **asked)
     generated.process(p, *given)
     generated.postprocess_image_after_composite(p, pp, *given)
@@ -393,6 +395,10 @@ def test_recipes_are_found_in_infotexts() -> None:
     text = f"a cat\nSteps: 20, NUlIE recipe: {json.dumps(RECIPE)}, Version: v1"
     plan = controls.plan_of({"mode": "recipe", "recipe": text})
     assert plan.recipe == Recipe.from_json(RECIPE)
+    turned = controls.plan_of({"mode": "recipe", "recipe": text, "strength": 0.5})
+    assert turned.recipe == scale(plan.recipe, 0.5)
+    again = controls.plan_text(turned)
+    assert (again["NUlIE recipe"], again["NUlIE strength"]) == (turned.recipe.to_json(), "1")
     assert controls.plan_text(plan) == {
         "NUlIE mode": "recipe",
         "NUlIE recipe": plan.recipe.to_json(),

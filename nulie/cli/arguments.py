@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -55,15 +55,16 @@ class _Verbose(argparse.Action):
         logger.setLevel(logging.DEBUG)
 
 
-def add_predictor(parser: Parser) -> None:
+def add_predictor(parser: Parser) -> Callable[..., argparse.Action]:
+    """Returns what adds further options to the group."""
     add = parser.add_argument_group("predictor").add_argument
     # fmt: off
     add(
         "--predictor", default="auto", metavar="NAME",
-        help="auto (default): clip-sac where its weights are or can be downloaded, else"
-        " statistics; clip-sac, clip-laion, clip-b32, clip-b16: CLIP with a head; statistics:"
-        " embedded; the name of an installed package's; a file: one made by `nulie fit`, or a head"
-        " for CLIP; or module:Name, a class of your own",
+        help="auto (default): clip-sac where its weights are or can be downloaded, else retouch,"
+        " else statistics; clip-sac, clip-laion, clip-b32, clip-b16: CLIP with a head; retouch: as"
+        " an expert would retouch it; statistics: embedded; the name of an installed package's; a"
+        " file: one made by `nulie fit`, or a head for CLIP; or module:Name, a class of your own",
     )
     add("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
     add(
@@ -77,6 +78,7 @@ def add_predictor(parser: Parser) -> None:
     add("--head", type=Path, metavar="FILE", help="CLIP head of your own")
     add("--clip-weights", type=Path, metavar="FILE", help="CLIP weights, OpenAI's or open_clip's")
     # fmt: on
+    return add
 
 
 def items_and_plan(options: argparse.Namespace) -> tuple[list[Item], Plan]:

@@ -32,6 +32,7 @@ examples:
   nulie photo.jpg --mode hard --seconds 30          drastic changes, too
   nulie holiday/ --recursive --output-dir better/   a whole folder
   nulie photo.jpg --ops brightness,contrast --range brightness=0.8:1.2
+  nulie photo.jpg --like sunset.jpg                 in the colours of another picture
   nulie photo.jpg --save-recipe look.json; nulie other.jpg --recipe look.json
 
 The result is written beside the input as photo_nulie.jpg, with all metadata and the recipe in it.
@@ -40,7 +41,7 @@ The input is never written to. Ctrl-C ends the search and keeps the best so far.
 other commands (each has a --help of its own):
   nulie ui              the same as a page in the browser, with live view and touch-up
   nulie score IMAGE...  what a predictor says of images as they are
-  nulie weights         CLIP's files: list, fetch, check
+  nulie weights         files of the predictors: list, fetch, check
   nulie tree FILE       what a search tried, from its checkpoint
   nulie fit FOLDER      fit the embedded predictor to your own best photos
 
@@ -93,22 +94,38 @@ def parser() -> arguments.Parser:
     )
     add("--top", type=int, default=1, metavar="K", help="write K distinct variants, best first")
     add = parser.add_argument_group("guards").add_argument
-    add(
-        "--min-light", type=float, default=defaults.min_light, metavar="SHARE",
-        help=f"least mean light, as a share of the input's (default {defaults.min_light}; 0: off)",
-    )
+    # Whether one was given matters to --like, so the defaults are left to the plan.
+    for option, least, share in (
+        ("--min-light", "least mean light", defaults.min_light),
+        ("--min-color", "least mean colourfulness", defaults.min_color),
+        ("--min-contrast", "least spread of lightness", defaults.min_contrast),
+    ):
+        add(
+            option, type=float, metavar="SHARE",
+            help=f"{least}, as a share of the input's (default {share}; 0: off)",
+        )
     add(
         "--keep-content", type=_points, nargs="?", const=10.0, default=defaults.keep_content,
         metavar="POINTS",
         help="points lost per unit of drift from the input (default 0: off; 10 without a number)",
     )
     add(
-        "--protect-skin", action=argparse.BooleanOptionalAction, default=defaults.protect_skin,
+        "--protect-skin", action=argparse.BooleanOptionalAction,
         help="do not let skin get darker",
     )
-    arguments.add_predictor(parser)
+    add = arguments.add_predictor(parser)
+    add(
+        "--like", type=Path, metavar="IMAGE",
+        help="in place of a predictor: make it look like this picture, in its colours and light;"
+        " guards of light, colour, contrast and skin are off then unless they are given",
+    )
     add = parser.add_argument_group("recipes and reports").add_argument
     add("--recipe", type=Path, metavar="FILE", help="apply a recipe (JSON, or an image of nulie's)")
+    add(
+        "--strength", type=float, default=1.0, metavar="0..1.5",
+        help="turn what was found, or the recipe that is applied, down (below 1) or up, and write"
+        " that (default 1)",
+    )
     add("--save-recipe", type=Path, metavar="FILE", help="write the best recipe")
     add(
         "--report", type=Path, metavar="FILE.html",

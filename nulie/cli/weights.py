@@ -1,4 +1,4 @@
-"""`nulie weights`: what CLIP's files are, where they lie; `fetch` and `check` them."""
+"""`nulie weights`: what the predictors' files are, where they lie; `fetch` and `check` them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from . import arguments
 from .progress import download_bar
 
 DESCRIPTION = """\
-Lists the files that the CLIP predictors need: where they lie, their size and licence.
+Lists the files that the predictors need, those of CLIP and of retouch: where they lie, their size
+and licence.
 
   nulie weights                   list them
   nulie weights fetch [NAME]      download those of a predictor (default clip-sac) or one file
   nulie weights check             compute and compare every digest
 
-Heads are kept in nulie's cache (NULIE_HOME, else the platform's cache folder), encoders in the
-Hugging Face cache (HF_HOME). Files that are already there, such as ~/.cache/clip/ViT-L-14.pt, are
-used where they lie.
+Heads and the files of retouch are kept in nulie's cache (NULIE_HOME, else the platform's cache
+folder), encoders in the Hugging Face cache (HF_HOME). Files that are already there, such as
+~/.cache/clip/ViT-L-14.pt, are used where they lie.
 """
 
 

@@ -41,7 +41,7 @@ def process(
         after = apply(plan.recipe, photo, host.models)
         outcome: Outcome | None = Outcome(item.file_name, photo, after, plan.recipe)
     else:
-        yield Loading(item, plan.choice.name)  # before libraries that take seconds
+        yield Loading(item, plan.judge)  # before libraries that take seconds
         from .picture import enhance
 
         outcome = yield from enhance(item, photo, plan, host, cancel=cancel, keeper=keeper)

@@ -22,8 +22,10 @@ from ..predictor.loaded import PREDICTORS
 from ..recipe import Recipe
 from ..recipe.settings import Settings
 from ..transforms.preview import shrink
-from . import recipes, values
+from ..transforms.strength import scale
+from . import recipes, reference, values
 from .outcome import file_text
+from .picture import turned
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +38,8 @@ def enhance(
     *,
     predictor: str | os.PathLike[str] | Judging = "auto",
     device: str = "auto",
+    like: Picture | None = None,
+    strength: float = 1.0,
     **settings: Any,
 ) -> Result:
     """The best version of an image that a search finds.
@@ -51,33 +55,39 @@ def enhance(
     `settings` are the fields of `nulie.settings.Settings`, such as `seconds=30` or `mode="hard"`;
     with `evaluations` alone there is no limit of time. `predictor` is what `--predictor` takes, or
     an object with a method `judge` (see `nulie.predictor.adapt`). One that is loaded by its name
-    stays in memory; `device` says where to.
+    stays in memory; `device` says where to. `like` is a picture whose colours the result is to
+    have: the likeness to it judges then, and guards of light, colour, contrast and skin are off
+    unless they are given. `strength`, 0 to 1.5, turns what was found down or up.
 
     Raises: TypeError on a setting that does not exist, else a NulieError: SettingsError,
     ImageError, ModelError."""
-    chosen = _settings(settings)
-    judge = _predictor(predictor, device)
+    chosen = _settings({**(values.NO_GUARDS if like is not None else {}), **settings})
+    strength = values.strength(strength)
+    judge = _predictor(predictor, device) if like is None else _like(like, predictor, device)
     photo = _photo(image)
     for event in Enhancement(photo.pixels, judge, chosen).events():
         if isinstance(event, Noted):
             _log.warning("%s", event.text)
         elif isinstance(event, Finished):
-            result = event.result
+            result = turned(event.result, photo, judge, chosen, strength)
     text = file_text(result.recipe) if result.variants else {}
     return replace(result, image=image_io.to_image(photo, result.image, text=text))
 
 
-def apply(recipe: Recipe | str | os.PathLike[str], image: Picture) -> Image.Image:
+def apply(
+    recipe: Recipe | str | os.PathLike[str], image: Picture, *, strength: float = 1.0
+) -> Image.Image:
     """An image with a recipe applied to it, without a search.
 
     >>> nulie.apply('{"nulie": 1, "steps": [{"op": "invert"}]}', "examples/cat.png").size
     (451, 300)
 
     The recipe may be a `Recipe`, its JSON, or the path of a file that holds it: JSON, or an image
-    that nulie wrote. The result keeps what the image had, as `enhance` does.
+    that nulie wrote; `strength`, 0 to 1.5, turns it down or up. The result keeps what the image
+    had, as `enhance` does.
 
-    Raises: RecipeError, ImageError."""
-    known = _recipe(recipe)
+    Raises: RecipeError, ImageError, SettingsError."""
+    known = scale(_recipe(recipe), values.strength(strength))
     photo = _photo(image)
     done = pipeline.apply(known, photo)
     return image_io.to_image(done, done.pixels, text=file_text(known))
@@ -129,6 +139,12 @@ def _predictor(predictor: str | os.PathLike[str] | Judging, device: str) -> Pred
     if note:
         _log.warning("%s", note)
     return found
+
+
+def _like(like: Picture, predictor: object, device: str) -> Predictor:
+    if predictor != "auto":
+        raise SettingsError("like and predictor both say who judges; leave one of them out")
+    return reference.read(like if isinstance(like, Image.Image) else Path(like)).predictor(device)
 
 
 def _photo(image: Picture) -> Photo:

@@ -7,8 +7,10 @@ from collections.abc import Callable, Generator
 from dataclasses import replace
 
 from .. import engine
-from ..engine import Enhancement, Finished, Started
+from ..engine import Enhancement, Finished, Result, Started
+from ..engine.events import Variant
 from ..engine.objective import Objective, Terms
+from ..engine.overdone import yield_guards
 from ..engine.pipeline import apply
 from ..image_io import Photo
 from ..memory import give_back
@@ -17,6 +19,7 @@ from ..recipe import Recipe
 from ..recipe.settings import Settings
 from ..search import Improved, Progress
 from ..transforms.preview import shrink
+from ..transforms.strength import scale
 from .checkpoints import Keeper
 from .events import Event, Noted, Searching, Waiting
 from .host import Host
@@ -45,9 +48,12 @@ def enhance(
     recipe, name = plan.recipe, item.file_name
     if recipe is not None and not plan.judge_recipe:
         return Outcome(name, photo, apply(recipe, photo, host.models), recipe)
-    predictor, note = yield from load(item, plan.choice, host)
-    if note:
-        yield Noted(item, note)
+    if plan.like is not None:
+        predictor = plan.like.predictor(plan.choice.device)
+    else:
+        predictor, note = yield from load(item, plan.choice, host)
+        if note:
+            yield Noted(item, note)
     ticket = host.line.join(str(predictor.device))
     try:
         while not ticket.wait(LOOK):
@@ -113,7 +119,7 @@ def _search(
             elif isinstance(event, Finished):
                 if keeper is not None:
                     keeper.keep(run.checkpoint, at_end=True)
-                result = event.result
+                result = turned(event.result, photo, predictor, plan.settings, plan.strength)
                 if result.reason == "cancelled" and not result.evaluations:
                     return None
                 # Rendered already: at full size that takes as long as a part of the search.
@@ -125,6 +131,19 @@ def _search(
         events.close()
         give_back()
     raise AssertionError("a run ends with Finished")
+
+
+def turned(
+    result: Result, photo: Photo, predictor: Predictor, settings: Settings, strength: float
+) -> Result:
+    """The result of a search for a photo with its variants so strong, marked anew."""
+    if strength == 1 or not result.variants:
+        return result
+    mark = marks(photo, predictor, yield_guards(settings, photo.pixels)[0])
+    recipes = [scale(variant.recipe, strength) for variant in result.variants]
+    made = [(recipe, apply(recipe, photo)) for recipe in recipes]
+    variants = tuple(Variant(recipe, mark(picture)) for recipe, picture in made)
+    return replace(result, variants=variants, image=made[0][1].pixels)
 
 
 def _budget(settings: Settings, progress: Progress) -> tuple[float, float | None]:

@@ -14,8 +14,10 @@ from ..image_io import shown_path
 from ..models.device import PRECISIONS
 from ..recipe import Recipe
 from ..recipe.settings import Settings
-from . import checkpoints, recipes, values
+from ..transforms.strength import scale
+from . import checkpoints, recipes, reference, values
 from .inputs import SUFFIXES
+from .reference import Reference
 
 BY_RECIPE = "recipe"
 """The mode that applies a recipe in place of a search."""
@@ -71,16 +73,29 @@ class Plan:
     resume_file: Path | None = None
     judge_recipe: bool = False
     """Whether the predictor says what a recipe that is applied has done to the score."""
+    like: Reference | None = None
+    """What results are to look like: its likeness judges, in place of `choice`'s predictor."""
+    strength: float = 1.0
+    """How far the recipes that a search has found are turned, see `transforms.strength.scale`;
+    `recipe` is turned already."""
+
+    @property
+    def judge(self) -> str:
+        """The name of who judges, as far as it is known before anything is loaded."""
+        return self.like.judge if self.like else self.choice.name
 
     def inputs(self) -> list[Path | None]:
         """The files, beside the pictures, that the job reads."""
         choice = self.choice
-        return [self.recipe_file, Path(choice.name), choice.head, choice.clip_weights]
+        like = self.like.path if self.like else None
+        return [self.recipe_file, Path(choice.name), choice.head, choice.clip_weights, like]
 
 
 _OF_RESULTS = {field.name for field in fields(Results)}
 _OF_CHOICE = {"predictor", "device", "precision", "views", "head", "clip_weights"}
-_OTHERS = {field.name for field in fields(Settings)} | {"recipe", "resume", "judge_recipe"}
+_OTHERS = {field.name for field in fields(Settings)} | {
+    *("recipe", "resume", "judge_recipe", "like", "strength")
+}
 KNOWN = frozenset(_OTHERS | _OF_CHOICE | _OF_RESULTS)
 """Names of the values that make a plan."""
 
@@ -88,7 +103,8 @@ KNOWN = frozenset(_OTHERS | _OF_CHOICE | _OF_RESULTS)
 def plan(given: Mapping[str, Any], *, files: int = 1) -> Plan:
     """The plan of a job over so many `files`, from values by the names in `KNOWN`; what is missing
     or None has its default. See `values.settings` for those of a search, `Choice` and `Results`;
-    `predictor` is a name, `recipe` a path, a text or a text's data, `resume` a path.
+    `predictor` is a name, `recipe` a path, a text or a text's data, `resume` a path, `like` a path,
+    a picture or a `Reference`; with it the guards that are not given are off.
 
     Raises: SettingsError, RecipeError, CheckpointError, ImageError on what has no meaning, cannot
     be read, or contradicts another value."""
@@ -103,8 +119,10 @@ def plan(given: Mapping[str, Any], *, files: int = 1) -> Plan:
         given.setdefault("recipe", "")
     results = _results(given)
     _check_together(given, results, files)
-    settings = values.settings(given)
-    recipe = recipes.read(given["recipe"]) if "recipe" in given else None
+    like = _like(given)
+    settings = values.settings({**(values.NO_GUARDS if like else {}), **given})
+    strength = values.strength(given.get("strength", Plan.strength))
+    recipe = scale(recipes.read(given["recipe"]), strength) if "recipe" in given else None
     resume = checkpoints.read(Path(given["resume"])) if "resume" in given else None
     if resume is not None:
         settings = resume.budget(given.get("seconds"), given.get("evaluations"))
@@ -117,12 +135,21 @@ def plan(given: Mapping[str, Any], *, files: int = 1) -> Plan:
         resume=resume,
         resume_file=given.get("resume"),
         judge_recipe=bool(given.get("judge_recipe", False)),
+        like=like,
+        strength=strength,
     )
+
+
+def _like(given: Mapping[str, Any]) -> Reference | None:
+    if "like" not in given:
+        return None
+    like = given["like"]
+    return like if isinstance(like, Reference) else reference.read(like)
 
 
 def _choice(given: Mapping[str, Any]) -> Choice:
     choice = Choice(
-        name=str(given.get("predictor", "")).strip() or Choice.name,
+        name=_name(given),
         device=str(given.get("device", Choice.device)),
         precision=str(given.get("precision", Choice.precision)),
         views=values.whole("views", given.get("views", Choice.views)),
@@ -135,6 +162,10 @@ def _choice(given: Mapping[str, Any]) -> Choice:
     if choice.views not in (1, 2):
         raise SettingsError(f"views must be 1 or 2, not {choice.views}")
     return choice
+
+
+def _name(given: Mapping[str, Any]) -> str:
+    return str(given.get("predictor", "")).strip() or Choice.name
 
 
 def _results(given: Mapping[str, Any]) -> Results:
@@ -152,6 +183,13 @@ def _check_together(given: Mapping[str, Any], results: Results, files: int) -> N
     recipe, resume = given.get("recipe"), given.get("resume")
     if recipe is not None and (resume or results.checkpoint):
         raise SettingsError("--recipe applies a recipe without a search; leave checkpoints out")
+    if "like" in given:
+        if _name(given) != Choice.name:
+            raise SettingsError("--like and --predictor both say who judges; leave one of them out")
+        if given.get("head") or given.get("clip_weights"):
+            raise SettingsError("a head and weights of CLIP are not for --like")
+        if recipe is not None and not given.get("judge_recipe"):
+            raise SettingsError("--like is for a search, and with --recipe there is none")
     if results.output and results.output_dir:
         raise SettingsError("--output names the whole path; leave --output-dir out")
     if results.save_recipe and results.save_recipe.suffix.lower() in SUFFIXES:

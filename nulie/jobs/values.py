@@ -7,9 +7,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import SettingsError
+from ..recipe import Recipe
 from ..recipe.settings import Settings
+from ..transforms.strength import scale
 
 Bounds = tuple[float, float]
+NO_GUARDS: Mapping[str, Any] = {
+    "min_light": 0.0,
+    "min_color": 0.0,
+    "min_contrast": 0.0,
+    "protect_skin": False,
+}
+"""Settings in which nothing holds a result to what the photo was: for whoever shows what is wanted,
+be it pale or dark."""
 
 
 def settings(values: Mapping[str, Any]) -> Settings:
@@ -43,6 +53,13 @@ def whole(name: str, value: Any) -> int:
         option = name.replace("_", "-")
         raise SettingsError(f"{option} must be a whole number, not {_short(value)}")
     return int(found)
+
+
+def strength(value: Any) -> float:
+    """How far recipes are to be turned. Raises: SettingsError when that has no meaning."""
+    found = number("strength", value)
+    scale(Recipe(), found)
+    return found
 
 
 def ranges(given: str | Mapping[str, Any] | Iterable[str]) -> dict[str, Bounds]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from html import escape
 from pathlib import Path
@@ -31,6 +32,15 @@ def quiet(*, queue: bool = True, latest: bool = False, many: bool = False) -> di
     if many and MAJOR >= 4:
         options["concurrency_limit"] = None
     return options
+
+
+def on(events: Sequence[Any], act: Callable[..., Any], *args: Any, **options: Any) -> None:
+    """Each of the events calls `act`: one entry of the page where gradio can, which is lighter."""
+    if MAJOR >= 4:
+        gr.on(list(events), act, *args, **options)
+    else:
+        for event in events:
+            event(act, *args, **options)
 
 
 def uploads(value: Any, *, once: bool = False) -> list[tuple[Path, str]]:

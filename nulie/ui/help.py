@@ -22,13 +22,15 @@ seconds find better results, with less and less to gain. The same seed tries the
 photo only: a good photo of a plain wall may score less than a poor one of a sunset. A tenth of a
 point says little. The built-in predictor <b>statistics</b> guesses how the photo should look and
 says how near a version comes: 10 leaves nothing to mend. The <b>clip</b> predictors learned from
-people's ratings of pictures. The guards take points off: for getting darker than the minimum
-light, for darker skin, and, if you ask for it, for drifting away from the photo.</p>
+people's ratings of pictures; <b>retouch</b> does as an expert would who retouches the photo, and
+says how near a version comes. The guards refuse what has less light, colour or contrast than the
+minimum, or darker skin, and take points off, if you ask for it, for drifting away from the
+photo.</p>
 <h3>What it tends to get wrong</h3>
 <p>It does not know what you meant: fog, dusk and silhouettes may be brightened, muted colours
 made loud. Night scenes and drawings are judged poorly. It changes whole pictures, never a part of
-one. Look at the result with the slider, take another variant, or turn the steps yourself
-under <i>Touch up</i>.</p>
+one. Look at the result with the slider, take another variant, or turn the whole
+recipe down, or its steps, under <i>Touch up</i>.</p>
 <h3>By keyboard</h3>
 <p>Tab reaches everything; on the before/after slider use the arrow keys, Home and End.</p>
 </div>"""

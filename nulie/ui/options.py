@@ -8,17 +8,21 @@ from typing import Any
 import gradio as gr
 
 from ..errors import SettingsError
+from ..jobs import reference
+from ..jobs.names import safe_name
+from ..jobs.reference import Reference
 from ..transforms import ops
 from . import ranges
-from .compat import quiet
+from .compat import on, quiet, uploads
 from .host import Host
 
 MODE_NAMES = {
     "soft": "soft: gentle, looks like a good print",
     "hard": "hard: drastic, anything goes",
 }
-NUMBERS = ("seconds", "top", "min_light", "keep_content", "seed")
-OTHERS = ("mode", "protect_skin", "predictor", "used", "ranges")
+SHARES = ("min_light", "min_color", "min_contrast")
+NUMBERS = ("seconds", "top", *SHARES, "keep_content", "seed")
+OTHERS = ("mode", "protect_skin", "predictor", "used", "ranges", "like")
 """Controls, by their names in a plan."""
 
 
@@ -53,9 +57,12 @@ class Options:
         """What has good defaults, folded away."""
         defaults = self._defaults
         with gr.Accordion("Guards", open=False, elem_id="nulie_guards"):
-            self.min_light = gr.Slider(
-                0, 1, value=defaults.min_light, step=0.01, elem_id="nulie_min_light",
-                label="Minimum light (share of the photo's; 0 is off)",
+            self.min_light, self.min_color, self.min_contrast = (
+                gr.Slider(
+                    0, 1, value=getattr(defaults, name), step=0.01, elem_id=f"nulie_{name}",
+                    label=f"Minimum {what} (share of the photo's; 0 is off)",
+                )
+                for name, what in zip(SHARES, ("light", "colour", "contrast"), strict=True)
             )  # fmt: skip
             self.keep_content = gr.Slider(
                 0, 50, value=defaults.keep_content, step=0.5, elem_id="nulie_keep_content",
@@ -64,6 +71,12 @@ class Options:
             self.protect_skin = gr.Checkbox(
                 value=defaults.protect_skin, label="Do not let skin get darker",
                 elem_id="nulie_protect_skin",
+            )  # fmt: skip
+        with gr.Accordion("Make it look like", open=False, elem_id="nulie_like_box"):
+            self.like = gr.File(
+                label="A picture whose colours and light are wanted; it judges in place of the"
+                " predictor, and guards are off where they stand as they come",
+                file_count="single", elem_id="nulie_like", height=120,
             )  # fmt: skip
         with gr.Accordion("Predictor and seed", open=False, elem_id="nulie_predictor_box"):
             self.predictor = gr.Dropdown(
@@ -106,9 +119,8 @@ class Options:
     def _connect(self) -> None:
         # While it moves, and once more when it is let go: what is written last is right.
         inputs = [self.dial, self.low, self.high, self.ranges, self.mode]
-        for slider in (self.low, self.high):
-            for event in (slider.input, slider.release):
-                event(self._on_range, inputs, [self.ranges], **quiet(latest=True, many=True))
+        events = [e for slider in (self.low, self.high) for e in (slider.input, slider.release)]
+        on(events, self._on_range, inputs, [self.ranges], **quiet(latest=True, many=True))
         shown = [self.low, self.high, self.dial]
         chosen = [self.dial, self.ranges, self.mode]
         self.dial.input(self._on_dial, chosen, shown, **quiet(many=True))
@@ -124,22 +136,37 @@ class Options:
     def values(self, values: Sequence[Any]) -> dict[str, Any]:
         """Those of `inputs` as values of a plan.
 
-        Raises: SettingsError on a predictor that the page does not offer."""
+        Raises: SettingsError on a predictor that the page does not offer, ImageError on a picture
+        to be like that cannot be read."""
         given = dict(zip((*NUMBERS, *OTHERS), values, strict=True))
         # Old gradio lets any text through, and a predictor may be a file's path or code to import.
         if given["predictor"] not in self._host.predictors:
             raise SettingsError(f"no predictor on this page is called {given['predictor']!r}")
+        like = self._like(given.pop("like"))
+        if like is not None:
+            given["predictor"] = ""
+            for name in (*SHARES, "protect_skin"):
+                if given[name] == getattr(self._defaults, name):
+                    del given[name]  # nobody has asked for it
         mode, chosen = _mode(given["mode"]), given.pop("used")
         used = [op_id for op_id in ops() if op_id in chosen]
         return {
             **given,
             # An emptied field does not ask for the default.
-            **{name: "" if given[name] is None else given[name] for name in NUMBERS},
+            **{name: "" for name in NUMBERS if name in given and given[name] is None},
+            "like": like,
             "mode": mode,
             "device": self._host.device,
             "ops": None if used == _ops_of(mode) else used,
             "ranges": ranges.without(given["ranges"] or "", used),
         }
+
+    def _like(self, value: Any) -> Reference | None:
+        for path, original in uploads(value):
+            name = safe_name(original)
+            self._host.work.check(path, name)
+            return reference.read(path, name)
+        return None
 
     def _on_range(
         self, name: str, low: float | None, high: float | None, text: str, mode: str

@@ -47,7 +47,7 @@ def write(text: str, name: str, low: float | None, high: float | None, mode: str
     if low is not None and high is not None:
         half = dial.step / 2
         least, most = usual(name, mode)
-        # A range of the user's own limits the op to once, so only real changes count.
+        # What is as usual is not written: it is the mode's.
         if abs(low - least) > half or abs(high - most) > half:
             entries[name] = f"{low:g}:{high:g}"
     return _text(entries)

@@ -138,7 +138,7 @@ class Search(Run):
         self.notes: list[str] = []
         self._plan, self._host = plan, host
         self._item = Item(Path(opened.name), name=opened.name)
-        self._latest = Loading(self._item, plan.choice.name)
+        self._latest = Loading(self._item, plan.judge)
 
     def events(self) -> Generator[Event, None, None]:
         opened = self.opened

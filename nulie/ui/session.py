@@ -32,6 +32,8 @@ class Session:
     """The one under way."""
     recipe: Recipe = field(default_factory=Recipe)
     """What is on the touch-up's sliders."""
+    full: Recipe = field(default_factory=Recipe)
+    """The same at strength 1: what the strength's slider turns."""
     saved: list[tuple[str, str, DataImage]] = field(default_factory=list)
     """The last files: a link, the recipe in words, a small picture."""
     folder: str = field(default_factory=lambda: time.strftime("%Y-%m-%d-") + secrets.token_hex(8))
@@ -60,7 +62,7 @@ class Session:
         if (search := self.search) is not None:
             search.stop(drop=True)
         self.opened = self.finish = None
-        self.recipe = Recipe()
+        self.recipe = self.full = Recipe()
 
 
 class Sessions:

@@ -175,7 +175,7 @@ class Single:
         finish = session.finish if session else None
         if session is None or finish is None:
             return views.nothing(self.tab)
-        session.recipe = finish.outcome.recipe
+        session.recipe = session.full = finish.outcome.recipe
         return views.of_finish(self.tab, finish)
 
     # The recipe becomes another one.
@@ -225,7 +225,7 @@ class Single:
             opened = session.need()
         except ImageError as e:
             return {self.tab.words: views.html(words.error(str(e)))}
-        session.recipe = recipe
+        session.recipe = session.full = recipe
         return views.of_recipe(self.tab, opened, recipe)
 
     def _show(self, session: Session | None, recipe: Recipe) -> Updates:

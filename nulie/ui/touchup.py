@@ -17,7 +17,8 @@ import gradio as gr
 from ..recipe import Recipe, Step
 from ..recipe.space import Dial
 from ..transforms import get, ops, resolve
-from .compat import quiet
+from ..transforms.strength import MOST, scale
+from .compat import on, quiet
 from .session import Session
 
 MOST_STEPS = 40
@@ -32,6 +33,10 @@ class Steps:
     """Build with `build`; the recipe itself is the session's."""
 
     def build(self) -> None:
+        self.strength = gr.Slider(
+            0, MOST, value=1, step=0.05, label="Strength of the whole recipe",
+            elem_id="nulie_strength",
+        )  # fmt: skip
         self.chosen = gr.Radio(choices=[], label="Step to change", elem_id="nulie_steps")
         with gr.Row(visible=False, elem_id="nulie_step") as self._box:
             self.op = gr.Dropdown(
@@ -63,14 +68,18 @@ class Steps:
     @property
     def outputs(self) -> list[Any]:
         """All that `show` may change."""
-        return [self.chosen, self._box, self.op, *self.dials]
+        return [self.strength, self.chosen, self._box, self.op, *self.dials]
 
     def show(self, recipe: Recipe, at: int = 0) -> dict[Any, Any]:
         """What makes the controls show a recipe, and its step of that place."""
         labels = _labels(recipe)
         there = bool(labels)
         chosen = gr.update(choices=labels, value=labels[at] if there else None, visible=there)
-        updates: dict[Any, Any] = {self.chosen: chosen, self._box: gr.update(visible=there)}
+        updates: dict[Any, Any] = {
+            self.strength: gr.update(value=1),
+            self.chosen: chosen,
+            self._box: gr.update(visible=there),
+        }
         if not there:
             return updates
         step = recipe.steps[at]
@@ -86,14 +95,17 @@ class Steps:
         # An update of something, since gradio wants one.
         self._nothing = {outputs[0]: gr.update()}
         of_dials = [state, self.chosen, self.op, *self.dials]
-        for dial in self.dials:
-            # While it moves, and once more when it is let go: what is shown last is right.
-            for event in (dial.input, dial.release):
-                event(self._on_turn, of_dials, outputs, **quiet(latest=True, many=True))
+        # While it moves, and once more when it is let go: what is shown last is right.
+        events = [event for dial in self.dials for event in (dial.input, dial.release)]
+        changes = [*outputs, self.strength]
+        on(events, self._on_turn, of_dials, changes, **quiet(latest=True, many=True))
         # Gradio 4.40 also tells of choices that came from here, and `input` with the one before.
-        of_step = self.outputs[1:]
+        of_step = self.outputs[2:]
         self.chosen.select(self._on_choice, [state], of_step, **quiet(latest=True, many=True))
         everything = [*outputs, *self.outputs]
+        events = [self.strength.input, self.strength.release]
+        whole = [state, self.strength]
+        on(events, self._on_strength, whole, everything, **quiet(latest=True, many=True))
         chosen = [state, self.chosen, self.op]
         for event, edit in (
             (self.op.input, _use),
@@ -113,14 +125,28 @@ class Steps:
         steps[at] = _turn(steps[at], numbers)
         if steps[at] == session.recipe.steps[at]:  # only the focus has gone
             return self._nothing
-        return self._changed(session, replace(session.recipe, steps=tuple(steps)))
+        changed = self._changed(session, replace(session.recipe, steps=tuple(steps)))
+        return {**changed, self.strength: gr.update(value=1)}
+
+    def _on_strength(self, session: Session | None, strength: float | None) -> Any:
+        if session is None or strength is None:
+            return self._nothing
+        full = session.full
+        recipe = scale(full, min(MOST, max(0.0, strength)))
+        if recipe == session.recipe:
+            return self._nothing
+        updates = {**self._changed(session, recipe), **self.show(recipe)}
+        session.full = full
+        del updates[self.strength]
+        return updates
 
     def _on_choice(self, session: Session | None, event: gr.SelectData) -> Any:
         at = _place(session, event.value)
         if session is None or at is None:
             return {self._box: gr.update()}
         # Without the list itself: what comes late may not choose for the user.
-        return {k: v for k, v in self.show(session.recipe, at).items() if k is not self.chosen}
+        kept = (self.chosen, self.strength)
+        return {k: v for k, v in self.show(session.recipe, at).items() if k not in kept}
 
     def _on_edit(self, edit: Edit, session: Session | None, label: str, op_id: str) -> Any:
         at = _place(session, label)

@@ -45,12 +45,19 @@ class EnhanceRequest(BaseModel):
     seed: int = _DEFAULTS.seed
     ops: list[str] | None = None
     ranges: dict[str, tuple[float, float]] = {}  # pydantic copies it
-    min_light: float = _DEFAULTS.min_light
+    min_light: float | None = None
+    min_color: float | None = None
+    min_contrast: float | None = None
     keep_content: float = _DEFAULTS.keep_content
-    protect_skin: bool = _DEFAULTS.protect_skin
+    protect_skin: bool | None = None
+    """Of the guards null is the default; with `like`: off."""
     top: int = _DEFAULTS.top
     predictor: str = ""
     """Empty: that of the settings page."""
+    like: str | None = None
+    """Base64 of a picture that the result is to look like; in place of a predictor."""
+    strength: float = 1.0
+    """0 to 1.5: turns what was found, or the recipe, down or up."""
     recipe: str | dict[str, Any] | None = None
 
 
@@ -133,13 +140,17 @@ def _enhance(webui: WebUI, request: EnhanceRequest) -> dict[str, Any]:
 
 def _plan(webui: WebUI, request: EnhanceRequest) -> Plan:
     """Complains of what it can before the request waits for its turn."""
+    like = None if request.like is None else _decode(request.like, "the reference")
     if request.recipe is not None:
-        return plan({"recipe": request.recipe})
+        return plan({"recipe": request.recipe, "strength": request.strength, "like": like})
     given = {name: value for name, value in request if name not in ("image", "recipe")}
     if request.seconds is None and request.evaluations is None:
         # To a plan both mean the default, but who writes null means no limit.
         raise SettingsError("give seconds or evaluations, or the search never ends")
-    return plan({**given, "predictor": _predictor_name(webui, request.predictor)})
+    name = _predictor_name(webui, request.predictor)
+    if like is not None:
+        return plan({**given, "like": like, "predictor": request.predictor})
+    return plan({**given, "predictor": name})
 
 
 def _score(webui: WebUI, request: ScoreRequest) -> dict[str, Any]:
@@ -177,16 +188,16 @@ def _predictor_name(webui: WebUI, name: str) -> str:
     return name or webui.predictor
 
 
-def _decode(text: str) -> Photo:
+def _decode(text: str, name: str = "the image") -> Photo:
     if text.startswith(("http://", "https://")):
-        raise ImageError("the image must come as base64; addresses are not fetched")
+        raise ImageError(f"{name} must come as base64; addresses are not fetched")
     if text.startswith("data:"):
         text = text.partition(",")[2]
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise ImageError("the image is no valid base64") from None
-    return load(io.BytesIO(data), name="the image")
+        raise ImageError(f"{name} is no valid base64") from None
+    return load(io.BytesIO(data), name=name)
 
 
 def _encode(photo: Photo, recipe: Recipe | None = None, score: dict[str, Any] | None = None) -> str:

@@ -14,6 +14,7 @@ from ..jobs.plan import BY_RECIPE, Plan, plan
 from ..jobs.recipes import INFOTEXT_KEY
 from ..recipe.settings import Settings
 from ..transforms import MODES
+from ..transforms.strength import MOST
 from .host import setting
 from .options import Control, span
 
@@ -39,6 +40,11 @@ CONTROLS = (
         {"lines": 2, "placeholder": "JSON, or the infotext of an image that nulie has enhanced"},
     ),
     Control("variants", "Variants to give", "Slider", _DEFAULTS.top, span(1, 8, 1)),
+    Control("min_color", "Least colour kept", "Slider", _DEFAULTS.min_color, span(0, 1, 0.01)),
+    Control(
+        "min_contrast", "Least contrast kept", "Slider", _DEFAULTS.min_contrast, span(0, 1, 0.01)
+    ),
+    Control("strength", "Strength of what is done", "Slider", 1.0, span(0, MOST, 0.05)),
 )  # fmt: skip
 OF_GENERATION = tuple(c for c in CONTROLS if c.name != "variants")
 
@@ -66,14 +72,16 @@ def plan_of(values: Mapping[str, Any], *, predictor: str = "auto") -> Plan:
 
     Raises: SettingsError, RecipeError."""
     if values.get("mode") == BY_RECIPE:
-        return plan({"recipe": values.get("recipe") or ""})
+        return plan({"recipe": values.get("recipe") or "", "strength": values.get("strength")})
     return plan({"predictor": predictor, **{_SEARCH[n]: values.get(n) for n in _SEARCH}})
 
 
 def plan_text(of: Plan) -> dict[str, Any]:
     """Infotext of a plan, known before anything is done."""
     if of.recipe is not None:
-        return {_KEYS["mode"]: BY_RECIPE, RECIPE: of.recipe.to_json()}
+        # A recipe that was turned has its strength in it.
+        again = {} if of.strength == 1 else {_KEYS["strength"]: "1"}
+        return {_KEYS["mode"]: BY_RECIPE, RECIPE: of.recipe.to_json(), **again}
     settings = of.settings
     return {
         _KEYS["mode"]: settings.mode,
@@ -82,6 +90,9 @@ def plan_text(of: Plan) -> dict[str, Any]:
         _KEYS["min_light"]: f"{settings.min_light:g}",
         _KEYS["keep_content"]: f"{settings.keep_content:g}",
         _KEYS["protect_skin"]: settings.protect_skin,
+        _KEYS["min_color"]: f"{settings.min_color:g}",
+        _KEYS["min_contrast"]: f"{settings.min_contrast:g}",
+        _KEYS["strength"]: f"{of.strength:g}",
     }
 
 

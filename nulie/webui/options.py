@@ -37,10 +37,10 @@ def span(low: float, high: float, step: float) -> dict[str, float]:
 OPTIONS = (
     Control(
         "predictor", "Predictor (who judges)", "Dropdown", "auto", {"choices": ["auto", *NAMES]},
-        "auto: clip-sac, or statistics where its 1.7 GB of weights cannot be had",
+        "auto: clip-sac; where its 1.7 GB of weights cannot be had, retouch (2.4 MB) or statistics",
     ),
     Control(
-        "weights", "Folder with CLIP and head weights", "Textbox", "", {},
+        "weights", "Folder with weights of predictors", "Textbox", "", {},
         "looked into first; then the models folder, then the usual caches; else they are downloaded"
         " when they are first needed",
     ),

@@ -16,9 +16,10 @@ from nulie.drawing import embed
 from nulie.jobs.look import LONGEST
 from nulie.recipe import Recipe
 from nulie.transforms import describe, render
+from nulie.transforms.strength import MOST, scale
 from nulie.ui.opened import FULL
 
-from ..conftest import ROOT
+from ..conftest import ROOT, picture
 from .conftest import Server, Visitor, dull, start, stop
 
 Visit = Callable[..., Visitor]
@@ -101,6 +102,18 @@ def test_from_upload_to_download(visit: Visit, photo: Path) -> None:
     assert "Light" in page.locator("#nulie_terms").last.inner_text()
 
 
+def test_another_picture_judges(visit: Visit, photo: Path, tmp_path: Path) -> None:
+    reference = tmp_path / "dusk.png"
+    picture(60, 40, seed=5).save(reference)
+    person = visit()
+    person.drop(photo)
+    person.unfold("Make it look like")
+    person.page.set_input_files("#nulie_like input[type=file]", reference)
+    person.page.get_by_text("dusk", exact=False).first.wait_for()
+    person.enhance(1)
+    person.wait_status("judged by likeness to dusk.png")
+
+
 def test_touch_up_and_save(visit: Visit, photo: Path) -> None:
     person = visit()
     page = person.page
@@ -142,6 +155,24 @@ def test_touch_up_and_save(visit: Visit, photo: Path) -> None:
     assert dict(recipe.steps[0].params)["factor"] > 1
     kept = image_io.load(person.save())
     assert kept.pixels.tobytes() == render(recipe, image_io.load(photo).pixels).tobytes()
+
+    # The whole recipe turned down, and a step after that, from which on it is whole again.
+    whole = page.locator("#nulie_strength input[type=range]")
+    whole.focus()
+    page.keyboard.press("Home")
+    person.wait_steps([])
+    page.keyboard.press("End")
+    person.wait_steps(["1: brightness"])
+    page.wait_for_function(
+        "t => document.querySelector('#nulie_recipe textarea').value !== t", arg=text
+    )
+    stronger = scale(recipe, MOST)
+    assert Recipe.from_json(page.locator("#nulie_recipe textarea").input_value()) == stronger
+    dial.focus()
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_function(
+        "() => document.querySelector('#nulie_strength input[type=range]').value === '1'"
+    )
 
     # A recipe in JSON, a bad one, and the way back.
     page.fill("#nulie_recipe textarea", '{"nulie": 1, "steps": [{"op": "no<b>such"}]}')

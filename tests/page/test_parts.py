@@ -24,7 +24,7 @@ with warnings.catch_warnings():
     gradio = pytest.importorskip("gradio", reason="no gradio here: pip install gradio")
     from nulie.ui import Host, build, ranges, saving
     from nulie.ui.opened import Opened
-    from nulie.ui.options import MODE_NAMES, Options
+    from nulie.ui.options import MODE_NAMES, NUMBERS, Options
     from nulie.ui.session import MOST_SESSIONS, Session, Sessions
     from nulie.ui.touchup import Steps
 
@@ -90,6 +90,8 @@ def test_every_control_does_something(options: Options) -> None:
         options, nulie_min_light=0.5, nulie_keep_content=3, nulie_protect_skin=False
     ).settings
     assert (guarded.min_light, guarded.keep_content, guarded.protect_skin) == (0.5, 3, False)
+    livelier = read(options, nulie_min_color=0.5, nulie_min_contrast=0).settings
+    assert (livelier.min_color, livelier.min_contrast) == (0.5, 0)
     assert read(options, nulie_seconds=2).settings.seconds == 2
     assert read(options, nulie_predictor="statistics").choice.name == "statistics"
     with pytest.raises(SettingsError, match="no op is left"):
@@ -105,10 +107,24 @@ def test_a_wrong_range_is_refused_by_name(options: Options, wrong: str) -> None:
         read(options, nulie_ranges=wrong)
 
 
-@pytest.mark.parametrize("name", ["seconds", "seed", "top", "min_light", "keep_content"])
+@pytest.mark.parametrize("name", NUMBERS)
 def test_an_emptied_field_does_not_ask_for_the_default(options: Options, name: str) -> None:
     with pytest.raises(SettingsError, match=rf"{name.replace('_', '-')} must be .*, not nothing"):
         read(options, **{f"nulie_{name}": None})
+
+
+def test_a_picture_to_be_like_judges(options: Options, tmp_path: Path) -> None:
+    """Guards that nobody has touched are off then."""
+    path = tmp_path / "sunset.png"
+    picture().save(path)
+    wanted = read(options, nulie_like=str(path), nulie_predictor="statistics", nulie_min_light=0.8)
+    assert wanted.judge == "likeness to sunset.png"
+    settings = wanted.settings
+    assert (settings.min_light, settings.min_color, settings.min_contrast) == (0.8, 0, 0)
+    assert not settings.protect_skin
+    (tmp_path / "none.png").write_text("no picture")
+    with pytest.raises(ImageError, match=r"none\.png"):
+        read(options, nulie_like=str(tmp_path / "none.png"))
 
 
 @pytest.mark.parametrize("name", ["os:abort", "/etc/passwd", "nobody", ""])
@@ -130,7 +146,7 @@ def test_a_mode_brings_its_ops_and_ranges(options: Options) -> None:
     used, text, low, high, _ = options._on_mode(MODE_NAMES["hard"], "brightness")
     assert "invert" in used
     assert text == ""
-    assert (low["value"], high["value"]) == (0.5, 2.0)
+    assert (low["value"], high["value"]) == (0.4, 2.5)
 
 
 def test_one_pair_of_sliders_writes_every_range(options: Options) -> None:
@@ -165,12 +181,13 @@ def test_the_chosen_step_is_shown() -> None:
             Step.of("posterize", bits=4.0),
         )
     )
-    first, second = steps.dials
+    first, second, *others = steps.dials
     shown = steps.show(recipe)
     assert shown[steps.chosen]["choices"] == ["1: gamma", "2: brightness", "3: posterize"]
     assert shown[steps.chosen]["value"] == "1: gamma"
     assert (shown[first]["value"], shown[second]["value"]) == (1.2, 0.95)
     assert shown[second]["label"] == "gain"
+    assert [shown[other] for other in others] == [gradio.update(visible=False)] * len(others)
     shown = steps.show(recipe, 1)
     assert shown[steps.op]["value"] == "brightness"
     assert shown[first]["maximum"] == 4.0, "beyond the hard mode's range"
