@@ -14,17 +14,21 @@ from PIL import Image
 
 from .. import transforms
 from ..errors import CheckpointError
-from ..predictor import Judging, adapt, exact_form, take_notes
+from ..predictor import Judging, Predictor, adapt, exact_form, take_notes
 from ..recipe.settings import Settings
 from ..recipe.space import Space
+from ..predictor.target import Target
 from ..search import Progress, Reason, Tree, run
 from ..transforms.preview import shrink
 from .checkpoint import Checkpoint, digest
 from .evaluate import Evaluator, renderer
 from .events import Event, Finished, Noted, Result, Started
-from .finalists import Election
+from .finalists import MIN_GAIN, Election
 from .objective import SEARCH_MARGIN, Objective
 from .overdone import yield_guards
+
+PATIENCE = 1.0
+"""How long a search with a target waits for a gain, see `Settings.patience`. TODO."""
 
 
 class Enhancement:
@@ -56,6 +60,7 @@ class Enhancement:
         self.tree = Tree(self.space, self.settings.seed)
         self._predictor = adapt(predictor)
         self._exact = exact_form(self._predictor)
+        self._patience = _patience(self.settings, self._predictor)
         self._cancel = cancel or threading.Event()
         self._clock = clock
         self._spent = 0, 0.0  # evaluations, and seconds
@@ -122,6 +127,8 @@ class Enhancement:
             done=done,
             spent=spent + self._clock() - start,
             best_score=self._best_score,
+            patience=self._patience,
+            rise=MIN_GAIN,
             cancel=self._cancel,
             clock=self._clock,
         )
@@ -140,3 +147,11 @@ class Enhancement:
     def _notes(self) -> Iterator[Noted]:
         """What the predictor has to say since the last call."""
         return map(Noted, (*take_notes(self._predictor), *take_notes(self._exact)))
+
+
+def _patience(settings: Settings, predictor: Predictor) -> float:
+    """What is asked for, else what is usual; 0 where the search has all of its budget. Without a
+    time the same budget always gives the same result."""
+    if settings.patience is not None:
+        return settings.patience
+    return PATIENCE if settings.seconds is not None and isinstance(predictor, Target) else 0.0
