@@ -26,10 +26,15 @@ from .pipeline import apply_to_pixels
 MIN_DISTANCE = 2.3
 """Mean CIE76 distance of the previews from which on two variants count as distinct: about the
 least difference a person notices (Mahy et al., 1994)."""
-SHORTEN_LOSS, MOST_LOSS = 0.05, 0.12
-"""Share of the gain that a shorter recipe may cost; and that one shorter by many steps may."""
+LONG = 6
+"""Steps from which on a recipe is long."""
+UNSEEN, UNSEEN_OF_LONG = 1.0, 2.0
+"""Mean CIE76 distance of the previews up to which a picture counts as unchanged by what its recipe
+has lost in all; and while that is long still."""
+MOST_LOSS = 0.12
+"""Share of the gain that a shorter recipe may cost at most, however little is to be seen of it."""
 PREVIEW_SHARE = 0.8
-"""Share of that loss which the preview may use up: full size differs a little."""
+"""Share of all that which the preview may use up: full size differs a little."""
 MIN_GAIN = 0.02
 """Points by which a result must beat the input, and a step the recipe without it: a change that the
 predictor hardly sees, such as a blur on a preview of 64 pixels, is not made by chance."""
@@ -183,33 +188,53 @@ class Election:
         """The shortest first. Starts from the shortest of the nodes that are about as good, unless
         several variants are wanted, which might then start from the same."""
         loss = PREVIEW_SHARE * acceptable_loss(node.score - self._floor)
+        alike = self._alike(node.recipe)
         start = node
         if self._top == 1:
-            good = (n for n in ranked if n.score >= node.score - loss / 2)
-            start = min(good, key=lambda n: len(n.recipe))
-            loss -= node.score - start.score
+            good = [n for n in ranked[:WALKED] if n.score >= node.score - loss / 2]
+            good = sorted(good, key=lambda n: len(n.recipe))[:AT_ONCE]
+            same = alike([n.recipe for n in good])
+            start = next((n for n, fits in zip(good, same, strict=True) if fits), node)
         most, given = self._effort.tries // self._top, (self._evaluator, self._space)
-        return shorten(start.recipe, start.score, *given, loss=loss, most=most)
+        return shorten(start.recipe, node.score, *given, loss=loss, most=most, alike=alike)
+
+    def _alike(self, recipe: Recipe) -> Callable[[Sequence[Recipe]], list[bool]]:
+        """Which recipes give previews on which the eye sees no difference to that of this one."""
+        look = lab(self._evaluator.render([recipe]))
+
+        def alike(recipes: Sequence[Recipe]) -> list[bool]:
+            apart = distance(lab(self._evaluator.render(recipes)), look).tolist()
+            return [
+                d <= PREVIEW_SHARE * unseen(r) for d, r in zip(apart, recipes, strict=True)
+            ]
+
+        return alike
+
+
+def unseen(recipe: Recipe) -> float:
+    """How far what a shortened recipe makes may be from what it was, in CIE76 units."""
+    return UNSEEN_OF_LONG if len(recipe) > LONG else UNSEEN
 
 
 def acceptable_loss(gain: float) -> float:
     """Points that a shorter recipe may cost."""
-    return max(SHORTEN_LOSS * gain, MIN_GAIN)
+    return max(MOST_LOSS * gain, MIN_GAIN)
 
 
 def most_readable(finalists: Sequence[Finalist], base: float) -> Finalist:
-    """The shortest that is about as good as the best: it may cost MIN_GAIN for each step fewer,
-    all in all at most MOST_LOSS of the gain over `base`, or what `acceptable_loss` allows where
-    that is more."""
-    best = max(finalists, key=lambda f: f.variant.terms.total).variant
-    gain = best.terms.total - base
+    """The shortest that is as good as the best, or looks like it and is about as good."""
+    best = max(finalists, key=lambda f: f.variant.terms.total)
+    total = best.variant.terms.total
+    loss, look = acceptable_loss(total - base), lab(best.preview)
 
-    def good_enough(variant: Variant) -> bool:
-        fewer = len(best.recipe) - len(variant.recipe)
-        loss = max(acceptable_loss(gain), min(MIN_GAIN * fewer, MOST_LOSS * gain))
-        return variant.terms.total >= best.terms.total - loss
+    def good_enough(finalist: Finalist) -> bool:
+        lost = total - finalist.variant.terms.total
+        if lost <= MIN_GAIN:
+            return True
+        apart = distance(lab(finalist.preview), look).item()
+        return lost <= loss and apart <= unseen(finalist.variant.recipe)
 
-    good = (finalist for finalist in finalists if good_enough(finalist.variant))
+    good = filter(good_enough, finalists)
     return min(good, key=lambda f: len(f.variant.recipe))
 
 
