@@ -77,7 +77,7 @@ def test_no_more_steps_than_allowed() -> None:
 
 @pytest.mark.parametrize("mode", transforms.MODES)
 @settings(max_examples=60, deadline=None)
-@given(turns=st.lists(st.floats(-1, 1), min_size=16, max_size=16), seed=st.integers(0, 999))
+@given(turns=st.lists(st.floats(-1, 1), min_size=24, max_size=24), seed=st.integers(0, 999))
 def test_a_way_that_there_is_room_for_is_gone(
     mode: Literal["soft", "hard"], turns: list[float], seed: int
 ) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from nulie import transforms
-from nulie.recipe import Recipe, Step
+from nulie.recipe import Recipe, Step, version1
 from nulie.tree.shorten import shorten
 
 SPACE = transforms.space("soft")
@@ -61,7 +61,7 @@ def test_shortest_first_all_good_enough_and_within_the_budget(most: int) -> None
 
 def test_two_steps_of_one_op_become_one() -> None:
     """At once, where each of them is needed: there is no budget to turn what is left of them."""
-    space, tried = transforms.space("hard"), list[Recipe]()
+    space, tried = version1.space("hard", None, {}), list[Recipe]()
 
     def exact(recipes: Sequence[Recipe]) -> list[float]:
         tried.extend(recipes)

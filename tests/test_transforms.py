@@ -271,20 +271,21 @@ def test_modes() -> None:
     assert {m.op for m in hard} - {m.op for m in soft} == {
         "hue", "invert", "solarize", "posterize",
     }  # fmt: skip
+    assert all(move.once for move in (*soft, *hard)), "so a range bounds the whole recipe"
     dials = {m.op: m.dials for m in soft}
-    assert (dials["brightness"][0].low, dials["brightness"][0].high) == (0.9, 1.111)
+    assert (dials["brightness"][0].low, dials["brightness"][0].high) == (0.667, 1.5)
     assert (dials["gamma"][1].low, dials["gamma"][1].high) == (0.9, 1.1)
     dials = {m.op: m.dials for m in hard}
-    assert (dials["contrast"][0].low, dials["contrast"][0].high) == (0.5, 2.0)
+    assert (dials["contrast"][0].low, dials["contrast"][0].high) == (0.4, 2.5)
     assert (dials["hue"][0].low, dials["hue"][0].high) == (-0.1, 0.1)
 
 
 def test_the_user_chooses_ops_and_ranges() -> None:
     space = transforms.space("soft", ["saturation", "hue"], {"saturation": (1.0, 1.3)})
-    assert [(m.op, m.once) for m in space] == [("saturation", True), ("hue", False)]
+    assert [(m.op, m.once) for m in space] == [("saturation", True), ("hue", True)]
     assert (space[0].dials[0].low, space[0].dials[0].high) == (1.0, 1.3)
     gain = transforms.space("soft", ["gamma"], {"gamma.gain": (1.0, 1.0)})[0].dials
-    assert (gain[0].low, gain[0].high) == (0.9, 1.111)
+    assert (gain[0].low, gain[0].high) == (0.667, 1.5)
     assert (gain[1].low, gain[1].high) == (1.0, 1.0)
     # An op that the mode leaves out comes with its range.
     more = transforms.space("soft", None, {"hue": (0.0, 0.2)})

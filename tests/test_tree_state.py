@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 
-from nulie import transforms
 from nulie.engine import Enhancement, Finished
 from nulie.engine.checkpoint import Checkpoint, digest
-from nulie.recipe import Recipe, Step
+from nulie.recipe import Recipe, Step, version1
 from nulie.search import Node, Progress, Tree, run
 from nulie.tree import nodes
 
@@ -48,7 +47,7 @@ def old_state() -> dict[str, Any]:
 
 
 def test_a_state_of_version_1_is_read() -> None:
-    state, tree = old_state(), Tree(transforms.space("soft"))
+    state, tree = old_state(), Tree(version1.space("soft", None, {}))
     tree.restore(state)
     assert nodes(state) == nodes(tree.state()) == tree.best()
     numbers = [number for _, _, _, number in state["nodes"]]
@@ -63,7 +62,7 @@ def test_a_state_of_version_1_goes_on_as_it_did_there(monkeypatch: pytest.Monkey
     monkeypatch.setattr(Tree, "GUIDED_UNTIL", 0)
     expected = json.loads((DATA / "checkpoint-1-continued.json").read_text())
     checkpoint = Checkpoint.from_json((DATA / "checkpoint-1.json").read_text())
-    tree = Tree(transforms.space("soft"))
+    tree = Tree(version1.space("soft", None, {}))
     tree.restore(checkpoint.tree)
     asked: list[Recipe] = []
 
@@ -143,11 +142,11 @@ def test_a_damaged_state_is_refused(damage: Callable[[dict[str, Any]], object]) 
 @pytest.mark.parametrize("value", [None, 3, "text", [[3]], {"a": 1}], ids=repr)
 def test_a_damaged_state_of_version_1_is_refused(key: str, value: object) -> None:
     with pytest.raises(REFUSALS):
-        Tree(transforms.space("soft")).restore({**old_state(), key: value})
+        Tree(version1.space("soft", None, {})).restore({**old_state(), key: value})
     missing = old_state()
     del missing[key]
     with pytest.raises(REFUSALS):
-        Tree(transforms.space("soft")).restore(missing)
+        Tree(version1.space("soft", None, {})).restore(missing)
 
 
 @pytest.mark.parametrize("parents", [(2, 1), (1, 1), (-2, 0)])

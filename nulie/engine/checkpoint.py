@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CheckpointError, SettingsError
+from ..recipe import version1
 from ..recipe.settings import Settings
+from ..recipe.space import Space, space_from_json, space_to_json
 
 if TYPE_CHECKING:
     from PIL import Image
 
 FORMAT, READABLE = 2, (1, 2)
-"""Numbers of the layout that is written and of those that are read: they differ within `tree`,
-which knows each of them by itself."""
+"""Numbers of the layout that is written and of those that are read. The first has no space, which
+was that of its version; within `tree` they differ, too, which knows each of them by itself."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +34,17 @@ class Checkpoint:
     seconds: float
     """Time spent on the search so far."""
     best_score: float
+    space: Space
+    """What is searched: ops and ranges of a mode may change with the version of nulie."""
     tree: Mapping[str, Any]
     """`Tree.state()`."""
 
     def to_json(self) -> str:
         """One line of JSON."""
-        return json.dumps({"nulie-checkpoint": FORMAT, **asdict(self)}, allow_nan=True)
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        fields["settings"] = dataclasses.asdict(self.settings)
+        fields["space"] = space_to_json(self.space)
+        return json.dumps({"nulie-checkpoint": FORMAT, **fields}, allow_nan=True)
 
     @classmethod
     def from_json(cls, text: str) -> Checkpoint:
@@ -54,6 +62,12 @@ class Checkpoint:
             settings = data.pop("settings")
             settings["ops"] = None if settings["ops"] is None else tuple(settings["ops"])
             settings["ranges"] = {k: (v[0], v[1]) for k, v in settings["ranges"].items()}
+            if "space" in data:
+                data["space"] = space_from_json(data["space"])
+            else:
+                names = "mode", "ops", "ranges"
+                data["space"] = version1.space(*(settings[name] for name in names))
+                settings = {"min_color": 0.0, "min_contrast": 0.0, **settings}  # knew no such guard
             return cls(settings=Settings(**settings), **data)
         except (ValueError, KeyError, TypeError, IndexError, RecursionError) as e:
             raise CheckpointError(f"not a whole checkpoint of nulie: {e}") from None

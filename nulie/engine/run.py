@@ -55,10 +55,14 @@ class Enhancement:
         Raises: SettingsError when the settings leave nothing to search with, CheckpointError when
         the checkpoint is of another photo or predictor, or damaged."""
         self.settings = settings or Settings()
-        self.space: Space = transforms.space(
-            self.settings.mode,  # type: ignore[arg-type]  # checked there
-            self.settings.ops,
-            self.settings.ranges,
+        self.space: Space = (
+            resume.space
+            if resume is not None
+            else transforms.space(
+                self.settings.mode,  # type: ignore[arg-type]  # checked there
+                self.settings.ops,
+                self.settings.ranges,
+            )
         )
         self.image = image
         self.tree = Tree(self.space, self.settings.seed)
@@ -83,7 +87,8 @@ class Enhancement:
         """Where the search stands. To be asked for when `events` has just given a Progress."""
         best = -math.inf if self._best_score is None else self._best_score
         photo, name = digest(self.image), self._predictor.name
-        return Checkpoint(photo, name, self.settings, *self._spent, best, self.tree.state())
+        tree = self.tree.state()
+        return Checkpoint(photo, name, self.settings, *self._spent, best, self.space, tree)
 
     def events(self) -> Generator[Event, None, None]:
         """Runs the search. Closing the generator early ends it without a result."""

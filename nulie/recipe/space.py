@@ -1,19 +1,17 @@
 """What a search may do: which ops it applies, and how far it turns their dials. Pure values, but
 for the table of dials by op, which `nulie.transforms` fills when it registers the ops.
 
-Some bounds hold for one step, others for the whole recipe. A mode's ranges hold for each step that
-the search takes; an op may stand in a recipe several times, and two steps of one op may become one
-when a recipe is shortened, so that all of it together may go further. A range of the user's own
-holds for the whole recipe, since the search uses an op with such a range at most once.
+The search uses each op at most once, so its bounds, a mode's as the user's own, hold for the whole
+recipe. Searches of version 1 could stack steps of one op; a checkpoint of one still does.
 """
 
 from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from ..errors import SettingsError
 from .steps import Step
@@ -58,7 +56,7 @@ class Dial:
         object.__setattr__(self, "middle", self.to_unit(nearest))
 
     def bounds(self, mode: Mode) -> Bounds:
-        """How far a mode turns it in one step; where it does not, as far as the other one does."""
+        """How far a mode turns it; where it does not, as far as the other one does."""
         own = self.soft if mode == "soft" else self.hard
         return own or self.hard or self.soft or (self.neutral, self.neutral)
 
@@ -163,10 +161,34 @@ def space(
         in_mode = any(dial.soft if mode == "soft" else dial.hard for dial in dials)
         if (op in wanted) if wanted is not None else (in_mode or op in bounded):
             turned = tuple(_within(op, d, bounds.get((op, d.name), d.bounds(mode))) for d in dials)
-            moves.append(Move(op, turned, once=op in bounded))
+            moves.append(Move(op, turned, once=True))
     if not moves:
         raise SettingsError("no op is left to search with")
     return tuple(moves)
+
+
+def space_to_json(moves: Space) -> list[dict[str, Any]]:
+    """Plain data that `space_from_json` reads back to an equal space."""
+    return [
+        {"op": m.op, "dials": {d.name: [d.low, d.high] for d in m.dials}, "once": m.once}
+        for m in moves
+    ]
+
+
+def space_from_json(data: Iterable[Mapping[str, Any]]) -> Space:
+    """A space written by this version or an earlier one, whose ops may have had fewer dials.
+
+    Raises: KeyError, TypeError, ValueError on other data."""
+    return tuple(_move(**move) for move in data)
+
+
+def _move(op: str, dials: Mapping[str, Sequence[float]], once: bool) -> Move:
+    known = {dial.name: dial for dial in _DIALS[op]}
+    try:
+        turned = [_within(op, known[name], (low, high)) for name, (low, high) in dials.items()]
+    except SettingsError as e:
+        raise ValueError(str(e)) from None
+    return Move(op, tuple(turned), bool(once))
 
 
 def _known(op: str) -> str:

@@ -14,8 +14,8 @@ from .base import Measured, Merge, Op, Statistic, Tables, Values, register
 
 RAMP = np.arange(256)
 _SHARES = [level / 255 for level in range(256)]
-SOFT, HARD = (0.9, round(1 / 0.9, 3)), (0.5, 2.0)
-"""Ranges of factors, those of the original NUlIE."""
+SOFT, HARD = (0.667, 1.5), (0.4, 2.5)
+"""Ranges of factors. The original NUlIE stacked steps of 0.9 to 1.111, or of 0.5 to 2."""
 
 
 def blend(start: npt.NDArray[Any], end: npt.NDArray[Any], amount: npt.NDArray[Any]) -> Tables:
@@ -200,7 +200,7 @@ register(
         "bends levels: below 1 lifts the shadows, above 1 deepens them; gain scales the result",
         (
             Dial("gamma", 0.1, 10.0, neutral=1.0, soft=SOFT, hard=HARD),
-            Dial("gain", 0.5, 2.0, neutral=1.0, soft=(0.9, 1.1), hard=(0.9, 1.1)),
+            Dial("gain", 0.5, 2.0, neutral=1.0, soft=(0.9, 1.1), hard=(0.8, 1.25)),
         ),
         gamma_pil,
         gamma_table,
@@ -244,7 +244,7 @@ register(
     Op(
         "invert",
         "mixes in the negative; 0.5 is flat grey",
-        (replace(AMOUNT, soft=None),),
+        (replace(AMOUNT, soft=None, hard=(0.9, 1.0)),),
         invert_pil,
         invert_table,
     )
@@ -253,7 +253,7 @@ register(
     Op(
         "solarize",
         "inverts the levels from the threshold up; 256 changes nothing",
-        (Dial("threshold", 0.0, 256.0, neutral=256.0, unit="level", step=1.0, hard=(0, 256)),),
+        (Dial("threshold", 0.0, 256.0, neutral=256.0, unit="level", step=1.0, hard=(64, 192)),),
         solarize_pil,
         solarize_table,
     )
@@ -262,7 +262,7 @@ register(
     Op(
         "posterize",
         "keeps the given number of bits a channel; 8 changes nothing",
-        (Dial("bits", 1.0, 8.0, neutral=8.0, unit="bits", step=1.0, hard=(1, 8)),),
+        (Dial("bits", 1.0, 8.0, neutral=8.0, unit="bits", step=1.0, hard=(2, 5)),),
         posterize_pil,
         posterize_table,
     )
