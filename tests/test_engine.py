@@ -18,6 +18,7 @@ from nulie.engine.finalists import MIN_DISTANCE, MIN_GAIN
 from nulie.engine.objective import Objective
 from nulie.errors import SettingsError
 from nulie.predictor.base import Judge, Prediction
+from nulie.predictor.target import Target
 from nulie.recipe import Recipe, Step
 from nulie.recipe.settings import Settings
 from nulie.transforms.preview import Renderer, shrink
@@ -251,6 +252,35 @@ def test_its_threads_end_with_it() -> None:
         evaluate([Recipe()] * 64)
         assert evaluate.threads == 1 or threading.active_count() > before
     assert threading.active_count() == before
+
+
+class Wanted(Target):
+    """Wants all of it a little lighter."""
+
+    name = "wanted"
+    input_size = 32
+
+    def wanted(self, photo: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+        return photo.flatten(1)[:, chosen].float().mul(1.2).clamp(max=255).byte()[None]
+
+
+@pytest.mark.parametrize(
+    ("predictor", "settings", "reason"),
+    [
+        (Wanted(), {"seconds": 1e6}, "saturated"),
+        (Wanted(), {"seconds": 1e6, "evaluations": 5000}, "saturated"),
+        (Wanted(), {"evaluations": 2500}, "evaluations"),
+        (Wanted(), {"evaluations": 5000, "patience": 1}, "saturated"),
+        (Wanted(), {"seconds": 1e6, "evaluations": 2500, "patience": 0}, "evaluations"),
+        (FakePredictor(), {"seconds": 1e6, "evaluations": 2500}, "evaluations"),
+        (FakePredictor(), {"seconds": 1e6, "patience": 0.5}, "saturated"),
+    ],
+)
+def test_a_search_with_a_target_and_a_time_ends_when_there_is_nothing_left_to_gain(
+    predictor: Any, settings: dict[str, Any], reason: str
+) -> None:
+    _, result = enhance(picture(), predictor, **{"evaluations": None, **settings})
+    assert result.reason == reason
 
 
 def test_the_light_guard() -> None:

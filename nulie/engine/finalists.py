@@ -28,7 +28,7 @@ MIN_DISTANCE = 2.3
 least difference a person notices (Mahy et al., 1994)."""
 LONG = 6
 """Steps from which on a recipe is long."""
-UNSEEN, UNSEEN_OF_LONG = 1.0, 2.0
+UNSEEN, UNSEEN_OF_LONG = 0.5, 1.5
 """Mean CIE76 distance of the previews up to which a picture counts as unchanged by what its recipe
 has lost in all; and while that is long still."""
 MOST_LOSS = 0.12
