@@ -18,7 +18,7 @@ from ..recipe.space import Space
 from ..search import Node, Reason, Tree
 from ..transforms.preview import shrink
 from ..tree.shorten import shorten
-from .evaluate import Evaluator
+from .evaluate import Evaluator, renderer
 from .events import Variant
 from .objective import Objective
 from .pipeline import apply_to_pixels
@@ -42,6 +42,8 @@ FINAL_SECONDS, FINAL_SHARE = 0.5, 0.05
 """Time for further finalists: so many seconds, or that share of the search's where it is more."""
 FEWEST_TRIES, MOST_TRIES = 8, 300
 """Evaluations that readable recipes may cost."""
+CHOICES = 12
+"""Distinct candidates among which a predictor chooses that was not asked in the search."""
 WALKED, AT_ONCE = 512, 64
 """Best nodes looked through for distinct variants, beside the best of each niche; and how many at
 once."""
@@ -101,16 +103,19 @@ class Election:
         spent: tuple[int, float],
         reason: Reason,
         clock: Callable[[], float],
+        choices: int = 1,
     ) -> None:
         """`predictor` is the one that decides, and `preview` the image's, `[3, H, W]` uint8, as it
         wants it; `floor` is what the image is worth to the search, which has `spent` evaluations
-        and seconds."""
-        self._image, self._predictor = image, predictor
+        and seconds. With more than one of `choices` the predictor is another than the search's, and
+        so many of its best nodes that look distinct are marked anew before any is rendered."""
+        self._image, self._predictor, self._preview = image, predictor, preview
         self._judge = Objective(predictor, preview, settings)
         self.base = self._judge.base
         """The image's own marks."""
         self._evaluator, self._floor, self._space = evaluator, floor, space
         self._top, self._clock = settings.top, clock
+        self._choices = 1 if reason == "cancelled" else choices
         self._effort = Effort.after(settings, *spent, reason, clock())
 
     def hold(self, tree: Tree) -> tuple[tuple[Variant, ...], Image.Image]:
@@ -121,10 +126,13 @@ class Election:
         # The best nodes are much alike; those of the niches are not.
         elites = (node for node in tree.elites() if node.score > self._floor)
         walked = list(dict.fromkeys([*ranked[:WALKED], *elites]))
+        if self._choices > 1:
+            walked = self._choose(walked)
         variants: list[Variant] = []
         looks: list[torch.Tensor] = []
+        seen: list[torch.Tensor] = []
         image = self._image
-        for node in islice(self._walk(walked, looks), TRIES_A_VARIANT * self._top):
+        for node in islice(self._walk(walked, seen), TRIES_A_VARIANT * self._top):
             group = self._finalists(node, ranked, looks)
             if not group:
                 continue
@@ -134,10 +142,32 @@ class Election:
                 image = winner.image
             variants.append(winner.variant)
             looks.append(lab(winner.preview))
+            seen.append(self._look(winner.variant.recipe))
             if len(variants) == self._top:
                 break
         variants.sort(key=lambda v: -v.terms.total)
         return tuple(variants), image
+
+    def _choose(self, walked: Sequence[Node]) -> list[Node]:
+        """The first of these nodes that look distinct, those first that the predictor likes most;
+        and after them the others."""
+        looks: list[torch.Tensor] = []
+        chosen: list[Node] = []
+        for node in islice(self._walk(walked, looks), self._choices):
+            chosen.append(node)
+            looks.append(self._look(node.recipe))
+        render, size = renderer(self._image, self._preview), self._predictor.batch_size
+        totals: list[float] = []
+        for at in range(0, len(chosen), size):
+            batch = render([node.recipe for node in chosen[at : at + size]])
+            totals += [terms.total for terms in self._judge(batch)]
+        worth = dict(zip(chosen, totals, strict=True))
+        best_first = sorted(chosen, key=lambda node: -worth[node])
+        return [*best_first, *(node for node in walked if node not in worth)]
+
+    def _look(self, recipe: Recipe) -> torch.Tensor:
+        """CIELAB of its preview as the search sees it."""
+        return lab(self._evaluator.render([recipe]))
 
     def _walk(self, nodes: Sequence[Node], looks: Sequence[torch.Tensor]) -> Iterator[Node]:
         """Those of the nodes whose previews are unlike all `looks`, to which more may be added
@@ -200,13 +230,11 @@ class Election:
 
     def _alike(self, recipe: Recipe) -> Callable[[Sequence[Recipe]], list[bool]]:
         """Which recipes give previews on which the eye sees no difference to that of this one."""
-        look = lab(self._evaluator.render([recipe]))
+        look = self._look(recipe)
 
         def alike(recipes: Sequence[Recipe]) -> list[bool]:
             apart = distance(lab(self._evaluator.render(recipes)), look).tolist()
-            return [
-                d <= PREVIEW_SHARE * unseen(r) for d, r in zip(apart, recipes, strict=True)
-            ]
+            return [d <= PREVIEW_SHARE * unseen(r) for d, r in zip(apart, recipes, strict=True)]
 
         return alike
 

@@ -15,15 +15,16 @@ from PIL import Image
 from .. import transforms
 from ..errors import CheckpointError
 from ..predictor import Judging, Predictor, adapt, exact_form, take_notes
+from ..predictor.pair import Pair
+from ..predictor.target import Target
 from ..recipe.settings import Settings
 from ..recipe.space import Space
-from ..predictor.target import Target
 from ..search import Progress, Reason, Tree, run
 from ..transforms.preview import shrink
 from .checkpoint import Checkpoint, digest
 from .evaluate import Evaluator, renderer
 from .events import Event, Finished, Noted, Result, Started
-from .finalists import MIN_GAIN, Election
+from .finalists import CHOICES, MIN_GAIN, Election
 from .objective import SEARCH_MARGIN, Objective
 from .overdone import yield_guards
 
@@ -68,7 +69,10 @@ class Enhancement:
         self.tree = Tree(self.space, self.settings.seed)
         self._predictor = adapt(predictor)
         self._exact = exact_form(self._predictor)
-        self._patience = _patience(self.settings, self._predictor)
+        paired = isinstance(predictor, Pair)
+        self._choices = CHOICES if paired else 1
+        proposer = predictor.proposer if isinstance(predictor, Pair) else self._predictor
+        self._patience = _patience(self.settings, proposer)
         self._cancel = cancel or threading.Event()
         self._clock = clock
         self._spent = 0, 0.0  # evaluations, and seconds
@@ -104,7 +108,8 @@ class Enhancement:
             yield from self._notes()
             reason = yield from self._search(evaluator, objective.base.total, start)
             if self._exact.input_size != self._predictor.input_size:
-                preview = shrink(self.image, self._exact.input_size).to(self._exact.device)
+                preview = shrink(self.image, self._exact.input_size)
+            preview = preview.to(self._exact.device)
             election = Election(
                 self.image,
                 self._exact,
@@ -116,6 +121,7 @@ class Enhancement:
                 spent=self._spent,
                 reason=reason,
                 clock=self._clock,
+                choices=self._choices,
             )
             variants, image = election.hold(self.tree)
         yield from self._notes()
