@@ -138,7 +138,7 @@ class Wanted(Target):
 
 
 class Distances(FakePredictor):
-    """Sees previews of 48 pixels, and likes pictures at a distance of so many levels from the input."""
+    """Sees previews of 48 pixels, and likes pictures so many levels away from the input."""
 
     input_size = 48
     name = "distances"
