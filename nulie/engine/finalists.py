@@ -30,7 +30,8 @@ LONG = 6
 """Steps from which on a recipe is long."""
 UNSEEN, UNSEEN_OF_LONG = 0.5, 1.5
 """Mean CIE76 distance of the previews up to which a picture counts as unchanged by what its recipe
-has lost in all; and while that is long still."""
+has lost in all; and while that is long still. Far below what is noticed of a whole picture, for
+what is lost should not be seen in a part of it either; twice as much costs a decibel."""
 MOST_LOSS = 0.12
 """Share of the gain that a shorter recipe may cost at most, however little is to be seen of it."""
 PREVIEW_SHARE = 0.8
