@@ -19,7 +19,11 @@ from .tree import Evaluate, Node, Scored, Tree
 
 __all__ = ["Evaluate", "Improved", "Node", "Progress", "Scored", "Strategy", "Tree", "run"]
 
-Reason = Literal["time", "evaluations", "cancelled", "exhausted"]
+Reason = Literal["time", "evaluations", "cancelled", "exhausted", "saturated"]
+
+LEAST_WAIT = 500
+"""Evaluations without a rise of the best score that a search is given at least before it counts as
+saturated."""
 
 
 class Strategy(Protocol):
@@ -50,6 +54,27 @@ class Improved:
     score: float
     evaluations: int
     seconds: float
+
+
+class _Hope:
+    """Whether there is something left to gain: there is, until the last rise of the best score is
+    longer ago than it took to come there, `patience` times, and than LEAST_WAIT. A rise is one by
+    `rise` points, at once or little by little."""
+
+    def __init__(self, best: float, *, patience: float, rise: float) -> None:
+        """Counts from here; without `patience` it never ends."""
+        self._best, self._patience, self._rise = best, patience, rise
+        self._risen = self._tried = 0
+
+    def record(self, count: int, best: float) -> None:
+        """After `count` more evaluations the best score is `best`."""
+        self._tried += count
+        if best > self._best and best - self._best >= self._rise:
+            self._best, self._risen = best, self._tried
+
+    def is_lost(self) -> bool:
+        waited = self._tried - self._risen
+        return self._patience > 0 and waited >= max(LEAST_WAIT, self._patience * self._risen)
 
 
 class _Pace:
@@ -102,6 +127,8 @@ def run(
     done: int = 0,
     spent: float = 0.0,
     best_score: float | None = None,
+    patience: float = 0.0,
+    rise: float = 0.0,
     cancel: threading.Event | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Generator[Progress | Improved, None, Reason]:
@@ -110,7 +137,9 @@ def run(
     `ahead` batches are begun before the scores of the one before are looked at: a device that
     computes by itself is then busy while the next batch is made. `done`, `spent` (seconds) and
     `best_score` go on from a run that had come so far with this strategy; the budget counts what
-    that has used.
+    that has used. With `patience` it ends as saturated where the best score has not risen by
+    `rise` for longer than that many times what it took to come there, and than LEAST_WAIT; what
+    came before this call does not count.
 
     Batches grow from 1 to `batch`, so that the tree learns early, and no batch is planned to last
     longer than a tenth of `seconds`. Where only time ends the run, the size that serves this
@@ -125,6 +154,7 @@ def run(
     if done == 0:
         strategy.tell([(Recipe(), base_score)])
     best = base_score if best_score is None else best_score
+    hope = _Hope(best, patience=patience, rise=rise)
     under_way: deque[tuple[list[Recipe], Sequence[float]]] = deque()
     while True:
         elapsed = clock() - start
@@ -136,6 +166,8 @@ def run(
             reason = "time"
         elif begun >= most_evaluations:
             reason = "evaluations"
+        elif hope.is_lost():
+            reason = "saturated"
         else:
             most = min(pace.size, max(1, begun // 4), most_evaluations - begun)
             if pace.each > 0:  # never what cannot end in time, but for a single one
@@ -157,4 +189,5 @@ def run(
         if score > best:
             best = score
             yield Improved(top, score, done, now)
+        hope.record(len(results), best)
         yield Progress(done, now, best)

@@ -14,10 +14,12 @@ from nulie import transforms
 from nulie.color import distance, lab
 from nulie.engine import Enhancement, Finished, Improved, Noted, Progress, Result, Started
 from nulie.engine.evaluate import Evaluator, renderer
-from nulie.engine.finalists import MIN_DISTANCE, MIN_GAIN
+from nulie.engine.finalists import CHOICES, MIN_DISTANCE, MIN_GAIN
 from nulie.engine.objective import Objective
 from nulie.errors import SettingsError
 from nulie.predictor.base import Judge, Prediction
+from nulie.predictor.pair import Pair
+from nulie.predictor.target import Target
 from nulie.recipe import Recipe, Step
 from nulie.recipe.settings import Settings
 from nulie.transforms.preview import Renderer, shrink
@@ -123,6 +125,69 @@ def test_a_result_beats_the_input_by_more_than_chance(points: float, wins: bool)
 
     _, result = enhance(picture(), Indifferent(), min_light=0.0, protect_skin=False)
     assert bool(result.variants) is wins
+
+
+class Wanted(Target):
+    """Wants all of it a little lighter."""
+
+    name = "wanted"
+    input_size = 32
+
+    def wanted(self, photo: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+        return photo.flatten(1)[:, chosen].float().mul(1.2).clamp(max=255).byte()[None]
+
+
+class Distances(FakePredictor):
+    """Sees previews of 48 pixels, and likes pictures so many levels away from the input."""
+
+    input_size = 48
+    name = "distances"
+
+    def __init__(self, likes: float) -> None:
+        super().__init__()
+        self.likes = likes
+        self.batches: list[torch.Tensor] = []
+
+    def judge(self, photo: torch.Tensor) -> Judge:
+        def judge(batch: torch.Tensor) -> Prediction:
+            self.batches.append(batch)
+            apart = (batch.float() - photo.float()).abs().flatten(1).mean(1)
+            return Prediction(-(apart - self.likes).abs())
+
+        return judge
+
+
+def test_the_second_of_a_pair_chooses_among_distinct_candidates_of_the_first() -> None:
+    image, chooser = picture(), Distances(16.0)
+    pair = Pair(Wanted(), chooser)
+    _, alone = enhance(image, Wanted())
+    _, result = enhance(image, pair)
+    assert result.base.score == pytest.approx(-16.0)
+    assert result.terms.score > result.base.score
+    objective = Objective(chooser, shrink(image, 48), Settings())
+    assert result.terms.score > objective(shrink(alone.image, 48)[None])[0].score + 1
+    # The input, all at once what is chosen from, and then finalists one by one.
+    sizes = [len(batch) for batch in chooser.batches]
+    assert 8 <= max(sizes) <= CHOICES
+    candidates = lab(chooser.batches[sizes.index(max(sizes))])
+    for i, one in enumerate(candidates):
+        for other in candidates[i + 1 :]:
+            assert distance(one[None], other[None]) > 0.8 * MIN_DISTANCE  # at another size
+
+
+def test_the_second_of_a_pair_may_like_the_input_best() -> None:
+    _, result = enhance(picture(), Pair(Wanted(), Distances(0.0)))
+    assert result.variants == ()
+    assert result.reason == "evaluations"
+
+
+def test_several_variants_of_a_pair_look_distinct() -> None:
+    image = picture()
+    _, result = enhance(image, Pair(Wanted(), Distances(16.0)), top=3, evaluations=600)
+    assert len(result.variants) == 3
+    totals = [v.terms.total for v in result.variants]
+    assert totals == sorted(totals, reverse=True)
+    assert result.image.tobytes() == transforms.render(result.recipe, image).tobytes()
 
 
 class Ticking:
@@ -251,6 +316,27 @@ def test_its_threads_end_with_it() -> None:
         evaluate([Recipe()] * 64)
         assert evaluate.threads == 1 or threading.active_count() > before
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize(
+    ("predictor", "settings", "reason"),
+    [
+        (Wanted(), {"seconds": 1e6}, "saturated"),
+        (Pair(Wanted(), FakePredictor()), {"seconds": 1e6}, "saturated"),
+        (Pair(FakePredictor(), Wanted()), {"seconds": 1e6, "evaluations": 2500}, "evaluations"),
+        (Wanted(), {"seconds": 1e6, "evaluations": 5000}, "saturated"),
+        (Wanted(), {"evaluations": 2500}, "evaluations"),
+        (Wanted(), {"evaluations": 5000, "patience": 1}, "saturated"),
+        (Wanted(), {"seconds": 1e6, "evaluations": 2500, "patience": 0}, "evaluations"),
+        (FakePredictor(), {"seconds": 1e6, "evaluations": 2500}, "evaluations"),
+        (FakePredictor(), {"seconds": 1e6, "patience": 0.5}, "saturated"),
+    ],
+)
+def test_a_search_with_a_target_and_a_time_ends_when_there_is_nothing_left_to_gain(
+    predictor: Any, settings: dict[str, Any], reason: str
+) -> None:
+    _, result = enhance(picture(), predictor, **{"evaluations": None, **settings})
+    assert result.reason == reason
 
 
 def test_the_light_guard() -> None:

@@ -12,9 +12,11 @@ from PIL import Image
 from nulie.color import lab
 from nulie.engine.events import Variant
 from nulie.engine.finalists import (
+    LONG,
     MIN_GAIN,
     MOST_LOSS,
-    SHORTEN_LOSS,
+    UNSEEN,
+    UNSEEN_OF_LONG,
     Effort,
     Finalist,
     acceptable_loss,
@@ -28,43 +30,49 @@ from nulie.recipe.settings import Settings
 IMAGE = Image.new("RGB", (2, 2))
 
 
-def finalist(steps: int, total: float) -> Finalist:
+def finalist(steps: int, total: float, level: int = 128) -> Finalist:
     recipe = Recipe((Step.of("brightness", factor=1.1),) * steps)
     terms = Terms(total, total, 1.0, 0.0, None, None, None, True)
-    return Finalist(Variant(recipe, terms), IMAGE, torch.zeros(1, 3, 2, 2, dtype=torch.uint8))
+    preview = torch.full((1, 3, 2, 2), level, dtype=torch.uint8)
+    return Finalist(Variant(recipe, terms), IMAGE, preview)
 
 
-def winner(*group: tuple[int, float], base: float = 0.0) -> int:
-    """The number of steps of the one that wins, of (steps, total)."""
+def winner(*group: tuple[int, float, int], base: float = 0.0) -> int:
+    """The number of steps of the one that wins, of (steps, total, level of its picture); about here
+    a level is 0.4 units."""
     return len(most_readable([finalist(*g) for g in group], base).variant.recipe)
 
 
-def test_a_shorter_recipe_may_cost_a_share_of_the_gain() -> None:
-    assert SHORTEN_LOSS == 0.05
-    assert winner((5, 2.0), (4, 1.91)) == 4
-    assert winner((5, 2.0), (4, 1.89)) == 5
+def test_a_shorter_recipe_may_cost_what_the_eye_does_not_see() -> None:
+    assert UNSEEN == 0.5
+    assert winner((5, 2.0, 128), (4, 1.91, 129)) == 4
+    assert winner((5, 2.0, 128), (4, 1.91, 130)) == 5
 
 
-def test_of_the_gain_not_of_the_score() -> None:
-    assert winner((5, 9.0), (4, 8.91), base=8.0) == 5
-    assert winner((5, 9.0), (4, 8.96), base=8.0) == 4
+def test_what_leaves_a_recipe_long_may_cost_more() -> None:
+    assert (LONG, UNSEEN_OF_LONG) == (6, 1.5)
+    assert winner((9, 2.0, 128), (7, 1.91, 131)) == 7
+    assert winner((9, 2.0, 128), (7, 1.91, 133)) == 9
+    assert winner((9, 2.0, 128), (6, 1.91, 131)) == 9
 
 
-def test_each_step_fewer_may_cost_the_least_gain() -> None:
-    assert MIN_GAIN == 0.02
-    assert winner((6, 1.0), (2, 0.93)) == 2
-    assert winner((6, 1.0), (3, 0.93)) == 6
-
-
-def test_many_steps_fewer_may_cost_a_larger_share_and_no_more() -> None:
+def test_however_little_is_seen_a_share_of_the_gain_stays() -> None:
+    """Of the gain, not of the score."""
     assert MOST_LOSS == 0.12
-    assert winner((20, 1.0), (1, 0.89)) == 1
-    assert winner((20, 1.0), (1, 0.87)) == 20
+    assert winner((5, 9.0, 128), (4, 8.89, 128), base=8.0) == 4
+    assert winner((5, 9.0, 128), (4, 8.87, 128), base=8.0) == 5
+
+
+def test_what_is_no_worse_may_look_otherwise() -> None:
+    assert MIN_GAIN == 0.02
+    assert winner((5, 2.0, 128), (4, 1.99, 200)) == 4
+    assert winner((5, 2.0, 128), (4, 2.1, 200)) == 4
+    assert winner((5, 2.0, 128), (4, 1.97, 200)) == 5
 
 
 def test_a_small_gain_may_be_lost_but_for_the_least() -> None:
     assert acceptable_loss(0.1) == MIN_GAIN
-    assert acceptable_loss(10.0) == 10 * SHORTEN_LOSS
+    assert acceptable_loss(10.0) == 10 * MOST_LOSS
 
 
 def test_looks_that_are_alike_are_not_distinct() -> None:

@@ -23,14 +23,17 @@ from nulie.predictor import (
     adapt,
     create,
     exact_form,
+    pace,
     score_photos,
     take_notes,
     tower,
 )
 from nulie.predictor.adapt import BATCH_SIZE, INPUT_SIZE
 from nulie.predictor.base import NoteKeeper, PhotoScorer
+from nulie.predictor.choice import FEWEST
 from nulie.predictor.clip import Clip
 from nulie.predictor.loaded import PREDICTORS
+from nulie.predictor.pair import Pair
 from nulie.predictor.statistics import EMBEDDED, Statistics
 from nulie.recipe.settings import Settings
 
@@ -235,6 +238,139 @@ def test_names_and_help() -> None:
         create("aut")
 
 
+# How fast a machine is.
+
+
+@pytest.fixture
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CPU, no other device, no weights, and nobody who has some."""
+    monkeypatch.setattr("nulie.models.device.resolve", lambda name="auto": torch.device("cpu"))
+    for name in ("NULIE_HEADS_ENDPOINT", "HF_ENDPOINT"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name in ("NULIE_HOME", "HF_HOME", "HOME"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+
+
+@pytest.mark.usefixtures("alone")
+def test_auto_leaves_clip_alone_where_it_would_be_too_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "evaluations", lambda seconds: FEWEST - 1.0)
+    for network in (True, False):
+        chosen, note = create(network=network)
+        assert chosen.name == "statistics"
+        assert note == (
+            "judged by 'statistics', for CLIP would see about 299 candidates in 10 s on this CPU;"
+            " choose that with --predictor clip-sac"
+        )
+
+
+@pytest.mark.usefixtures("alone")
+def test_auto_takes_clip_where_it_is_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "evaluations", lambda seconds: float(FEWEST))
+    _, note = create(network=False)
+    assert "without CLIP: sac+logos" in note
+
+
+@pytest.mark.usefixtures("alone")
+def test_auto_takes_clip_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    def resolve(name: str = "auto") -> torch.device:
+        return torch.device("meta" if name == "auto" else name)
+
+    monkeypatch.setattr("nulie.models.device.resolve", resolve)
+    monkeypatch.setattr(pace, "evaluations", lambda seconds: 0.0)
+    assert "without CLIP: sac+logos" in create(network=False)[1]
+
+
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize("asked", [{"device": "cpu"}, {"precision": "fp32"}, {"views": 2}])
+def test_who_asks_for_something_of_clip_gets_it(
+    monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(pace, "evaluations", lambda seconds: 0.0)
+    assert "without CLIP: sac+logos" in create(network=False, **asked)[1]
+
+
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize("asked", ["head", "clip_weights"])
+def test_files_for_clip_are_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    monkeypatch.setattr(pace, "evaluations", lambda seconds: 0.0)
+    given: dict[str, Any] = {asked: tmp_path / "nowhere"}
+    with pytest.raises(WeightsError, match="nowhere does not exist"):
+        create(network=False, **given)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "rounded"), [("ViT-L-14", 81.0), ("ViT-B-16", 17.6), ("ViT-B-32", 4.4)]
+)
+def test_multiplications_are_those_of_the_tower(encoder: str, rounded: float) -> None:
+    assert pace.multiplications(tower.ARCHS[encoder]) / 1e9 == pytest.approx(rounded, abs=0.05)
+
+
+def test_how_fast_a_cpu_is_is_found_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = pace.evaluations(10.0)
+    assert 0.1 < found < 1e6
+    monkeypatch.setattr(pace, "time", None)  # not asked again
+    assert pace.evaluations(10.0) == found
+
+
+# Two at once.
+
+
+@pytest.mark.parametrize("named_only", [True, False])
+def test_two_names_are_a_pair(named_only: bool) -> None:
+    chosen, note = create("statistics+statistics", named_only=named_only)
+    assert isinstance(chosen, Pair)
+    assert chosen.name == "statistics+statistics"
+    assert note == ""
+    assert isinstance(exact_form(chosen), Statistics)
+    assert chosen.proposer is not chosen.chooser
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["statistics+", "statistics+nothing", "nothing+statistics", "+statistics", "+",
+     "statistics+statistics+statistics", "statistics+mymodule:Taste", "mymodule:Taste+statistics",
+     "statistics+mine.bin", "mine.bin+statistics", "statistics+./mine.bin"],
+)  # fmt: skip
+def test_requests_from_elsewhere_name_both_of_a_pair(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.bin").write_bytes(EMBEDDED.read_bytes())
+    (tmp_path / "mymodule.py").write_text(TASTE)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UnknownModelError):
+        create(name, named_only=True)
+
+
+def test_a_file_with_a_plus_in_its_name_is_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("statistics+mine").write_bytes(EMBEDDED.read_bytes())
+    assert isinstance(create("statistics+mine")[0], Statistics)
+    with pytest.raises(WeightsError, match=r"no\+where.bin does not exist"):
+        create("no+where.bin")
+    chosen, _ = create("statistics+./statistics+mine")
+    assert isinstance(chosen, Pair)
+    assert chosen.chooser.name == Statistics(Path("statistics+mine")).name
+
+
+@pytest.mark.usefixtures("_tiny")
+@pytest.mark.parametrize("name", ["statistics+clip-b32", "clip-b32+statistics"])
+def test_files_for_clip_go_to_the_one_that_is(tmp_path: Path, name: str) -> None:
+    weights = write(tmp_path / "clip", "safetensors", half_tensors(TINY))
+    head = tmp_path / "head.safetensors"
+    save_file({"weight": torch.ones(1, TINY.dim), "bias": torch.zeros(1)}, head)
+    pair, _ = create(name, head=head, clip_weights=weights, device="cpu")
+    assert isinstance(pair, Pair)
+    (clip,) = (one for one in (pair.proposer, pair.chooser) if isinstance(one, Clip))
+    assert clip.sources == (str(weights), str(head))
+    assert exact_form(pair).name == name.partition("+")[2]
+    with pytest.raises(ModelError, match="a head and weights of CLIP are not for"):
+        create("statistics+statistics", head=head)
+
+
 def test_a_file_is_taken_for_what_it_says_it_is(tmp_path: Path) -> None:
     path = tmp_path / "mine.bin"
     path.write_bytes(EMBEDDED.read_bytes())
@@ -336,7 +472,8 @@ def test_the_command_line_takes_it(folder: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["mymodule:Enhancer", "lighter"])
 def test_the_command_line_takes_what_renders_as_a_target(folder: Path, name: str) -> None:
-    program = (str(ROOT / "standalone.py"), "photo.png", "--predictor", name)
+    # Half as light again is out of soft mode's reach.
+    program = (str(ROOT / "standalone.py"), "photo.png", "--predictor", name, "--mode", "hard")
     done = run(folder, *program, "--evaluations", "40", "--json", "--quiet")
     assert (done.returncode, done.stderr) == (0, "")
     report = json.loads(done.stdout)

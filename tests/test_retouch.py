@@ -337,6 +337,13 @@ def test_what_is_for_clip_is_refused_and_a_device_that_is_not_there(made: Path) 
 # In place of CLIP.
 
 
+@pytest.fixture
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine on which CLIP would be tried first."""
+    monkeypatch.setattr("nulie.predictor.pace.evaluations", lambda seconds: 1e6)
+
+
+@pytest.mark.usefixtures("_quick")
 def test_auto_takes_it_where_clip_cannot_be_had(made: Path) -> None:
     chosen, note = create(folders=[made], network=False)
     assert isinstance(chosen, Retouch)
@@ -350,6 +357,7 @@ def test_auto_takes_it_where_clip_cannot_be_had(made: Path) -> None:
         create(head=made / "nowhere", folders=[made])
 
 
+@pytest.mark.usefixtures("_quick")
 def test_auto_does_not_ask_a_host_twice_that_has_just_failed(
     made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -366,6 +374,7 @@ def test_auto_does_not_ask_a_host_twice_that_has_just_failed(
         }
 
 
+@pytest.mark.usefixtures("_quick")
 @pytest.mark.parametrize("lacking", ["the encoder", "open_clip"])
 def test_auto_downloads_it_where_only_the_rest_of_clip_is_lacking(
     made: Path, monkeypatch: pytest.MonkeyPatch, lacking: str
@@ -390,6 +399,7 @@ def test_auto_downloads_it_where_only_the_rest_of_clip_is_lacking(
     assert note.startswith("judged by 'retouch', without CLIP: ")
 
 
+@pytest.mark.usefixtures("_quick")
 @pytest.mark.parametrize("network", [True, False])
 def test_auto_ends_at_statistics(network: bool) -> None:
     chosen, note = create(network=network)

@@ -12,7 +12,7 @@ import pytest
 
 from nulie.recipe import Recipe
 from nulie.recipe.space import Dial, Move
-from nulie.search import Improved, Progress, Tree, run
+from nulie.search import LEAST_WAIT, Improved, Progress, Tree, run
 
 from .toys import SPACE, Recorder, drive, toy
 
@@ -164,6 +164,63 @@ def test_cancel_ends_within_a_batch() -> None:
     cancel.set()
     events += list(steps)
     assert len([e for e in events if isinstance(e, Progress)]) == 1
+
+
+def steps_at(*rises: int, patience: float, **more: Any) -> tuple[int, str]:
+    """How many evaluations a search takes whose best score rises by a point at these, and why it
+    ends."""
+    count = 0
+
+    def evaluate(recipes: Sequence[Recipe]) -> list[float]:
+        nonlocal count
+        scores = []
+        for _ in recipes:
+            count += 1
+            scores.append(float(sum(count > rise for rise in rises)))
+        return scores
+
+    budget = {"base_score": 0.0, "evaluations": 20_000, "batch": 1, **more}
+    events, reason = [], None
+    steps = run(Tree(SPACE), evaluate, patience=patience, **budget)
+    while reason is None:
+        try:
+            events.append(next(steps))
+        except StopIteration as stop:
+            reason = stop.value
+    return count, reason
+
+
+@pytest.mark.parametrize(
+    ("rises", "patience", "ends"),
+    [
+        ((), 1.0, LEAST_WAIT),
+        ((99,), 1.0, 100 + LEAST_WAIT),
+        ((499, 899), 1.0, 900 * 2),
+        ((499, 899), 0.1, 900 + LEAST_WAIT),
+        ((899,), 3.0, LEAST_WAIT),  # it never gets there
+        ((399, 799), 3.0, 4 * 800),
+    ],
+)
+def test_patience_ends_where_nothing_is_left_to_gain(
+    rises: tuple[int, ...], patience: float, ends: int
+) -> None:
+    assert steps_at(*rises, patience=patience, rise=0.5) == (ends, "saturated")
+
+
+def test_without_patience_the_budget_is_spent() -> None:
+    assert steps_at(evaluations=3000, patience=0.0) == (3000, "evaluations")
+
+
+def test_small_rises_add_up_to_one() -> None:
+    """Each is half of what counts, and comes just in time."""
+    assert steps_at(399, 799, 1199, patience=1.0, rise=2.0) == (LEAST_WAIT, "saturated")
+    assert steps_at(199, 399, 799, patience=1.0, rise=2.0) == (900, "saturated")
+    assert steps_at(199, 399, 799, patience=1.0, rise=1.0) == (1600, "saturated")
+
+
+def test_patience_counts_from_where_a_run_goes_on() -> None:
+    goes_on = {"done": 10_000, "spent": 9.0, "best_score": 0.0, "rise": 0.5}
+    assert steps_at(patience=1.0, **goes_on) == (LEAST_WAIT, "saturated")
 
 
 def test_a_small_discrete_space_is_exhausted() -> None:

@@ -48,6 +48,10 @@ from .conftest import ROOT
         ({"top": 0}, "within 1..100"),
         ({"top": 101}, "within 1..100"),
         ({"top": 2.0}, "top must be a whole number"),
+        ({"patience": -0.5}, "patience must be 0 or more, not -0.5"),
+        ({"patience": float("inf")}, "patience must be 0 or more"),
+        ({"patience": float("nan")}, "patience must be 0 or more"),
+        ({"patience": "1"}, "patience must be a number, not '1'"),
         ({"ops": ("nonsense",)}, "unknown op 'nonsense'; known: brightness"),
         ({"ops": ("contrats",)}, "did you mean 'contrast'"),
         ({"ops": ()}, "no op is left"),
@@ -80,7 +84,7 @@ def test_what_has_one_is_kept() -> None:
     assert settings.ranges == {"gamma.gain": (1, 1.1)}
     ranges.clear()  # theirs, not ours
     assert settings.ranges
-    assert Settings(seconds=1, min_light=0, keep_content=0, top=100, seed=-3).seed == -3
+    assert Settings(seconds=1, min_light=0, keep_content=0, top=100, seed=-3, patience=0).seed == -3
 
 
 def test_a_mode_turns_an_ops_own_dials_by_default() -> None:

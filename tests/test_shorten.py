@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -57,6 +57,25 @@ def test_shortest_first_all_good_enough_and_within_the_budget(most: int) -> None
     if most == 300:
         assert lengths[0] == 2  # saturation is not worth what may be lost
         assert {step.op for step in found[0].steps} == {"brightness", "contrast"}
+
+
+def test_a_lower_score_must_look_alike() -> None:
+    (score,) = toy([LONG])
+
+    def bright(recipes: Sequence[Recipe]) -> list[bool]:
+        """Those that still have their contrast, by two steps."""
+        return [sum(step.op == "contrast" for step in r.steps) == 2 for r in recipes]
+
+    def found(alike: Callable[[Sequence[Recipe]], list[bool]]) -> list[Recipe]:
+        return shorten(LONG, score, toy, SPACE, loss=0.05, most=300, alike=alike)
+
+    def like_nothing(recipes: Sequence[Recipe]) -> list[bool]:
+        return [False] * len(recipes)
+
+    assert all(bright([r])[0] or toy([r])[0] >= score for r in found(bright))
+    assert min(map(len, found(bright))) < len(LONG)
+    assert min(toy(found(like_nothing))) >= score
+    assert max(toy(found(like_nothing))) > score, "a higher one need not look alike"
 
 
 def test_two_steps_of_one_op_become_one() -> None:

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 def cost(result: Result, predictor: str) -> str:
     """What a search has cost, and who judged."""
-    stopped = "stopped after " if result.reason == "cancelled" else ""
+    ends = {"cancelled": "stopped after ", "saturated": "nothing left to gain after "}
+    ended = ends.get(result.reason, "")
     rate = result.evaluations / result.seconds if result.seconds else 0.0
     return (
-        f"{stopped}{result.evaluations:,} nodes in {result.seconds:.1f} s"
+        f"{ended}{result.evaluations:,} nodes in {result.seconds:.1f} s"
         f" ({rate:,.0f} a second), judged by {predictor}"
     )
 

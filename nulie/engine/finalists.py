@@ -18,7 +18,7 @@ from ..recipe.space import Space
 from ..search import Node, Reason, Tree
 from ..transforms.preview import shrink
 from ..tree.shorten import shorten
-from .evaluate import Evaluator
+from .evaluate import Evaluator, renderer
 from .events import Variant
 from .objective import Objective
 from .pipeline import apply_to_pixels
@@ -26,10 +26,16 @@ from .pipeline import apply_to_pixels
 MIN_DISTANCE = 2.3
 """Mean CIE76 distance of the previews from which on two variants count as distinct: about the
 least difference a person notices (Mahy et al., 1994)."""
-SHORTEN_LOSS, MOST_LOSS = 0.05, 0.12
-"""Share of the gain that a shorter recipe may cost; and that one shorter by many steps may."""
+LONG = 6
+"""Steps from which on a recipe is long."""
+UNSEEN, UNSEEN_OF_LONG = 0.5, 1.5
+"""Mean CIE76 distance of the previews up to which a picture counts as unchanged by what its recipe
+has lost in all; and while that is long still. Far below what is noticed of a whole picture, for
+what is lost should not be seen in a part of it either; twice as much costs a decibel."""
+MOST_LOSS = 0.12
+"""Share of the gain that a shorter recipe may cost at most, however little is to be seen of it."""
 PREVIEW_SHARE = 0.8
-"""Share of that loss which the preview may use up: full size differs a little."""
+"""Share of all that which the preview may use up: full size differs a little."""
 MIN_GAIN = 0.02
 """Points by which a result must beat the input, and a step the recipe without it: a change that the
 predictor hardly sees, such as a blur on a preview of 64 pixels, is not made by chance."""
@@ -37,6 +43,8 @@ FINAL_SECONDS, FINAL_SHARE = 0.5, 0.05
 """Time for further finalists: so many seconds, or that share of the search's where it is more."""
 FEWEST_TRIES, MOST_TRIES = 8, 300
 """Evaluations that readable recipes may cost."""
+CHOICES = 12
+"""Distinct candidates among which a predictor chooses that was not asked in the search."""
 WALKED, AT_ONCE = 512, 64
 """Best nodes looked through for distinct variants, beside the best of each niche; and how many at
 once."""
@@ -96,16 +104,19 @@ class Election:
         spent: tuple[int, float],
         reason: Reason,
         clock: Callable[[], float],
+        choices: int = 1,
     ) -> None:
         """`predictor` is the one that decides, and `preview` the image's, `[3, H, W]` uint8, as it
         wants it; `floor` is what the image is worth to the search, which has `spent` evaluations
-        and seconds."""
-        self._image, self._predictor = image, predictor
+        and seconds. With more than one of `choices` the predictor is another than the search's, and
+        so many of its best nodes that look distinct are marked anew before any is rendered."""
+        self._image, self._predictor, self._preview = image, predictor, preview
         self._judge = Objective(predictor, preview, settings)
         self.base = self._judge.base
         """The image's own marks."""
         self._evaluator, self._floor, self._space = evaluator, floor, space
         self._top, self._clock = settings.top, clock
+        self._choices = 1 if reason == "cancelled" else choices
         self._effort = Effort.after(settings, *spent, reason, clock())
 
     def hold(self, tree: Tree) -> tuple[tuple[Variant, ...], Image.Image]:
@@ -116,10 +127,13 @@ class Election:
         # The best nodes are much alike; those of the niches are not.
         elites = (node for node in tree.elites() if node.score > self._floor)
         walked = list(dict.fromkeys([*ranked[:WALKED], *elites]))
+        if self._choices > 1:
+            walked = self._choose(walked)
         variants: list[Variant] = []
         looks: list[torch.Tensor] = []
+        seen: list[torch.Tensor] = []
         image = self._image
-        for node in islice(self._walk(walked, looks), TRIES_A_VARIANT * self._top):
+        for node in islice(self._walk(walked, seen), TRIES_A_VARIANT * self._top):
             group = self._finalists(node, ranked, looks)
             if not group:
                 continue
@@ -129,10 +143,32 @@ class Election:
                 image = winner.image
             variants.append(winner.variant)
             looks.append(lab(winner.preview))
+            seen.append(self._look(winner.variant.recipe))
             if len(variants) == self._top:
                 break
         variants.sort(key=lambda v: -v.terms.total)
         return tuple(variants), image
+
+    def _choose(self, walked: Sequence[Node]) -> list[Node]:
+        """The first of these nodes that look distinct, those first that the predictor likes most;
+        and after them the others."""
+        looks: list[torch.Tensor] = []
+        chosen: list[Node] = []
+        for node in islice(self._walk(walked, looks), self._choices):
+            chosen.append(node)
+            looks.append(self._look(node.recipe))
+        render, size = renderer(self._image, self._preview), self._predictor.batch_size
+        totals: list[float] = []
+        for at in range(0, len(chosen), size):
+            batch = render([node.recipe for node in chosen[at : at + size]])
+            totals += [terms.total for terms in self._judge(batch)]
+        worth = dict(zip(chosen, totals, strict=True))
+        best_first = sorted(chosen, key=lambda node: -worth[node])
+        return [*best_first, *(node for node in walked if node not in worth)]
+
+    def _look(self, recipe: Recipe) -> torch.Tensor:
+        """CIELAB of its preview as the search sees it."""
+        return lab(self._evaluator.render([recipe]))
 
     def _walk(self, nodes: Sequence[Node], looks: Sequence[torch.Tensor]) -> Iterator[Node]:
         """Those of the nodes whose previews are unlike all `looks`, to which more may be added
@@ -183,33 +219,51 @@ class Election:
         """The shortest first. Starts from the shortest of the nodes that are about as good, unless
         several variants are wanted, which might then start from the same."""
         loss = PREVIEW_SHARE * acceptable_loss(node.score - self._floor)
+        alike = self._alike(node.recipe)
         start = node
         if self._top == 1:
-            good = (n for n in ranked if n.score >= node.score - loss / 2)
-            start = min(good, key=lambda n: len(n.recipe))
-            loss -= node.score - start.score
+            good = [n for n in ranked[:WALKED] if n.score >= node.score - loss / 2]
+            good = sorted(good, key=lambda n: len(n.recipe))[:AT_ONCE]
+            same = alike([n.recipe for n in good])
+            start = next((n for n, fits in zip(good, same, strict=True) if fits), node)
         most, given = self._effort.tries // self._top, (self._evaluator, self._space)
-        return shorten(start.recipe, start.score, *given, loss=loss, most=most)
+        return shorten(start.recipe, node.score, *given, loss=loss, most=most, alike=alike)
+
+    def _alike(self, recipe: Recipe) -> Callable[[Sequence[Recipe]], list[bool]]:
+        """Which recipes give previews on which the eye sees no difference to that of this one."""
+        look = self._look(recipe)
+
+        def alike(recipes: Sequence[Recipe]) -> list[bool]:
+            apart = distance(lab(self._evaluator.render(recipes)), look).tolist()
+            return [d <= PREVIEW_SHARE * unseen(r) for d, r in zip(apart, recipes, strict=True)]
+
+        return alike
+
+
+def unseen(recipe: Recipe) -> float:
+    """How far what a shortened recipe makes may be from what it was, in CIE76 units."""
+    return UNSEEN_OF_LONG if len(recipe) > LONG else UNSEEN
 
 
 def acceptable_loss(gain: float) -> float:
     """Points that a shorter recipe may cost."""
-    return max(SHORTEN_LOSS * gain, MIN_GAIN)
+    return max(MOST_LOSS * gain, MIN_GAIN)
 
 
 def most_readable(finalists: Sequence[Finalist], base: float) -> Finalist:
-    """The shortest that is about as good as the best: it may cost MIN_GAIN for each step fewer,
-    all in all at most MOST_LOSS of the gain over `base`, or what `acceptable_loss` allows where
-    that is more."""
-    best = max(finalists, key=lambda f: f.variant.terms.total).variant
-    gain = best.terms.total - base
+    """The shortest that is as good as the best, or looks like it and is about as good."""
+    best = max(finalists, key=lambda f: f.variant.terms.total)
+    total = best.variant.terms.total
+    loss, look = acceptable_loss(total - base), lab(best.preview)
 
-    def good_enough(variant: Variant) -> bool:
-        fewer = len(best.recipe) - len(variant.recipe)
-        loss = max(acceptable_loss(gain), min(MIN_GAIN * fewer, MOST_LOSS * gain))
-        return variant.terms.total >= best.terms.total - loss
+    def good_enough(finalist: Finalist) -> bool:
+        lost = total - finalist.variant.terms.total
+        if lost <= MIN_GAIN:
+            return True
+        apart = distance(lab(finalist.preview), look).item()
+        return lost <= loss and apart <= unseen(finalist.variant.recipe)
 
-    good = (finalist for finalist in finalists if good_enough(finalist.variant))
+    good = filter(good_enough, finalists)
     return min(good, key=lambda f: len(f.variant.recipe))
 
 

@@ -14,7 +14,9 @@ from PIL import Image
 
 from .. import transforms
 from ..errors import CheckpointError
-from ..predictor import Judging, adapt, exact_form, take_notes
+from ..predictor import Judging, Predictor, adapt, exact_form, take_notes
+from ..predictor.pair import Pair
+from ..predictor.target import Target
 from ..recipe.settings import Settings
 from ..recipe.space import Space
 from ..search import Progress, Reason, Tree, run
@@ -22,9 +24,16 @@ from ..transforms.preview import shrink
 from .checkpoint import Checkpoint, digest
 from .evaluate import Evaluator, renderer
 from .events import Event, Finished, Noted, Result, Started
-from .finalists import Election
+from .finalists import CHOICES, MIN_GAIN, Election
 from .objective import SEARCH_MARGIN, Objective
 from .overdone import yield_guards
+
+PATIENCE = 1.0
+"""How long a search with a target waits for a gain, see `Settings.patience`. With `statistics`, one
+thread of a busy machine, 10 seconds, both modes and two seeds on eight photographs, a search then
+took 2.7 s and 920 evaluations on average, and its best score was 0.007 points below that of the
+full time, at most 0.050. With .5 and 2 it was 2.6 and 3.5 s, 0.007 and 0.004 points; with 300 and
+800 for LEAST_WAIT 2.3 and 3.5 s, 0.010 and 0.004 points."""
 
 
 class Enhancement:
@@ -60,6 +69,10 @@ class Enhancement:
         self.tree = Tree(self.space, self.settings.seed)
         self._predictor = adapt(predictor)
         self._exact = exact_form(self._predictor)
+        paired = isinstance(predictor, Pair)
+        self._choices = CHOICES if paired else 1
+        proposer = predictor.proposer if isinstance(predictor, Pair) else self._predictor
+        self._patience = _patience(self.settings, proposer)
         self._cancel = cancel or threading.Event()
         self._clock = clock
         self._spent = 0, 0.0  # evaluations, and seconds
@@ -95,7 +108,8 @@ class Enhancement:
             yield from self._notes()
             reason = yield from self._search(evaluator, objective.base.total, start)
             if self._exact.input_size != self._predictor.input_size:
-                preview = shrink(self.image, self._exact.input_size).to(self._exact.device)
+                preview = shrink(self.image, self._exact.input_size)
+            preview = preview.to(self._exact.device)
             election = Election(
                 self.image,
                 self._exact,
@@ -107,6 +121,7 @@ class Enhancement:
                 spent=self._spent,
                 reason=reason,
                 clock=self._clock,
+                choices=self._choices,
             )
             variants, image = election.hold(self.tree)
         yield from self._notes()
@@ -127,6 +142,8 @@ class Enhancement:
             done=done,
             spent=spent + self._clock() - start,
             best_score=self._best_score,
+            patience=self._patience,
+            rise=MIN_GAIN,
             cancel=self._cancel,
             clock=self._clock,
         )
@@ -145,3 +162,11 @@ class Enhancement:
     def _notes(self) -> Iterator[Noted]:
         """What the predictor has to say since the last call."""
         return map(Noted, (*take_notes(self._predictor), *take_notes(self._exact)))
+
+
+def _patience(settings: Settings, predictor: Predictor) -> float:
+    """What is asked for, else what is usual; 0 where the search has all of its budget. Without a
+    time the same budget always gives the same result."""
+    if settings.patience is not None:
+        return settings.patience
+    return PATIENCE if settings.seconds is not None and isinstance(predictor, Target) else 0.0

@@ -107,7 +107,7 @@ def _short(value: object) -> str:
 
 
 _READERS: dict[Callable[[str, Any], Any], tuple[str, ...]] = {
-    number: ("seconds", "min_light", "min_color", "min_contrast", "keep_content"),
+    number: ("seconds", "min_light", "min_color", "min_contrast", "keep_content", "patience"),
     whole: ("evaluations", "seed", "top"),
     lambda _, value: str(value): ("mode",),
     lambda _, value: bool(value): ("protect_skin",),

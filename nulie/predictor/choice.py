@@ -15,6 +15,7 @@ from ..models.registry import Entry, FileKind, Registry, instance
 from ..models.store import find
 from . import checkpoints, heads
 from .adapt import adapt
+from .pair import Pair
 from .published import CLIP, WEIGHTS
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 Choice = tuple["Predictor", str]
 """A predictor and what to tell the user of it, often nothing."""
+
+WAIT, FEWEST = 10.0, 300
+"""Seconds, the usual time of a search, in which CLIP must judge so many candidates for `auto` to
+take it."""
 
 
 @dataclass(frozen=True)
@@ -55,18 +60,52 @@ def create(
     """A predictor and what to tell the user of it, often nothing.
 
     `name` is one of `REGISTRY.names()`, the path of a file, or `module:Name`, a class of your own
-    with a method `judge` or `render`; with `named_only`, for requests from other machines, it must
-    be a name. `auto` is `clip-sac`; where its weights cannot be had, `retouch`; where those cannot
-    be had either, `statistics`. `precision`, `views`, `head` and `clip_weights` are CLIP's: see
-    `clip.Clip`; `folders` are further places to look for files. What is missing is downloaded
-    unless `network` is False; `progress` is told how far that is. Raises: UnknownModelError;
-    ModelError on an unknown device, options that do not go together, or broken code of somebody's
-    own; WeightsError when files are missing and cannot be had, or are not what they should be."""
-    load = REGISTRY.find(name, named_only=named_only)
-    return load(Options(device, precision, views, head, clip_weights, folders, progress, network))
+    with a method `judge` or `render`; or two of these with a plus between them, the first to
+    propose and the second to choose (see `Pair`). With `named_only`, for requests from other
+    machines, it must be a name, or two of them. `auto` is `clip-sac` on a GPU, on a CPU that is
+    fast enough, or where one of CLIP's options is given; else, or where its weights cannot be had,
+    `retouch`; where those cannot be had either, `statistics`. `precision`, `views`, `head` and
+    `clip_weights` are CLIP's: see `clip.Clip`; `folders` are further places to look for files. What
+    is missing is downloaded unless `network` is False; `progress` is told how far that is.
+
+    Raises: UnknownModelError; ModelError on an unknown device, options that do not go together, or
+    broken code of somebody's own; WeightsError when files are missing and cannot be had, or are not
+    what they should be."""
+    options = Options(device, precision, views, head, clip_weights, folders, progress, network)
+    two = _two(name, named_only=named_only)
+    if two is None:
+        return REGISTRY.find(name, named_only=named_only)(options)
+    # Both are known before either is loaded.
+    loads = [REGISTRY.find(one, named_only=named_only) for one in two]
+    given = options
+    if not any(one in CLIP for one in two):
+        _refuse_files_of_clip(name, options)
+    else:  # they are for that one
+        given = replace(options, head=None, clip_weights=None)
+    (first, note), (second, other) = (
+        load(options if one in CLIP else given) for one, load in zip(two, loads, strict=True)
+    )
+    return Pair(first, second), "; ".join(filter(None, (note, other)))
+
+
+def _two(name: str, *, named_only: bool) -> tuple[str, str] | None:
+    """The names on either side of a plus; None where it is none between two names, but part of a
+    file's, say."""
+    first, plus, second = name.partition("+")
+    if not plus or (not named_only and Path(name).is_file()):
+        return None
+    known = first in REGISTRY.names() or (not named_only and ":" in first)
+    return (first, second) if known else None
 
 
 def _auto(options: Options) -> Choice:
+    asked = (options.device, options.precision, options.views) != ("auto", "auto", 1)
+    if not (asked or options.head or options.clip_weights):
+        too_slow = _too_slow_for_clip()
+        if too_slow:
+            chosen = _without_clip(options, tried=False)
+            other = "choose that with --predictor clip-sac"
+            return chosen, f"judged by '{chosen.name}', for {too_slow}; {other}"
     try:
         return _clip("clip-sac", options)
     except ModelError as e:
@@ -77,6 +116,18 @@ def _auto(options: Options) -> Choice:
             raise
         chosen = _without_clip(options, tried=isinstance(e, WeightsError))
         return chosen, f"judged by '{chosen.name}', without CLIP: {e}"
+
+
+def _too_slow_for_clip() -> str:
+    """Why CLIP would keep the user waiting for too little here; nothing where it would not."""
+    if devices.resolve("auto").type != "cpu":
+        return ""
+    from . import pace
+
+    count = pace.evaluations(WAIT)
+    if count >= FEWEST:
+        return ""
+    return f"CLIP would see about {count:.0f} candidates in {WAIT:.0f} s on this CPU"
 
 
 def _without_clip(options: Options, *, tried: bool) -> Predictor:
@@ -190,7 +241,8 @@ REGISTRY: Registry[Options, Choice] = Registry("predictor", "nulie.predictors", 
 REGISTRY.add(
     Entry(
         "auto",
-        "clip-sac where its weights are or can be downloaded, else retouch, else statistics",
+        "clip-sac on a GPU or a fast CPU, where its weights are or can be downloaded, else retouch,"
+        " else statistics",
         _auto,
     ),
     Entry(

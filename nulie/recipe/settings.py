@@ -42,6 +42,10 @@ class Settings:
     """Least spread of lightness of a result, likewise."""
     top: int = 1
     """How many distinct variants to give back."""
+    patience: float | None = None
+    """How long a search goes on without a gain before it ends, as a multiple of how long it has
+    taken to come so far; 0: until the budget is spent; None: as long as is good for the predictor,
+    where there is a time, else 0."""
 
     def __post_init__(self) -> None:
         if self.seconds is None and self.evaluations is None:
@@ -61,6 +65,8 @@ class Settings:
             raise SettingsError(f"protect-skin must be true or false, not {self.protect_skin!r}")
         if not 1 <= _whole("top", self.top) <= 100:
             raise SettingsError(f"top must be within 1..100, not {self.top}")
+        if self.patience is not None and not 0 <= _number("patience", self.patience) < math.inf:
+            raise SettingsError(f"patience must be 0 or more, not {self.patience:g}")
         ops = None if self.ops is None else _names("ops", self.ops)
         if not isinstance(self.ranges, Mapping):
             raise SettingsError(f"ranges must be bounds by name, not {self.ranges!r}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 
 from ..recipe import Recipe, Step
@@ -14,6 +14,8 @@ from .node import Evaluate, Scored
 
 Moves = Mapping[str, Move]
 Rank = Callable[[Iterable[Recipe]], list[Scored]]
+Alike = Callable[[Sequence[Recipe]], Sequence[bool]]
+"""Which of the recipes make what looks like the picture that they are to stand for."""
 
 PARENTS, TURNS, ROUNDS = 3, 16, 4
 """So many of the best shorter recipes are tried with their dials turned, so many times each, where
@@ -21,14 +23,30 @@ none is good enough as it is; and what is best then is turned again, in so many 
 
 
 def shorten(
-    recipe: Recipe, score: float, evaluate: Evaluate, space: Space, *, loss: float, most: int
+    recipe: Recipe,
+    score: float,
+    evaluate: Evaluate,
+    space: Space,
+    *,
+    loss: float,
+    most: int,
+    alike: Alike | None = None,
 ) -> list[Recipe]:
     """Recipes of no more steps whose scores are at least `score - loss`: the shortest first,
-    rounded if it may be, the given one last.
+    rounded if it may be, the given one last. With `alike` those with a score below `score` must
+    look like the given one, too.
 
     At most about `most` evaluations. A step is dropped before two are merged. Steps merged stay
     inside the bounds that `space` sets for ops that may stand once."""
     floor, left = score - loss, most
+
+    def fitting(results: Sequence[Scored]) -> list[Scored]:
+        """Those that may stand for the given one, in their order."""
+        high = [result for result in results if result[1] >= floor]
+        if alike is None or not high:
+            return high
+        looks = alike([recipe for recipe, _ in high])
+        return [r for r, same in zip(high, looks, strict=True) if same or r[1] >= score]
 
     def rank(recipes: Iterable[Recipe]) -> list[Scored]:
         """As many of the recipes as there are evaluations left, with their scores, best first."""
@@ -42,16 +60,16 @@ def shorten(
     while left > 0:
         shorter = rank(dict.fromkeys([*_drop_one(recipe), *_merge_two(recipe, moves)]))
         # The steps that are left may be able to take over what the lost one did.
-        shorter = shorter and _polish(shorter, floor, rank, moves, rng)
-        if not shorter or shorter[0][1] < floor:
+        found = _polish(shorter, fitting, rank, moves, rng)
+        if found is None:
             break
-        recipe = shorter[0][0]
+        recipe = found[0]
         recipes.insert(0, recipe)
     simple = [r for r in _round(recipe, moves) if r != recipe and r.steps]
     if simple:
-        for candidate, value in zip(simple, evaluate(simple), strict=True):
-            if value >= floor:
-                return [candidate, *recipes]
+        fine = fitting(list(zip(simple, evaluate(simple), strict=True)))
+        if fine:
+            return [fine[0][0], *recipes]
     return recipes
 
 
@@ -60,17 +78,23 @@ def _rank(results: Iterable[Scored]) -> list[Scored]:
 
 
 def _polish(
-    ranked: list[Scored], floor: float, rank: Rank, moves: Moves, rng: random.Random
-) -> list[Scored]:
-    """The best of these recipes and of what comes of turning their dials, best first. No further
-    than until one reaches the floor."""
+    ranked: list[Scored],
+    fitting: Callable[[Sequence[Scored]], list[Scored]],
+    rank: Rank,
+    moves: Moves,
+    rng: random.Random,
+) -> Scored | None:
+    """The best that fits, of these recipes and of what comes of turning their dials, no further
+    than until one does; None when none does."""
+    found = fitting(ranked)
     for _ in range(ROUNDS):
-        if ranked[0][1] >= floor:
+        if found or not ranked:
             break
         parents = ranked[:PARENTS]
         children = [child for recipe, _ in parents for child in _turn(recipe, moves, rng)]
         ranked = _rank([*parents, *rank(children)])
-    return ranked
+        found = fitting(ranked)
+    return found[0] if found else None
 
 
 def _turn(recipe: Recipe, moves: Moves, rng: random.Random) -> Iterator[Recipe]:
