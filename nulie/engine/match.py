@@ -3,8 +3,8 @@
 Recipes are compared with the wanted picture pixel by pixel, so the way to turn all dials at once
 can be computed: `_Bench.polish` is Levenberg and Marquardt's method on CIELAB differences, with
 weights that make the mean distance, not its square, the least. Recipes to polish are fixed chains
-of all gentle ops from neutral, what the tree of `Enhancement` finds, and the best so far with one
-more step, of any op at any place.
+of all gentle ops from neutral, and the best so far with one more step, of any op at any place, one
+less, or one elsewhere. The tree of `nulie.search`, asked for starts, found none that were better.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import Image
 
@@ -28,11 +27,10 @@ from ..predictor.target import spread
 from ..recipe import Recipe, Step
 from ..recipe.settings import Settings
 from ..recipe.space import Dial
-from ..search import Improved, Reason
+from ..search import Reason
 from ..transforms.preview import shrink
 from .evaluate import renderer
 from .remains import Remains, remains
-from .run import Enhancement
 
 SMALL, LARGE = 64, 224
 """Short sides of the previews on which recipes are looked for, and refined at the end."""
@@ -181,6 +179,10 @@ class _Matching:
             if without > loss + IDLE:
                 break
             loss, recipe = max(loss, without), shorter
+        if self._before.size != self._image.size:
+            # Whoever scaled the photo has changed its detail by that alone.
+            self._evaluations = self._bench.evaluations + bench.evaluations
+            return [Recipe(), recipe]
         # A mean over neighbors is no pixel of the photo, but it has neighbors.
         mixed = _Bench(self._before, self._after, LARGE, picked=False)
         more = mixed.polish([recipe.then(step) for step in DETAIL], 6, self._in_time)
@@ -231,7 +233,8 @@ class _Matching:
                 return "exhausted"
             # The best of each length, for what is found in few steps is found for good.
             lengths = {len(r): (loss, r) for loss, r in sorted(fresh, key=_worth, reverse=True)}
-            parents = [r for _, r in sorted(lengths.values(), key=_worth)[:PARENTS]]
+            parents = [r for _, r in sorted(lengths.values(), key=_worth)[: PARENTS - 1]]
+            parents.append(self._random.choice(fresh)[1])
             self._tried.update(parents)
             children = dict.fromkeys(child for p in parents for child in _children(p))
             found = self._in_parts(list(children), 1)
@@ -264,7 +267,9 @@ def _children(recipe: Recipe) -> Iterator[Recipe]:
     steps = recipe.steps
     for place in range(len(steps) + 1):
         for op, starts in TRIED.items():
-            if len(steps) < MOST_STEPS and op not in [s.op for s in steps[max(0, place - 1) : place + 1]]:
+            if len(steps) < MOST_STEPS and op not in [
+                s.op for s in steps[max(0, place - 1) : place + 1]
+            ]:
                 yield from (
                     Recipe((*steps[:place], Step.of(op, **values), *steps[place:]))
                     for values in starts
@@ -272,7 +277,9 @@ def _children(recipe: Recipe) -> Iterator[Recipe]:
     for place, step in enumerate(steps):
         others = (*steps[:place], *steps[place + 1 :])
         yield Recipe(others)
-        yield from (Recipe((*others[:i], step, *others[i:])) for i in range(len(steps)) if i != place)
+        yield from (
+            Recipe((*others[:i], step, *others[i:])) for i in range(len(steps)) if i != place
+        )
 
 
 class _Bench:
@@ -322,7 +329,7 @@ class _Bench:
             found = _mean(tried)
             each = len(DAMPING)
             still = []
-            for number, (at, knobs) in enumerate((a, k) for a, k in turned if k):
+            for number, at in enumerate(a for a, knobs in turned if knobs):
                 some = found[number * each : (number + 1) * each]
                 best = int(some.argmin())
                 gain = float(losses[at] - some[best])
@@ -375,7 +382,7 @@ def _steps(
         return []
     # A pixel that is far off counts by its distance, not by the square of that.
     weights = 1 / gap.square().sum(0, keepdim=True).sqrt().clamp(min=0.5)
-    ways = torch.stack(slopes)
+    ways = torch.stack(list(slopes))
     weighed = (ways * weights).flatten(1).double()
     square = weighed @ ways.flatten(1).double().T
     aim = weighed @ gap.flatten().double()
@@ -384,7 +391,9 @@ def _steps(
     for damping in DAMPING:
         by = -torch.linalg.solve(square + torch.diag(damping * size + 1e-9), aim)
         by = by.clamp(-10, 10)
-        made.append(_turn(recipe, knobs, [b * k[2] for b, k in zip(by.tolist(), knobs, strict=True)]))
+        made.append(
+            _turn(recipe, knobs, [b * k[2] for b, k in zip(by.tolist(), knobs, strict=True)])
+        )
     return made
 
 

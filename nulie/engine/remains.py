@@ -76,7 +76,9 @@ def _words(
     if alike < ALIKE:
         said.append("the pictures do not lie on one another: cropped, turned, warped or retouched")
     if toned:
-        said.append("it is black and white in a tone, which no op of nulie's gives")
+        said.append(
+            "it is black and white in a tone, to which saturation and white balance come near only"
+        )
     for share, what in (
         (color, "depends on color alone: single colors or curves were changed"),
         (radial, "grows or shrinks towards the corners: a vignette"),
@@ -100,7 +102,9 @@ def _by_color(pixels: npt.NDArray[np.uint8], rest: Floats) -> Floats:
     # Few pixels of a color say little of it.
     counts = np.bincount(bins.ravel(), minlength=4096) + 10
     sums = [np.bincount(bins.ravel(), plane.ravel(), 4096) for plane in rest.transpose(2, 0, 1)]
-    return (np.stack(sums, -1) / counts[:, None])[bins]
+    means: Floats = np.stack(sums, -1) / counts[:, None]
+    spread: Floats = means[bins]
+    return spread
 
 
 def _smooth(planes: Floats, radius: float = SIZE / 16) -> Floats:

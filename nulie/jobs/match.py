@@ -115,5 +115,7 @@ def _check_shapes(before: Path, one: Photo, after: Path, other: Photo) -> None:
         for path, photo in ((before, one), (after, other))
     )
     raise ImageError(
-        "{} and {} are not of one shape; give two versions of one photo, neither cropped".format(*named)
+        "{} and {} are not of one shape; give two versions of one photo, neither cropped".format(
+            *named
+        )
     )
