@@ -41,8 +41,11 @@ IDLE = 0.1
 SEARCH_SHARE = 0.78
 """Of the budget; the rest refines and elects."""
 PARENTS = 3
+"""So many recipes at once are tried with a step more, less or elsewhere."""
 STAGES = ((3, 32), (15, 10))
+"""Rounds of polishing, and how many of the best get them."""
 PART = 32
+"""Recipes that are polished together, at most, before the clock is looked at."""
 CLOSE = 0.15
 """Nearer than this nothing is looked for."""
 GENTLE = (
@@ -344,7 +347,10 @@ class _Bench:
 
 
 DAMPING = (1e-3, 3e-2, 0.3, 3.0)
+"""How carefully dials are turned; the best of all is kept."""
 PROBE = 0.04
+"""Share of hard mode's range by which a dial is turned to see what it does: rounding to whole levels
+hides what is less. Half and twice of that served no better."""
 
 
 def _mean(gaps: torch.Tensor) -> torch.Tensor:
