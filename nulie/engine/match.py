@@ -349,8 +349,8 @@ class _Bench:
 DAMPING = (1e-3, 3e-2, 0.3, 3.0)
 """How carefully dials are turned; the best of all is kept."""
 PROBE = 0.04
-"""Share of hard mode's range by which a dial is turned to see what it does: rounding to whole levels
-hides what is less. Half and twice of that served no better."""
+"""Share of hard mode's range by which a dial is turned to see what it does; rounding to whole
+levels hides what is less."""
 
 
 def _mean(gaps: torch.Tensor) -> torch.Tensor:
