@@ -11,7 +11,7 @@ from importlib import import_module
 from ..errors import NulieError
 from .console import INTERRUPTED, NOTHING_WRITTEN, complain, load_libraries
 
-COMMANDS = ("fit", "ui", "score", "tree", "weights")
+COMMANDS = ("fit", "match", "ui", "score", "tree", "weights")
 """First words that name a command; anything else is an image to enhance. Each is a module with
 `main(arguments) -> exit code`."""
 

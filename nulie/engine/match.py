@@ -1,0 +1,430 @@
+"""The recipe that turns one picture into another, an edit of the same photo made elsewhere.
+
+Recipes are compared with the wanted picture pixel by pixel, so the way to turn all dials at once
+can be computed: `_Bench.polish` is Levenberg and Marquardt's method on CIELAB differences, with
+weights that make the mean distance, not its square, the least. Recipes to polish are fixed chains
+of all gentle ops from neutral, and the best so far with one more step, of any op at any place, one
+less, or one elsewhere. The tree of `nulie.search`, asked for starts, found none that were better.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+
+from .. import transforms
+from ..color import distance, lab
+from ..predictor.like import Given
+from ..predictor.target import spread
+from ..recipe import Recipe, Step
+from ..recipe.settings import Settings
+from ..recipe.space import Dial
+from ..search import Reason
+from ..transforms.preview import Renderer, shrink
+from .remains import Remains, remains
+
+SMALL, LARGE = 64, 224
+"""Short sides of the previews on which recipes are looked for, and refined at the end."""
+MEASURED = 1 << 20
+"""Pixels at most at which the result is compared with what is wanted."""
+MOST_STEPS = 8
+IDLE = 0.1
+"""CIE76 units: a step without which the result is no farther off than that is left out."""
+SEARCH_SHARE = 0.78
+"""Of the budget; the rest refines and elects."""
+PARENTS = 3
+"""So many recipes at once are tried with a step more, less or elsewhere."""
+STAGES = ((3, 32), (15, 10))
+"""Rounds of polishing, and how many of the best get them."""
+PART = 32
+"""Recipes that are polished together, at most, before the clock is looked at."""
+CLOSE = 0.15
+"""Nearer than this nothing is looked for."""
+GENTLE = (
+    "white balance, brightness, gamma, contrast, shadows, highlights, saturation, hue",
+    "contrast, gamma, brightness, saturation, hue, shadows, highlights, white balance",
+    "saturation, hue, gamma, shadows, highlights, contrast, brightness, white balance",
+)
+"""Orders of the fixed chains."""
+TRIED: dict[str, tuple[dict[str, float], ...]] = {
+    "brightness": ({"factor": 0.8}, {"factor": 1.3}),
+    "contrast": ({"factor": 0.8}, {"factor": 1.3}),
+    "gamma": ({"gamma": 0.8}, {"gamma": 1.3}),
+    "shadows": ({"factor": 0.6}, {"factor": 2.0}),
+    "highlights": ({"factor": 0.6}, {"factor": 2.0}),
+    "white balance": ({"temperature": 0.1, "tint": 0.05},),
+    "saturation": ({"factor": 0.7}, {"factor": 1.3}),
+    "hue": ({"shift": -0.05}, {"shift": 0.05}),
+    "autocontrast": (
+        {"amount": 0.7, "cutoff": 0.5},
+        {"amount": 0.7, "cutoff": 0.5, "common": 1.0},
+    ),
+    "equalize": ({"amount": 0.3}, {"amount": 0.8}),
+    "invert": ({"amount": 0.2}, {"amount": 0.85}),
+    "solarize": tuple({"threshold": t} for t in (60.0, 110.0, 150.0, 190.0, 230.0)),
+    "posterize": tuple({"bits": b} for b in (1.0, 2.0, 3.0, 4.0, 5.0)),
+}
+"""Where the dials of a new step start."""
+DETAIL = (
+    *(Step.of("sharpness", factor=factor) for factor in (0.4, 1.5, 2.5)),
+    *(Step.of("blur", radius=radius) for radius in (0.001, 0.003, 0.006)),
+)
+"""Steps that look at a pixel's neighbors, tried at the end of what is found without."""
+
+Show = Callable[[float, float], None]
+"""Is told the share of the budget that is spent, 0..1, and the least distance so far."""
+Knob = tuple[int, Dial, float]
+"""Number of the step, a dial of its op, and how far it is turned to see what it does."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """What was found. Distances are mean CIE76, at `MEASURED` pixels at most."""
+
+    recipe: Recipe
+    image: Image.Image
+    """The first picture by this recipe."""
+    before: float
+    """Distance of the two pictures."""
+    left: float
+    """Distance of `image` and the second picture."""
+    remains: Remains
+    evaluations: int
+    seconds: float
+    reason: Reason
+    """`exhausted`: there was nothing left to look for."""
+
+    @property
+    def share(self) -> float:
+        """What is left, as a share of what there was; 0 of equal pictures."""
+        return self.left / self.before if self.before else 0.0
+
+
+def match(
+    before: Image.Image,
+    after: Image.Image,
+    *,
+    seconds: float | None = 10.0,
+    evaluations: int | None = None,
+    seed: int = 0,
+    cancel: threading.Event | None = None,
+    show: Show | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Match:
+    """Looks for the recipe that makes `after` of `before`, RGB images of about the same
+    proportions; they are not changed. `cancel` may be set from any thread, then the best so far is
+    the result. The same seed and `evaluations` without `seconds` give the same recipe.
+
+    Raises: SettingsError on a budget without a meaning."""
+    return _Matching(
+        before,
+        after,
+        Settings(seconds=seconds, evaluations=evaluations, seed=seed),
+        cancel or threading.Event(),
+        show or (lambda share, left: None),
+        clock,
+    ).run()
+
+
+class _Matching:
+    """One run: clock, budget and what was found so far."""
+
+    def __init__(
+        self,
+        before: Image.Image,
+        after: Image.Image,
+        settings: Settings,
+        cancel: threading.Event,
+        show: Show,
+        clock: Callable[[], float],
+    ) -> None:
+        self._image, self._settings = before, settings
+        self._cancel, self._show, self._clock = cancel, show, clock
+        self._start = clock()
+        size = _common_size(before, after)
+        self._before, self._after = _sized(before, size), _sized(after, size)
+        self._bench = _Bench(self._before, self._after, SMALL, picked=True)
+        self._random = random.Random(settings.seed)
+        self._evaluations = 0
+        self._found: dict[tuple[str, ...], tuple[float, Recipe]] = {}
+        """The best of each order of ops."""
+        self._tried: set[Recipe] = set()
+
+    def run(self) -> Match:
+        """See `match`."""
+        self._keep(self._bench.polish([Recipe()], 0, self._go_on))
+        reason = self._look()
+        best, left = self._elect(self._refine())
+        image = transforms.render(best, self._image)
+        seen = _sized(image, self._before.size)
+        return Match(
+            best, image, _between(self._before, self._after), left,
+            remains(self._before, seen, self._after),
+            self._evaluations, self._clock() - self._start, reason,
+        )  # fmt: skip
+
+    def _refine(self) -> list[Recipe]:
+        """What was found, on more pixels, without idle steps, and with detail."""
+        bench = _Bench(self._before, self._after, LARGE, picked=True)
+        best = [r for _, r in sorted(self._found.values(), key=_worth)[:PARENTS]]
+        loss, recipe = bench.polish(best, 6, self._in_time)[0]
+        while recipe.steps:
+            less = [Recipe(recipe.steps[:i] + recipe.steps[i + 1 :]) for i in range(len(recipe))]
+            without, shorter = bench.polish(less, 4, self._in_time)[0]
+            if without > loss + IDLE:
+                break
+            loss, recipe = max(loss, without), shorter
+        if self._before.size != self._image.size:
+            # Whoever scaled the photo has changed its detail by that alone.
+            self._evaluations = self._bench.evaluations + bench.evaluations
+            return [Recipe(), recipe]
+        # A mean over neighbors is no pixel of the photo, but it has neighbors.
+        mixed = _Bench(self._before, self._after, LARGE, picked=False)
+        more = mixed.polish([recipe.then(step) for step in DETAIL], 6, self._in_time)
+        self._evaluations = self._bench.evaluations + bench.evaluations + mixed.evaluations
+        return [Recipe(), recipe, *(r for _, r in more[:2])]
+
+    def _elect(self, recipes: Sequence[Recipe]) -> tuple[Recipe, float]:
+        """The best by Pillow, on all pixels, and its distance; of about equal ones the first."""
+        best, least = recipes[0], math.inf
+        for recipe in recipes:
+            made = _sized(transforms.render(recipe, self._image), self._before.size)
+            left = _between(made, self._after)
+            if left < least - IDLE:
+                best, least = recipe, left
+        return best, least
+
+    def _in_time(self) -> bool:
+        return not self._cancel.is_set() and self._share() < 1
+
+    def _share(self) -> float:
+        """Of the budget that is spent."""
+        seconds, evaluations = self._settings.seconds, self._settings.evaluations
+        time_share = (self._clock() - self._start) / seconds if seconds else 0.0
+        return max(time_share, self._bench.evaluations / evaluations if evaluations else 0.0)
+
+    def _go_on(self) -> bool:
+        return not self._cancel.is_set() and self._share() < SEARCH_SHARE
+
+    def _keep(self, polished: Iterable[tuple[float, Recipe]]) -> None:
+        for loss, recipe in polished:
+            key = tuple(step.op for step in recipe.steps)
+            if loss < self._found.get(key, (math.inf, recipe))[0]:
+                self._found[key] = loss, recipe
+        self._show(min(1.0, self._share()), self._best()[0])
+
+    def _best(self) -> tuple[float, Recipe]:
+        return min(self._found.values(), key=_worth)
+
+    def _look(self) -> Reason:
+        """Fills `_found` until the budget is spent."""
+        chains = [Recipe(tuple(Step.of(op) for op in c.split(", "))) for c in GENTLE]
+        self._keep(self._bench.polish(chains, 8, self._go_on))
+        while self._go_on():
+            if self._best()[0] < CLOSE:
+                return "exhausted"
+            fresh = [found for found in self._found.values() if found[1] not in self._tried]
+            if not fresh:
+                return "exhausted"
+            # The best of each length, for what is found in few steps is found for good.
+            lengths = {len(r): (loss, r) for loss, r in sorted(fresh, key=_worth, reverse=True)}
+            parents = [r for _, r in sorted(lengths.values(), key=_worth)[: PARENTS - 1]]
+            parents.append(self._random.choice(fresh)[1])
+            self._tried.update(parents)
+            children = dict.fromkeys(child for p in parents for child in _children(p))
+            found = self._in_parts(list(children), 1)
+            for rounds, kept in STAGES:
+                best = [r for _, r in sorted(found, key=_worth)[:kept]]
+                found = self._bench.polish(best, rounds, self._go_on)
+            self._keep(found)
+        if self._cancel.is_set():
+            return "cancelled"
+        evaluations = self._settings.evaluations or math.inf
+        return "evaluations" if self._bench.evaluations >= SEARCH_SHARE * evaluations else "time"
+
+    def _in_parts(self, recipes: list[Recipe], rounds: int) -> list[tuple[float, Recipe]]:
+        """`polish` of many, of fewer when the budget ends."""
+        found: list[tuple[float, Recipe]] = []
+        for start in range(0, len(recipes), PART):
+            if start and not self._go_on():
+                break
+            found += self._bench.polish(recipes[start : start + PART], rounds, self._go_on)
+        return found
+
+
+def _worth(found: tuple[float, Recipe]) -> float:
+    """Distance with a cost for steps."""
+    return found[0] + 0.03 * len(found[1])
+
+
+def _children(recipe: Recipe) -> Iterator[Recipe]:
+    """The recipe with one more step, one step elsewhere, or one step less."""
+    steps = recipe.steps
+    for place in range(len(steps) + 1):
+        for op, starts in TRIED.items():
+            if len(steps) < MOST_STEPS and op not in [
+                s.op for s in steps[max(0, place - 1) : place + 1]
+            ]:
+                yield from (
+                    Recipe((*steps[:place], Step.of(op, **values), *steps[place:]))
+                    for values in starts
+                )
+    for place, step in enumerate(steps):
+        others = (*steps[:place], *steps[place + 1 :])
+        yield Recipe(others)
+        yield from (
+            Recipe((*others[:i], step, *others[i:])) for i in range(len(steps)) if i != place
+        )
+
+
+class _Bench:
+    """Recipes on one preview, and how far each pixel is from what is wanted."""
+
+    def __init__(
+        self, before: Image.Image, after: Image.Image, short_side: int, *, picked: bool
+    ) -> None:
+        """Of two pictures of one size. `picked`: see `_pick`; without, pixels are means."""
+        short_side = min(short_side, *before.size)
+        small = _pick if picked else shrink
+        preview = small(before, short_side)
+        # Histograms of so many pixels come nearer to the photo's than those of a sample.
+        self._render = Renderer(preview)
+        self._chosen = spread(*preview.shape[1:])
+        given = Given(small(after, short_side))
+        self._wanted = lab(given.wanted(preview, self._chosen))
+        self.evaluations = 0
+
+    def apart(self, recipes: Sequence[Recipe]) -> torch.Tensor:
+        """`[B, 3, N]` CIELAB differences at the chosen pixels."""
+        parts = [recipes[i : i + 64] for i in range(0, len(recipes), 64)]
+        self.evaluations += len(recipes)
+        seen = [self._render(p).flatten(2).index_select(2, self._chosen) for p in parts]
+        return lab(torch.cat(seen)) - self._wanted
+
+    def polish(
+        self, recipes: Iterable[Recipe], rounds: int, go_on: Callable[[], bool]
+    ) -> list[tuple[float, Recipe]]:
+        """Turns the dials of each recipe in so many rounds at most; distances and recipes."""
+        now = list(dict.fromkeys(recipes))
+        gaps = self.apart(now)
+        losses = _mean(gaps)
+        moving = list(range(len(now)))
+        for _ in range(rounds):
+            if not moving or not go_on():
+                break
+            turned = [(at, _knobs(now[at])) for at in moving]
+            probes = [_turn(now[at], [k], [k[2]]) for at, knobs in turned for k in knobs]
+            effects = iter(self.apart(probes)) if probes else iter(())
+            trials: list[Recipe] = []
+            for at, knobs in turned:
+                slopes = [next(effects) - gaps[at] for _ in knobs]
+                trials += _steps(now[at], knobs, gaps[at], slopes)
+            if not trials:
+                break
+            tried = self.apart(trials)
+            found = _mean(tried)
+            each = len(DAMPING)
+            still = []
+            for number, at in enumerate(a for a, knobs in turned if knobs):
+                some = found[number * each : (number + 1) * each]
+                best = int(some.argmin())
+                gain = float(losses[at] - some[best])
+                if gain > 0:
+                    now[at] = trials[number * each + best]
+                    gaps[at], losses[at] = tried[number * each + best], some[best]
+                if gain > 0.003:
+                    still.append(at)
+            moving = still
+        return sorted(zip(losses.tolist(), now, strict=True), key=lambda pair: pair[0])
+
+
+DAMPING = (1e-3, 3e-2, 0.3, 3.0)
+"""How carefully dials are turned; the best of all is kept."""
+PROBE = 0.04
+"""Share of hard mode's range by which a dial is turned to see what it does; rounding to whole
+levels hides what is less."""
+
+
+def _mean(gaps: torch.Tensor) -> torch.Tensor:
+    return gaps.square().sum(1).sqrt().mean(1)
+
+
+def _knobs(recipe: Recipe) -> list[Knob]:
+    """The dials that can be turned bit by bit."""
+    found: list[Knob] = []
+    for number, step in enumerate(recipe.steps):
+        op, values = transforms.resolve(step)
+        for dial in op.dials:
+            if dial.unit in ("switch", "bits"):
+                continue
+            low, high = dial.bounds("hard")
+            size = PROBE * (high - low)
+            found.append((number, dial, size if values[dial.name] + size <= dial.high else -size))
+    return found
+
+
+def _turn(recipe: Recipe, knobs: Sequence[Knob], by: Sequence[float]) -> Recipe:
+    steps = list(recipe.steps)
+    for (number, dial, _), change in zip(knobs, by, strict=True):
+        _, values = transforms.resolve(steps[number])
+        values[dial.name] = dial.snap(values[dial.name] + change)
+        steps[number] = Step.of(steps[number].op, **values)
+    return Recipe(tuple(steps))
+
+
+def _steps(
+    recipe: Recipe, knobs: Sequence[Knob], gap: torch.Tensor, slopes: Sequence[torch.Tensor]
+) -> list[Recipe]:
+    """The recipe with its dials turned to where the differences should be least, more or less
+    boldly; none where there is no dial. `slopes`: what turning each does to `gap`, `[3, N]`."""
+    if not knobs:
+        return []
+    # A pixel that is far off counts by its distance, not by the square of that.
+    weights = 1 / gap.square().sum(0, keepdim=True).sqrt().clamp(min=0.5)
+    ways = torch.stack(list(slopes))
+    weighed = (ways * weights).flatten(1).double()
+    square = weighed @ ways.flatten(1).double().T
+    aim = weighed @ gap.flatten().double()
+    size = square.diagonal().clamp(min=1e-6)
+    made = []
+    for damping in DAMPING:
+        by = -torch.linalg.solve(square + torch.diag(damping * size + 1e-9), aim)
+        by = by.clamp(-10, 10)
+        made.append(
+            _turn(recipe, knobs, [b * k[2] for b, k in zip(by.tolist(), knobs, strict=True)])
+        )
+    return made
+
+
+def _pick(image: Image.Image, short_side: int) -> torch.Tensor:
+    """`[3, H, W]` uint8: pixels at equal distances, none of them mixed of others, for what an op
+    makes of a mean is not the mean of what it makes."""
+    scale = min(1.0, short_side / min(image.size))
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    picked = np.array(image.resize(size, Image.Resampling.NEAREST))
+    return torch.from_numpy(picked).permute(2, 0, 1).contiguous()
+
+
+def _common_size(before: Image.Image, after: Image.Image) -> tuple[int, int]:
+    """That of the smaller picture, but for `MEASURED`."""
+    width, height = min(before.size, after.size, key=lambda size: size[0] * size[1])
+    scale = min(1.0, (MEASURED / (width * height)) ** 0.5)
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _sized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
+
+
+def _between(one: Image.Image, other: Image.Image) -> float:
+    """Mean CIE76 distance of two pictures of one size."""
+    pictures = (torch.from_numpy(np.array(image)).permute(2, 0, 1)[None] for image in (one, other))
+    return float(distance(*map(lab, pictures)))

@@ -1,0 +1,121 @@
+"""Two files in, the recipe that makes one of the other out."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import image_io
+from ..errors import ImageError, SettingsError
+from ..image_io import Photo, atomic, shown_path
+from ..recipe.settings import Settings
+from ..transforms import describe
+from .inputs import SUFFIXES
+
+if TYPE_CHECKING:
+    from ..engine.match import Match
+
+PROPORTIONS = 0.02
+"""By so much, as a share, two edits of one photo may differ in width over height."""
+
+Show = Callable[[float, float], None]
+"""Is told the share of the budget that is spent, 0..1, and the least distance so far."""
+
+
+@dataclass(frozen=True)
+class Matching:
+    """A match of two files, checked; `run` it once.
+
+    Raises: SettingsError, ImageError when the recipe cannot be written."""
+
+    before: Path
+    after: Path
+    seconds: float | None = 10.0
+    evaluations: int | None = None
+    """Most candidates to look at; None: until time is up."""
+    seed: int = 0
+    save_recipe: Path | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        Settings(seconds=self.seconds, evaluations=self.evaluations, seed=self.seed)
+        if self.save_recipe is None:
+            return
+        if self.save_recipe.suffix.lower() in SUFFIXES:
+            shown = shown_path(self.save_recipe)
+            raise SettingsError(
+                f"--save-recipe {shown}: it writes JSON; choose a name such as x.json"
+            )
+        atomic.check(self.save_recipe, overwrite=self.overwrite)
+
+    def run(self, show: Show, cancel: threading.Event) -> Match:
+        """Matches and writes the recipe where one is asked for; `cancel` keeps the best so far.
+
+        Raises: ImageError on files that cannot be read, or are not of one shape, or when the recipe
+        cannot be written."""
+        one, other = image_io.load(self.before), image_io.load(self.after)
+        _check_shapes(self.before, one, self.after, other)
+        from ..engine.match import match
+
+        found = match(
+            one.pixels, other.pixels,
+            seconds=self.seconds, evaluations=self.evaluations, seed=self.seed,
+            cancel=cancel, show=show,
+        )  # fmt: skip
+        if self.save_recipe is not None:
+            text = found.recipe.to_json() + "\n"
+            atomic.write(self.save_recipe, text.encode(), overwrite=self.overwrite)
+        return found
+
+
+def words(found: Match) -> list[str]:
+    """Lines for a person."""
+    lines = [
+        describe(found.recipe),
+        f"distance {found.before:.2f} -> {found.left:.2f} (mean CIE76), {found.share * 100:.0f}%"
+        " of it left",
+    ]
+    if found.remains.words:
+        lines.append("what no recipe of nulie's takes away:")
+        lines += [f"  {text}" for text in found.remains.words]
+    return lines
+
+
+def data(matching: Matching, found: Match) -> dict[str, Any]:
+    """The same for a program, as JSON has it; `recipe` is what `--recipe` reads."""
+    rest = found.remains
+    shares = {name: getattr(rest, name) for name in ("color", "radial", "local", "fine", "alike")}
+    return {
+        "before": str(matching.before),
+        "after": str(matching.after),
+        "recipe": json.loads(found.recipe.to_json()),
+        "words": describe(found.recipe),
+        "distance_before": round(found.before, 4),
+        "distance_left": round(found.left, 4),
+        "share_left": round(found.share, 4),
+        "remains": {name: round(share, 4) for name, share in shares.items()},
+        "toned": rest.toned,
+        "remains_words": list(rest.words),
+        "evaluations": found.evaluations,
+        "seconds": round(found.seconds, 3),
+        "stopped": found.reason,
+    }
+
+
+def _check_shapes(before: Path, one: Photo, after: Path, other: Photo) -> None:
+    shapes = [photo.pixels.width / photo.pixels.height for photo in (one, other)]
+    if max(shapes) / min(shapes) <= 1 + PROPORTIONS:
+        return
+    named = (
+        f"{shown_path(path)} ({photo.pixels.width} x {photo.pixels.height})"
+        for path, photo in ((before, one), (after, other))
+    )
+    raise ImageError(
+        "{} and {} are not of one shape; give two versions of one photo, neither cropped".format(
+            *named
+        )
+    )
