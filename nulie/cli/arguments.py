@@ -61,10 +61,11 @@ def add_predictor(parser: Parser) -> Callable[..., argparse.Action]:
     # fmt: off
     add(
         "--predictor", default="auto", metavar="NAME",
-        help="auto (default): clip-sac where its weights are or can be downloaded, else retouch,"
-        " else statistics; clip-sac, clip-laion, clip-b32, clip-b16: CLIP with a head; retouch: as"
-        " an expert would retouch it; statistics: embedded; the name of an installed package's; a"
-        " file: one made by `nulie fit`, or a head for CLIP; or module:Name, a class of your own",
+        help="auto (default): clip-sac where the machine is fast enough and its weights are or can"
+        " be downloaded, else retouch, else statistics; clip-sac, clip-laion, clip-b32, clip-b16:"
+        " CLIP with a head; retouch: as an expert would retouch it; statistics: embedded; A+B, such"
+        " as retouch+clip-sac: A proposes, B chooses; the name of an installed package's; a file:"
+        " one made by `nulie fit`, or a head for CLIP; or module:Name, a class of your own",
     )
     add("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
     add(

@@ -83,6 +83,11 @@ def parser() -> arguments.Parser:
         " the same seed gives the same bytes",
     )
     add(
+        "--patience", type=float, metavar="N",
+        help="a search ends before its time when its best score has not risen for N times as long"
+        " as it took to get there (default 1 with a target such as statistics or retouch; 0: not)",
+    )
+    add(
         "--seed", type=int, default=defaults.seed, metavar="N",
         help=f"another seed, another search (default {defaults.seed})",
     )

@@ -42,6 +42,7 @@ class EnhanceRequest(BaseModel):
     mode: str = _DEFAULTS.mode
     seconds: float | None = _DEFAULTS.seconds
     evaluations: int | None = None
+    patience: float | None = None
     seed: int = _DEFAULTS.seed
     ops: list[str] | None = None
     ranges: dict[str, tuple[float, float]] = {}  # pydantic copies it
