@@ -176,10 +176,10 @@ class _Matching:
         bench = _Bench(self._before, self._after, LARGE, picked=True)
         self._benches.append(bench)
         best = [r for _, r in sorted(self._found.values(), key=_worth)[:PARENTS]]
-        loss, recipe = bench.polish(best, 6, self._in_time)[0]
+        loss, recipe = bench.polish(best, 6, self._may_refine)[0]
         while recipe.steps:
             less = [Recipe(recipe.steps[:i] + recipe.steps[i + 1 :]) for i in range(len(recipe))]
-            without, shorter = bench.polish(less, 4, self._in_time)[0]
+            without, shorter = bench.polish(less, 4, self._may_refine)[0]
             if without > loss + IDLE:
                 break
             loss, recipe = max(loss, without), shorter
@@ -201,6 +201,10 @@ class _Matching:
             if left < least - IDLE:
                 best, least = recipe, left
         return best, least
+
+    def _may_refine(self) -> bool:
+        """Whether refining may go on, so that something is left for detail."""
+        return not self._cancel.is_set() and self._share() < (1 + SEARCH_SHARE) / 2
 
     def _in_time(self) -> bool:
         return not self._cancel.is_set() and self._share() < 1
