@@ -31,7 +31,7 @@ def by(*steps: Step) -> Image.Image:
     return render(Recipe(steps), picture(192, 128))
 
 
-def looked_at(after: Image.Image, evaluations: int = 4_000, **options: object) -> Match:
+def looked_at(after: Image.Image, evaluations: int = 6_000, **options: object) -> Match:
     return match(
         picture(192, 128),
         after,

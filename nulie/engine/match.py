@@ -153,7 +153,7 @@ class _Matching:
         self._before, self._after = _sized(before, size), _sized(after, size)
         self._bench = _Bench(self._before, self._after, SMALL, picked=True)
         self._random = random.Random(settings.seed)
-        self._evaluations = 0
+        self._benches = [self._bench]
         self._found: dict[tuple[str, ...], tuple[float, Recipe]] = {}
         """The best of each order of ops."""
         self._tried: set[Recipe] = set()
@@ -174,22 +174,22 @@ class _Matching:
     def _refine(self) -> list[Recipe]:
         """What was found, on more pixels, without idle steps, and with detail."""
         bench = _Bench(self._before, self._after, LARGE, picked=True)
+        self._benches.append(bench)
         best = [r for _, r in sorted(self._found.values(), key=_worth)[:PARENTS]]
-        loss, recipe = bench.polish(best, 6, self._in_time)[0]
+        loss, recipe = bench.polish(best, 6, self._may_refine)[0]
         while recipe.steps:
             less = [Recipe(recipe.steps[:i] + recipe.steps[i + 1 :]) for i in range(len(recipe))]
-            without, shorter = bench.polish(less, 4, self._in_time)[0]
+            without, shorter = bench.polish(less, 4, self._may_refine)[0]
             if without > loss + IDLE:
                 break
             loss, recipe = max(loss, without), shorter
         if self._before.size != self._image.size:
             # Whoever scaled the photo has changed its detail by that alone.
-            self._evaluations = self._bench.evaluations + bench.evaluations
             return [Recipe(), recipe]
         # A mean over neighbors is no pixel of the photo, but it has neighbors.
         mixed = _Bench(self._before, self._after, LARGE, picked=False)
+        self._benches.append(mixed)
         more = mixed.polish([recipe.then(step) for step in DETAIL], 6, self._in_time)
-        self._evaluations = self._bench.evaluations + bench.evaluations + mixed.evaluations
         return [Recipe(), recipe, *(r for _, r in more[:2])]
 
     def _elect(self, recipes: Sequence[Recipe]) -> tuple[Recipe, float]:
@@ -202,6 +202,10 @@ class _Matching:
                 best, least = recipe, left
         return best, least
 
+    def _may_refine(self) -> bool:
+        """Whether refining may go on, so that something is left for detail."""
+        return not self._cancel.is_set() and self._share() < (1 + SEARCH_SHARE) / 2
+
     def _in_time(self) -> bool:
         return not self._cancel.is_set() and self._share() < 1
 
@@ -209,7 +213,11 @@ class _Matching:
         """Of the budget that is spent."""
         seconds, evaluations = self._settings.seconds, self._settings.evaluations
         time_share = (self._clock() - self._start) / seconds if seconds else 0.0
-        return max(time_share, self._bench.evaluations / evaluations if evaluations else 0.0)
+        return max(time_share, self._evaluations / evaluations if evaluations else 0.0)
+
+    @property
+    def _evaluations(self) -> int:
+        return sum(bench.evaluations for bench in self._benches)
 
     def _go_on(self) -> bool:
         return not self._cancel.is_set() and self._share() < SEARCH_SHARE
