@@ -43,6 +43,7 @@ other commands (each has a --help of its own):
   nulie score IMAGE...  what a predictor says of images as they are
   nulie weights         files of the predictors: list, fetch, check
   nulie tree FILE       what a search tried, from its checkpoint
+  nulie match A B       the recipe that turns one picture into the other
   nulie fit FOLDER      fit the embedded predictor to your own best photos
 
 exit codes: 0 all done, 1 some images failed, 2 nothing was done, 130 stopped by Ctrl-C before all
