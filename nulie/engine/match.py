@@ -162,7 +162,7 @@ class _Matching:
         """See `match`."""
         self._keep(self._bench.polish([Recipe()], 0, self._go_on))
         reason = self._look()
-        best, left = self._elect(self._refine())
+        best, left = self._without_idle(*self._elect(self._refine()))
         image = transforms.render(best, self._image)
         seen = _sized(image, self._before.size)
         return Match(
@@ -201,6 +201,20 @@ class _Matching:
             if left < least - IDLE:
                 best, least = recipe, left
         return best, least
+
+    def _without_idle(self, recipe: Recipe, left: float) -> tuple[Recipe, float]:
+        """The recipe without steps that bring it no nearer, one after the other, and its distance."""
+        while recipe.steps:
+            shorter = []
+            for i in range(len(recipe)):
+                less = Recipe(recipe.steps[:i] + recipe.steps[i + 1 :])
+                made = _sized(transforms.render(less, self._image), self._before.size)
+                shorter.append((_between(made, self._after), less))
+            without, less = min(shorter, key=lambda found: found[0])
+            if without > left + IDLE:
+                break
+            recipe, left = less, without
+        return recipe, left
 
     def _may_refine(self) -> bool:
         """Whether refining may go on, so that something is left for detail."""

@@ -22,7 +22,7 @@ MODE_NAMES = {
 }
 SHARES = ("min_light", "min_color", "min_contrast")
 NUMBERS = ("seconds", "top", *SHARES, "keep_content", "seed")
-OTHERS = ("mode", "protect_skin", "predictor", "used", "ranges", "like")
+OTHERS = ("mode", "early", "protect_skin", "predictor", "used", "ranges", "like")
 """Controls, by their names in a plan."""
 
 
@@ -52,6 +52,9 @@ class Options:
                 value=defaults.top, precision=0, minimum=1, maximum=12,
                 label="Variants to find", elem_id="nulie_top", min_width=120,
             )  # fmt: skip
+        self.early = gr.Checkbox(
+            value=True, label="End earlier when nothing is left to gain", elem_id="nulie_early"
+        )
 
     def more(self) -> None:
         """What has good defaults, folded away."""
@@ -148,7 +151,7 @@ class Options:
             for name in (*SHARES, "protect_skin"):
                 if given[name] == getattr(self._defaults, name):
                     del given[name]  # nobody has asked for it
-        mode, chosen = _mode(given["mode"]), given.pop("used")
+        mode, chosen, early = _mode(given["mode"]), given.pop("used"), given.pop("early")
         used = [op_id for op_id in ops() if op_id in chosen]
         return {
             **given,
@@ -156,6 +159,7 @@ class Options:
             **{name: "" for name in NUMBERS if name in given and given[name] is None},
             "like": like,
             "mode": mode,
+            "patience": self._defaults.patience if early else 0.0,
             "device": self._host.device,
             "ops": None if used == _ops_of(mode) else used,
             "ranges": ranges.without(given["ranges"] or "", used),

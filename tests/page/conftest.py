@@ -149,7 +149,12 @@ class Visitor:
     def enhance(self, seconds: float) -> None:
         self.page.fill("#nulie_seconds input", str(seconds))
         self.page.keyboard.press("Tab")
+        self.to_the_end()
         self.page.click("#nulie_enhance")
+
+    def to_the_end(self) -> None:
+        """Has searches go on until their time is up or somebody stops them."""
+        self.page.locator("#nulie_early input").uncheck()
 
     def wait_finished(self, seconds: float = 30) -> None:
         self.page.wait_for_selector("#nulie_view .nulie-compare", timeout=seconds * 1000)

@@ -36,6 +36,7 @@ def batch(person: Visitor, files: list[Path], *, seconds: float = 1, run: bool =
     page = person.page
     page.fill("#nulie_seconds input", str(seconds))
     page.keyboard.press("Tab")
+    person.to_the_end()
     page.locator("#nulie_tabs button:visible", has_text="Batch").last.click()
     if files:
         page.set_input_files("#nulie_batch_files input[type=file]", files)

@@ -228,7 +228,7 @@ def test_ranges_are_written_by_the_sliders(visit: Visit) -> None:
     page.wait_for_function(written, arg="")
     assert page.locator("#nulie_used input:checked").count() > 8
     page.wait_for_function(
-        "document.querySelector('#nulie_range_most input[type=number]').value === '1.1'"
+        "document.querySelector('#nulie_range_most input[type=number]').value === '1.25'"
     )
 
 

@@ -60,6 +60,11 @@ def options(tmp_path: Path) -> Options:
     return made
 
 
+def test_a_search_ends_early_unless_it_is_to_go_on(options: Options) -> None:
+    assert read(options).settings.patience is None
+    assert read(options, nulie_early=False).settings.patience == 0
+
+
 def test_untouched_controls_are_the_defaults(options: Options) -> None:
     wanted = read(options)
     assert wanted.settings == Settings()
@@ -231,5 +236,5 @@ def test_a_host_can_show_it_twice(tmp_path: Path) -> None:
 def test_the_page_stays_light(tmp_path: Path) -> None:
     """Each component and event makes it slower to load."""
     config = build(Host(tmp_path, targets=("img2img", "extras"))).get_config_file()
-    assert len(config["components"]) <= 115
+    assert len(config["components"]) <= 116  # with the box that has searches go on
     assert len(config["dependencies"]) <= 35
