@@ -133,7 +133,8 @@ KNOWN = {
     ("weave", 64, 80): (7.125649, -11.705175, 6.781494, -0.284187),
     ("grey", 20, 30): (5.807966, 3.927569, 6.444551, 5.807966),
 }
-"""Scores by the embedded parameters, of a chart, its negative, a dull one, and with the channels turned."""
+"""Scores by the embedded parameters, of a chart, its negative, a dull one, and with the channels
+turned."""
 
 
 @pytest.mark.parametrize("known", KNOWN, ids=lambda known: known[0])

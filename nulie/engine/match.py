@@ -203,7 +203,7 @@ class _Matching:
         return best, least
 
     def _without_idle(self, recipe: Recipe, left: float) -> tuple[Recipe, float]:
-        """The recipe without steps that bring it no nearer, one after the other, and its distance."""
+        """The recipe without the steps that bring it no nearer, and its distance."""
         while recipe.steps:
             shorter = []
             for i in range(len(recipe)):

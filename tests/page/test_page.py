@@ -107,7 +107,7 @@ def test_another_picture_judges(visit: Visit, photo: Path, tmp_path: Path) -> No
     picture(60, 40, seed=5).save(reference)
     person = visit()
     person.drop(photo)
-    person.unfold("Make it look like")
+    person.unfold("Predictor and seed")
     person.page.set_input_files("#nulie_like input[type=file]", reference)
     person.page.get_by_text("dusk", exact=False).first.wait_for()
     person.enhance(1)

@@ -236,5 +236,5 @@ def test_a_host_can_show_it_twice(tmp_path: Path) -> None:
 def test_the_page_stays_light(tmp_path: Path) -> None:
     """Each component and event makes it slower to load."""
     config = build(Host(tmp_path, targets=("img2img", "extras"))).get_config_file()
-    assert len(config["components"]) <= 116  # with the box that has searches go on
+    assert len(config["components"]) <= 115
     assert len(config["dependencies"]) <= 35
