@@ -76,14 +76,14 @@ class Options:
                 elem_id="nulie_protect_skin",
             )  # fmt: skip
         with gr.Accordion("Predictor and seed", open=False, elem_id="nulie_predictor_box"):
+            self.like = gr.File(
+                label="Make it look like: a picture whose colours and light are wanted; it judges"
+                " in place of the predictor, and guards are off where they stand as they come",
+                file_count="single", elem_id="nulie_like", height=120,
+            )  # fmt: skip
             self.predictor = gr.Dropdown(
                 choices=list(self._host.predictors), value=self._host.predictors[0],
                 label="Predictor (who judges)", elem_id="nulie_predictor",
-            )  # fmt: skip
-            self.like = gr.File(
-                label="Make it look like: a picture whose colours and light are wanted; it judges in"
-                " place of the predictor, and guards are off where they stand as they come",
-                file_count="single", elem_id="nulie_like", height=120,
             )  # fmt: skip
             self.seed = gr.Number(
                 value=defaults.seed, precision=0, label="Seed", elem_id="nulie_seed"
