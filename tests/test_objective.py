@@ -233,9 +233,26 @@ def test_shares_are_those_of_chroma_and_of_the_spread_of_lightness() -> None:
     terms = Objective(Constant(9.0, 9.0), photo, Settings())(torch.stack([candidate, photo]))[0]
     before, after = lab(photo[None])[0], lab(candidate[None])[0]
     chroma = [float(x[1:].norm(dim=0).mean()) for x in (before, after)]
+    apart = [float(x[1:].flatten(1).var(1, unbiased=False).sum().sqrt()) for x in (before, after)]
     spread = [float(x[0].std(unbiased=False)) for x in (before, after)]
-    assert terms.color == pytest.approx(chroma[1] / chroma[0], abs=1e-4)
+    shares = chroma[1] / chroma[0], apart[1] / apart[0]
+    assert terms.color == pytest.approx(max(shares), abs=1e-4)
     assert terms.contrast == pytest.approx(spread[1] / spread[0], abs=1e-4)
+
+
+def test_to_take_a_cast_away_is_no_loss_of_colour() -> None:
+    """But to make all of it paler is, cast or none."""
+    photo = lively(20, 40)
+    warm = (photo.float() + torch.tensor([40.0, 5.0, -45.0]).view(3, 1, 1)).to(torch.uint8)
+    objective = Objective(Constant(9.0, 9.0), warm, Settings(min_light=0.0, protect_skin=False))
+    grey = warm.float().mean(0, keepdim=True)
+    pale = (grey + 0.8 * (warm.float() - grey)).round().to(torch.uint8)
+    neutral, paler = objective(torch.stack([photo, pale]))
+    assert float(lab(photo[None])[0, 1:].norm(dim=0).mean()) < 0.9 * float(
+        lab(warm[None])[0, 1:].norm(dim=0).mean()
+    )
+    assert neutral.admissible
+    assert not paler.admissible
 
 
 def test_grey_and_flat_photos_have_nothing_to_keep() -> None:

@@ -49,7 +49,8 @@ class Terms:
     """Mean lightness (L*) of the pixels that are skin-coloured in the input, as a share of what
     it was there; None where there is no skin or the guard is off."""
     color: float | None
-    """Mean chroma as a share of the input's; None where that is grey or the guard is off."""
+    """Mean chroma as a share of the input's, or spread of colours (a* and b*) where that share is
+    more, for a cast that goes is no colour lost; None of a grey input, or when the guard is off."""
     contrast: float | None
     """Standard deviation of lightness (L*) as a share of the input's; None where that is flat or
     the guard is off."""
@@ -136,7 +137,10 @@ class Objective:
             skin = self._lightness(batch) / self._skin_light
         color, contrast = torch.ones_like(light), torch.ones_like(light)
         if any(self._least):
-            color, contrast = self._lively(batch) / self._liveliness[:, None].clamp(min=1e-6)
+            shares = self._lively(batch) / self._liveliness[:, None].clamp(min=1e-6)
+            contrast = shares[1]
+            # A cast is colour, too: to take it away leaves colours as far from each other.
+            color = torch.maximum(shares[0], shares[2])
         light, skin, color, contrast = (x.to(device) for x in (light, skin, color, contrast))
         # Zero where a guard has nothing to say.
         lack = (1 - light) * (light < self._min_light)
@@ -156,10 +160,13 @@ class Objective:
         return total, prediction.scores, light, content, skin, color, contrast, admissible
 
     def _lively(self, batch: torch.Tensor) -> torch.Tensor:
-        """`[2, B]` mean chroma, and standard deviation of lightness, of pixels spread evenly."""
+        """`[3, B]` mean chroma, standard deviation of lightness, and root mean square distance of
+        a* and b* from their means, of pixels spread evenly."""
         seen = lab(batch.flatten(2).index_select(2, self._spread))
         chroma = (seen[:, 1] * seen[:, 1] + seen[:, 2] * seen[:, 2]).sqrt()
-        return torch.stack([chroma.mean(1), seen[:, 0].std(1, unbiased=False)])
+        spread_of = seen.var(-1, unbiased=False)
+        apart = (spread_of[:, 1] + spread_of[:, 2]).sqrt()
+        return torch.stack([chroma.mean(1), spread_of[:, 0].sqrt(), apart])
 
     def _veil(self, batch: torch.Tensor) -> torch.Tensor:
         """`[B]` how much lighter than black the input's darkest pixels are in their darkest
