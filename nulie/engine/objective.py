@@ -24,9 +24,9 @@ and the best candidates lie on the edge of what is allowed."""
 MIN_CHROMA, MIN_SPREAD = 2.0, 2.0
 """CIELAB units of mean chroma, and of the standard deviation of lightness, below which a photo has
 none to keep: a grey one, and a flat one."""
-BLACK = 40.0
-"""Level up to which the darkest tones of a photo's preview are black, as they are in 96 of 100 good
-ones; what they are lighter is a veil, such as haze, and to take that away is no darkening."""
+VEILED, BLACK = 40.0, 10.0
+"""Level above which the darkest tones of a photo's preview lie behind a veil, such as haze, as in 4
+of 100 good ones; and the level of black itself. To take a veil away is no darkening."""
 DARKEST = 0.01
 """Share of the input's pixels that show how black its black is."""
 MIN_SKIN_SHARE = 0.005
@@ -95,8 +95,11 @@ class Objective:
             if self._liveliness[i] < least:
                 self._least[i] = 0.0
         self._light = _light(self._preview).clamp(min=1e-6)
+        self._darkest = _darkest_pixels(preview)
         # A flat picture is no veil over anything.
-        self._darkest = _darkest_pixels(preview) if self._liveliness[1] >= MIN_SPREAD else None
+        self._veiled = bool(
+            self._veil(self._preview) > VEILED - BLACK and self._liveliness[1] >= MIN_SPREAD
+        )
         self._unveiled = (self._light - self._veil(self._preview)).clamp(min=1e-6)
         first = self._judge(self._preview)
         self._embedding = first.embeddings
@@ -131,10 +134,13 @@ class Objective:
         prediction = self._judge(batch)
         device = prediction.scores.device
         light = _light(batch)
-        light = torch.maximum(light / self._light, (light - self._veil(batch)) / self._unveiled)
+        unveiled = (light - self._veil(batch)) / self._unveiled
+        light = light / self._light
         skin = torch.ones_like(light)
         if self._skin is not None:
             skin = self._lightness(batch) / self._skin_light
+        if self._veiled:
+            light, skin = torch.maximum(light, unveiled), torch.maximum(skin, unveiled)
         color, contrast = torch.ones_like(light), torch.ones_like(light)
         if any(self._least):
             shares = self._lively(batch) / self._liveliness[:, None].clamp(min=1e-6)
@@ -172,8 +178,6 @@ class Objective:
         """`[B]` how much lighter than black the input's darkest pixels are in their darkest
         channel, in levels: in haze none is dark (He, Sun and Tang, "Single image haze removal using
         dark channel prior", 2009)."""
-        if self._darkest is None:
-            return torch.zeros(len(batch), device=batch.device)
         darkest = batch.flatten(2).index_select(2, self._darkest)
         return (darkest.amin(1).float().mean(1) - BLACK).clamp(min=0)
 
