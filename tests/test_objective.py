@@ -243,16 +243,29 @@ def test_shares_are_those_of_chroma_and_of_the_spread_of_lightness() -> None:
 def test_to_take_a_cast_away_is_no_loss_of_colour() -> None:
     """But to make all of it paler is, cast or none."""
     photo = lively(20, 40)
-    warm = (photo.float() + torch.tensor([40.0, 5.0, -45.0]).view(3, 1, 1)).to(torch.uint8)
-    objective = Objective(Constant(9.0, 9.0), warm, Settings(min_light=0.0, protect_skin=False))
-    grey = warm.float().mean(0, keepdim=True)
-    pale = (grey + 0.8 * (warm.float() - grey)).round().to(torch.uint8)
+    cool = (photo.float() + torch.tensor([-45.0, 5.0, 40.0]).view(3, 1, 1)).to(torch.uint8)
+    objective = Objective(Constant(9.0, 9.0), cool, Settings(min_light=0.0, protect_skin=False))
+    grey = cool.float().mean(0, keepdim=True)
+    pale = (grey + 0.8 * (cool.float() - grey)).round().to(torch.uint8)
     neutral, paler = objective(torch.stack([photo, pale]))
     assert float(lab(photo[None])[0, 1:].norm(dim=0).mean()) < 0.9 * float(
-        lab(warm[None])[0, 1:].norm(dim=0).mean()
+        lab(cool[None])[0, 1:].norm(dim=0).mean()
     )
     assert neutral.admissible
     assert not paler.admissible
+
+
+def test_warm_skin_is_no_cast() -> None:
+    photo = figure(0.5)
+    cooler = (photo.float() * torch.tensor([0.85, 1.0, 1.25]).view(3, 1, 1)).clamp(max=255)
+    settings = Settings(min_light=0.0, protect_skin=False)
+    terms = Objective(Constant(9.0, 9.0), photo, settings)(
+        torch.stack([cooler.to(torch.uint8), photo])
+    )[0]
+    before, after = (
+        float(lab(x[None])[0, 1:].norm(dim=0).mean()) for x in (photo, cooler.to(torch.uint8))
+    )
+    assert terms.color == pytest.approx(after / before, abs=1e-3)
 
 
 def test_grey_and_flat_photos_have_nothing_to_keep() -> None:

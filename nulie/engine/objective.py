@@ -50,7 +50,8 @@ class Terms:
     it was there; None where there is no skin or the guard is off."""
     color: float | None
     """Mean chroma as a share of the input's, or spread of colours (a* and b*) where that share is
-    more, for a cast that goes is no colour lost; None of a grey input, or when the guard is off."""
+    more and there is no skin, for a cast that goes is no colour lost; None of a grey input, or when
+    the guard is off."""
     contrast: float | None
     """Standard deviation of lightness (L*) as a share of the input's; None where that is flat or
     the guard is off."""
@@ -86,7 +87,9 @@ class Objective:
         ]
         self._judge = predictor.judge(preview)
         self._preview = preview[None]
-        self._skin = _skin_pixels(preview) if settings.protect_skin else None
+        skin = _skin_pixels(preview)
+        self._people = skin is not None
+        self._skin = skin if settings.protect_skin else None
         if self._skin is not None:
             self._skin_light = self._lightness(self._preview).clamp(min=1e-6)
         self._spread = spread(*preview.shape[1:]).to(preview.device)
@@ -145,8 +148,9 @@ class Objective:
         if any(self._least):
             shares = self._lively(batch) / self._liveliness[:, None].clamp(min=1e-6)
             contrast = shares[1]
-            # A cast is colour, too: to take it away leaves colours as far from each other.
-            color = torch.maximum(shares[0], shares[2])
+            # A cast is colour, too: to take it away leaves colours as far from each other. Skin is
+            # no cast, but looks like a warm one.
+            color = shares[0] if self._people else torch.maximum(shares[0], shares[2])
         light, skin, color, contrast = (x.to(device) for x in (light, skin, color, contrast))
         # Zero where a guard has nothing to say.
         lack = (1 - light) * (light < self._min_light)
