@@ -16,6 +16,7 @@ from nulie.engine.objective import (
     Objective,
 )
 from nulie.predictor.base import Judge, Prediction
+from nulie.predictor.statistics import Statistics
 from nulie.recipe.settings import Settings
 
 from .conftest import FakePredictor
@@ -292,3 +293,18 @@ def test_to_take_haze_away_is_no_darkening() -> None:
 def test_a_flat_picture_is_no_veil() -> None:
     objective = Objective(Constant(9.0, 9.0), flat(200), Settings(min_light=0.9, **LIVELY))
     assert not objective(torch.stack([flat(170), flat(200)]))[0].admissible
+
+
+def test_the_guards_see_the_same_whether_or_not_the_predictor_says_what_it_saw() -> None:
+    generator = torch.Generator().manual_seed(4)
+    photo = torch.randint(60, 256, (3, 40, 60), generator=generator, dtype=torch.uint8)
+    batch = torch.randint(0, 256, (5, 3, 40, 60), generator=generator, dtype=torch.uint8)
+
+    class Silent(Statistics):
+        def judge(self, photo: torch.Tensor) -> Judge:
+            judge = super().judge(photo)
+            return lambda batch: Prediction(judge(batch).scores)
+
+    told, untold = (Objective(p, photo, Settings())(batch) for p in (Statistics(), Silent()))
+    assert told == untold
+    assert all(terms.color and terms.contrast for terms in told)

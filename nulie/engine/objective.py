@@ -93,7 +93,7 @@ class Objective:
         if self._skin is not None:
             self._skin_light = self._lightness(self._preview).clamp(min=1e-6)
         self._spread = spread(*preview.shape[1:]).to(preview.device)
-        self._liveliness = self._lively(self._preview)[:, 0]
+        self._liveliness = _lively(self._seen(self._preview))[:, 0]
         for i, least in enumerate((MIN_CHROMA, MIN_SPREAD)):
             if self._liveliness[i] < least:
                 self._least[i] = 0.0
@@ -136,17 +136,19 @@ class Objective:
     def _columns(self, batch: torch.Tensor) -> Sequence[torch.Tensor]:
         prediction = self._judge(batch)
         device = prediction.scores.device
-        light = _light(batch)
-        unveiled = (light - self._veil(batch)) / self._unveiled
-        light = light / self._light
+        levels = _light(batch)
+        light = levels / self._light
         skin = torch.ones_like(light)
         if self._skin is not None:
             skin = self._lightness(batch) / self._skin_light
         if self._veiled:
+            unveiled = (levels - self._veil(batch)) / self._unveiled
             light, skin = torch.maximum(light, unveiled), torch.maximum(skin, unveiled)
         color, contrast = torch.ones_like(light), torch.ones_like(light)
         if any(self._least):
-            shares = self._lively(batch) / self._liveliness[:, None].clamp(min=1e-6)
+            seen = self._seen(batch) if prediction.colors is None else prediction.colors
+            lively = _lively(seen).to(batch.device)
+            shares = lively / self._liveliness[:, None].clamp(min=1e-6)
             contrast = shares[1]
             # A cast is colour, too: to take it away leaves colours as far from each other. Skin is
             # no cast, but looks like a warm one.
@@ -169,14 +171,9 @@ class Objective:
         total = torch.where(admissible, total, refused)
         return total, prediction.scores, light, content, skin, color, contrast, admissible
 
-    def _lively(self, batch: torch.Tensor) -> torch.Tensor:
-        """`[3, B]` mean chroma, standard deviation of lightness, and root mean square distance of
-        a* and b* from their means, of pixels spread evenly."""
-        seen = lab(batch.flatten(2).index_select(2, self._spread))
-        chroma = (seen[:, 1] * seen[:, 1] + seen[:, 2] * seen[:, 2]).sqrt()
-        spread_of = seen.var(-1, unbiased=False)
-        apart = (spread_of[:, 1] + spread_of[:, 2]).sqrt()
-        return torch.stack([chroma.mean(1), spread_of[:, 0].sqrt(), apart])
+    def _seen(self, batch: torch.Tensor) -> torch.Tensor:
+        """`[B, 3, N]` CIELAB of pixels spread evenly."""
+        return lab(batch.flatten(2).index_select(2, self._spread))
 
     def _veil(self, batch: torch.Tensor) -> torch.Tensor:
         """`[B]` how much lighter than black the input's darkest pixels are in their darkest
@@ -205,6 +202,15 @@ class _Lazy(Sequence[float]):
         if self._tensor is not None:
             self._values, self._tensor = self._tensor.tolist(), None
         return self._values[at]
+
+
+def _lively(seen: torch.Tensor) -> torch.Tensor:
+    """Of `[B, 3, N]` CIELAB pixels: `[3, B]` mean chroma, standard deviation of lightness, and root
+    mean square distance of a* and b* from their means."""
+    chroma = (seen[:, 1] * seen[:, 1] + seen[:, 2] * seen[:, 2]).sqrt()
+    spread_of = seen.var(-1, unbiased=False)
+    apart = (spread_of[:, 1] + spread_of[:, 2]).sqrt()
+    return torch.stack([chroma.mean(1), spread_of[:, 0].sqrt(), apart])
 
 
 def _light(batch: torch.Tensor) -> torch.Tensor:

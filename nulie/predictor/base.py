@@ -19,6 +19,9 @@ class Prediction:
     """`[B]` float32, higher is better, on the predictor's device."""
     embeddings: torch.Tensor | None = None
     """`[B, D]` float32 of unit length, where the predictor has embeddings."""
+    colors: torch.Tensor | None = None
+    """`[B, 3, N]` CIELAB of the pixels at `target.spread`, where the predictor has looked at these:
+    the guards then need not look again."""
 
 
 Judge = Callable[["torch.Tensor"], Prediction]

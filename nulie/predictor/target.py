@@ -3,7 +3,8 @@
 From the photo's preview a target makes one or several renderings, once. Candidates are compared
 with these pixel by pixel, so no search can find a picture that fools what made them, and a
 candidate costs next to nothing. A score is 10 - d / 5, where d is the mean CIE76 distance between
-the candidate and the renderings: 10 has nothing left to mend, and a point is 5 units.
+the candidate and the renderings: 10 has nothing left to mend, and a point is 5 units. Where there
+are several renderings, each is asked for its share of the pixels, spread as evenly as all of them.
 """
 
 from __future__ import annotations
@@ -48,14 +49,15 @@ class Target(ABC):
         """See `Predictor.judge`. Photos of any size will do."""
         photo = photo.to(self.device)
         chosen = spread(*photo.shape[1:]).to(self.device)
-        wanted = lab(self.wanted(photo, chosen))
+        renderings = lab(self.wanted(photo, chosen))
+        pixel = torch.arange(len(chosen), device=self.device)
+        wanted = renderings[pixel % len(renderings), :, pixel].T
 
         @torch.no_grad()
         def judge(batch: torch.Tensor) -> Prediction:
             some = batch.flatten(2).index_select(2, chosen.to(batch.device)).to(self.device)
             seen = lab(some)
-            apart = torch.stack([distance(seen, w) for w in wanted]).mean(0)
-            return Prediction(10 - apart / UNITS_PER_POINT)
+            return Prediction(10 - distance(seen, wanted) / UNITS_PER_POINT, colors=seen)
 
         return judge
 
