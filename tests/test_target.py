@@ -150,7 +150,7 @@ def test_scores_of_the_embedded_parameters_are_as_ever(known: tuple[str, int, in
 
 @pytest.mark.parametrize("seed", range(3))
 def test_statistics_renders_and_compares_to_the_bit_as_ever(seed: int) -> None:
-    """Written out in one piece: renderings of the judged pixels alone, a member for each in turn."""
+    """Written out in one piece: renderings of the judged pixels, the members taking turns."""
     photo, other = preview(seed=seed), preview(seed=seed + 1)
     batch = torch.stack([photo, other, photo // 2 + 40])
     target = Statistics()
@@ -163,7 +163,8 @@ def test_statistics_renders_and_compares_to_the_bit_as_ever(seed: int) -> None:
     asked = torch.stack([wanted[i % len(wanted), :, i] for i in range(len(chosen))], 1)
     prediction = target.judge(photo)(batch)
     assert torch.equal(prediction.scores, 10 - distance(seen, asked) / 5)
-    assert prediction.colors is not None and torch.equal(prediction.colors, seen)
+    assert prediction.colors is not None
+    assert torch.equal(prediction.colors, seen)
 
 
 def test_members_that_agree_are_followed_all_the_way() -> None:
