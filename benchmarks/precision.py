@@ -51,7 +51,7 @@ def main() -> None:
         predictor = Clip(options.predictor, precision=precision, random_weights=True)
         judge = predictor.judge(preview)
         one, other = (
-            torch.cat([judge(part).scores for part in view.split(8)])
+            torch.cat([judge(part).scores for part in torch.split(view, 8)])
             for view in (batch, batch.flip(-1))
         )
         return [one, (one + other) / 2]

@@ -21,6 +21,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,7 +41,12 @@ SHORT_SIDE = 192
 """Photographs are reduced to this before all else; what is measured hardly depends on it."""
 GREY = 5.0
 """Photographs of less mean chroma than this have none to keep."""
-WITHOUT = {"min_light": 0.0, "protect_skin": False, "min_color": 0.0, "min_contrast": 0.0}
+WITHOUT: dict[str, Any] = {
+    "min_light": 0.0,
+    "protect_skin": False,
+    "min_color": 0.0,
+    "min_contrast": 0.0,
+}
 """Settings that switch the guards off, which forbid the recovery of a photograph that was made too
 light or too vivid."""
 
@@ -178,7 +184,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
     predictor, _ = create(options.predictor)
-    common = {"seconds": None, "evaluations": options.evaluations, "seed": options.seed}
+    common: dict[str, Any] = {
+        "seconds": None,
+        "evaluations": options.evaluations,
+        "seed": options.seed,
+    }
     ways = {
         "soft": Settings(mode="soft", **common),
         "hard": Settings(mode="hard", **common),
@@ -212,8 +222,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         searches += len(clean)
     means = np.array(rows).mean(0)
     print(f"| {'mean':28} | {' | '.join(f'{v:5.2f}' for v in means)} | |")
-    shares = " | ".join(f"{v / means[0]:5.3f}" for v in means[: 2 + len(ways)])
-    print(f"| {'share of the spoiled':28} | {shares} |" + " |" * (len(clean) + 1))
+    ratios = " | ".join(f"{v / means[0]:5.3f}" for v in means[: 2 + len(ways)])
+    print(f"| {'share of the spoiled':28} | {ratios} |" + " |" * (len(clean) + 1))
     print("\nkept of the chroma and the contrast of clean photographs in colour:")
     for column, shares in kept.items():
         mean, least = np.mean(shares, 0), np.min(shares, 0)

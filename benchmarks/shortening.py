@@ -25,10 +25,8 @@ from nulie.predictor.like import Given
 from nulie.recipe.settings import Settings
 from nulie.transforms.preview import shrink
 
-from .common import DATA, machine, table
+from .common import DATA, machine, photos, table
 from .recovery import WITHOUT, between, photographs, spoil
-
-UNGUARDED = {**WITHOUT, "min_color": 0.0, "min_contrast": 0.0}
 
 
 def psnr(a: Image.Image, b: Image.Image) -> float:
@@ -43,24 +41,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--evaluations", type=int, default=1000, metavar="N")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     options = parser.parse_args(arguments)
-    photos = photographs(options.photos)
-    if not photos:
+    pictures = photographs(photos(options.photos))
+    if not pictures:
         print(f"no photograph in {options.photos} can be read", file=sys.stderr)
         return 2
-    print(f"{machine()}; {len(photos)} photographs, {options.evaluations:,} evaluations\n")
+    print(f"{machine()}; {len(pictures)} photographs, {options.evaluations:,} evaluations\n")
     rows = []
     for mode in ("soft", "hard"):
         rng = random.Random(options.seed)
         found: list[list[float]] = []
         short: list[list[float]] = []
-        for _, photo in photos:
+        for _, photo in pictures:
             spoiled, _ = spoil(photo, rng)
             settings = Settings(
                 mode=mode,
                 seconds=None,
                 evaluations=options.evaluations,
                 seed=options.seed,
-                **UNGUARDED,
+                **WITHOUT,
             )
             search = Enhancement(spoiled, Given(shrink(photo, Given.input_size)), settings)
             *_, last = search.events()

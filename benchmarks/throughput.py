@@ -29,7 +29,7 @@ from nulie.engine import Enhancement
 from nulie.engine.evaluate import Evaluator, renderer
 from nulie.engine.objective import Objective
 from nulie.predictor import CLIP_NAMES, create
-from nulie.predictor.base import Judge, exact_form
+from nulie.predictor.base import Judge
 from nulie.recipe.settings import Settings
 from nulie.search import Progress, Tree, run
 from nulie.threads import ENVIRONMENT
@@ -145,7 +145,7 @@ def ways_table(path: Path, predictor: str, seconds: float, rounds: int) -> str:
     def library(code: str) -> float:
         return float(output("-c", code, path, predictor, seconds))
 
-    ways = {
+    ways: dict[str, Callable[[], float]] = {
         "command line": command_line,
         "library": lambda: library(LIBRARY),
         "library, torch loaded before": lambda: library(LOADED_BEFORE + LIBRARY),
@@ -187,7 +187,6 @@ def clip_table(image: Image.Image, name: str, precision: str, seconds: float) ->
         loading.measure(name, precision, *files)  # into the file cache
         loaded = loading.measure(name, precision, *files)
     predictor = Clip(name, precision=precision, random_weights=True)
-    exact = exact_form(predictor)
     bare = bare_tower(predictor)
     rows_at_once = predictor.batch_size
     bare(rows_at_once)
@@ -225,12 +224,14 @@ def clip_table(image: Image.Image, name: str, precision: str, seconds: float) ->
         memory = f", {torch.cuda.max_memory_allocated(device) / 2**30:.2f} GB on the device"
     else:
         memory = ""
-    short = {p: str(p.precision).removeprefix("torch.") for p in (predictor, exact)}
+    searched, decided = (
+        str(p.precision).removeprefix("torch.") for p in (predictor, predictor.exact())
+    )
     batches = " and ".join(map(str, sorted(set(sizes))))
     notes = (
-        f"{name}, {short[predictor]} on {device}, batches of {batches}, {len(ours)} pairs; nodes"
+        f"{name}, {searched} on {device}, batches of {batches}, {len(ours)} pairs; nodes"
         f" per second over the original's: {theirs / statistics.median(ours):.1f}; exact form in"
-        f" {short[exact]}; file to first score {loaded['file to first score']:.1f} s, the same"
+        f" {decided}; file to first score {loaded['file to first score']:.1f} s, the same"
         f" again in one process {loaded['the same once more']:.1f} s; peak memory"
         f" {loaded['GB']:.1f} GB{memory}"
     )

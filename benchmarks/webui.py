@@ -68,14 +68,14 @@ def main() -> None:
     options = parser.parse_args()
     from playwright.sync_api import sync_playwright
 
-    from tests.page.conftest import launched
+    from tests.page.conftest import launch
 
     with ExitStack() as stack:
         servers = {}
         for name, ours in SERVERS.items():
             home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             servers[name] = stack.enter_context(running(options.checkout, home, extension=ours))
-        browser = launched(stack.enter_context(sync_playwright()))
+        browser = launch(stack.enter_context(sync_playwright()))
         found: dict[str, list[tuple[float, float]]] = {name: [] for name in servers}
         for turn in range(options.rounds + 1):
             for name in list(servers)[:: 1 if turn % 2 else -1]:
