@@ -11,7 +11,7 @@ from PIL import Image
 from nulie.errors import ModelError
 from nulie.fit import statistics as fitting
 from nulie.fit.statistics import fit, make_examples, spoil
-from nulie.predictor import statistics
+from nulie.predictor import glance, statistics
 from nulie.predictor.statistics import Statistics
 from tests.conftest import picture
 
@@ -53,7 +53,9 @@ def test_fitting_learns() -> None:
     def loss(weights: dict[str, torch.Tensor]) -> float:
         rows = torch.arange(len(examples.seen))[None]
         return fitting._loss(
-            statistics.forward(weights, examples.seen[rows]), examples, rows
+            statistics.forward(weights, examples.seen[rows], examples.cells.float()),
+            examples,
+            rows,
         ).item()
 
     untouched = fitting._initial(examples.seen, 1, generator)
@@ -63,7 +65,9 @@ def test_fitting_learns() -> None:
 
 def test_dulling_a_good_photograph_costs_more_than_enlivening_it() -> None:
     pixels = torch.randint(60, 196, (1, 3, 128), dtype=torch.uint8)
-    examples = fitting.Examples(torch.zeros(1, 1), pixels, pixels, torch.zeros(1))
+    examples = fitting.Examples(
+        torch.zeros(1, 1), torch.zeros(1, 1, 1), pixels, pixels, torch.zeros(1)
+    )
 
     def loss(saturation: float, contrast: float) -> float:
         described = torch.zeros(1, 1, statistics.OUTPUTS)
@@ -84,6 +88,7 @@ def test_examples_are_of_one_shape_and_as_many_as_asked() -> None:
     assert examples.spoiled.shape == examples.truth.shape == (count, 3, fitting.PIXELS)
     assert examples.spoiled.dtype == examples.truth.dtype == torch.uint8
     assert examples.seen.isfinite().all()
+    assert examples.cells.shape == (count, glance.CHANNELS, glance.GRID**2)
     assert set(examples.photo.tolist()) <= set(range(8))
 
 

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
+from benchmarks.fold_glance import fold
 from nulie.color import lab
 from nulie.errors import ModelError, WeightsError
-from nulie.predictor import statistics
+from nulie.predictor import glance, statistics
 from nulie.predictor.statistics import OUTPUTS, Statistics, features, forward, read, render, write
 from tests.conftest import picture
 
@@ -125,7 +126,7 @@ def test_good_photographs_are_not_dulled(embedded: Statistics, data: Path) -> No
         with Image.open(path) as image:
             small = image.convert("RGB").resize((96, 64), Image.Resampling.BICUBIC)
         photo = torch.from_numpy(np.array(small)).permute(2, 0, 1).contiguous()[None]
-        described = forward(embedded._weights, features(photo)[None])[:, 0]
+        described = forward(embedded._weights, features(photo)[None], glance.cells(photo))[:, 0]
         pixels = photo.flatten(2).float() / 255
         wanted = render(described, pixels.expand(len(described), -1, -1)).clamp(0, 1)
         was, wished = lab(photo.flatten(2))[0], lab((255 * wanted).round().to(torch.uint8)).mean(0)
@@ -144,8 +145,56 @@ def test_parameters_survive_the_file(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["mine.safetensors"]
 
 
-def test_the_embedded_file_is_small() -> None:
-    assert statistics.EMBEDDED.stat().st_size < 300_000
+def test_the_embedded_files_are_small() -> None:
+    assert statistics.EMBEDDED.stat().st_size < 500_000
+    assert glance.EMBEDDED.stat().st_size < 500_000
+
+
+def test_parameters_of_the_format_before_mean_the_same(tmp_path: Path) -> None:
+    """They have no part in a glance: what they want depends on the features alone."""
+    seed = torch.Generator().manual_seed(3)
+    now = read(statistics.EMBEDDED)
+    count, hidden = len(now["mean"]), now["w2"].shape[1]
+    before = {name: now[name] for name in ("mean", "scale", "b1", "w2", "b2", "w3", "b3")}
+    before["w1"] = torch.randn(len(now["w1"]), count, hidden, generator=seed) / 20
+    path = tmp_path / "mine.safetensors"
+    save_file(before, path, {"format": "nulie-statistics-1"})
+    seen = torch.randn(1, 4, count, generator=seed)
+    x = ((seen - before["mean"]) / before["scale"]).clamp(-4, 4)
+    for layer in "12":
+        x = torch.nn.functional.gelu(x @ before[f"w{layer}"] + before[f"b{layer}"])
+    expected = x @ before["w3"] + before["b3"]
+    cells = torch.randn(4, glance.CHANNELS, 64, generator=seed)
+    assert torch.allclose(forward(read(path), seen, cells), expected, atol=1e-4)
+
+
+def test_a_glance_is_what_torchvisions_network_sees() -> None:
+    """With random weights, for torchvision's own cannot be had here."""
+    torchvision = pytest.importorskip("torchvision")
+    torch.manual_seed(0)
+    network = torchvision.models.mobilenet_v2(weights=None)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.running_mean, -0.2, 0.2)
+            torch.nn.init.uniform_(module.running_var, 0.5, 2)
+    x = torch.randn(3, 3, 64, 96)
+    with torch.no_grad():
+        seen = glance.forward(fold(network.state_dict()), x)
+        assert torch.allclose(seen, network.features[:11].eval()(x), atol=1e-4)
+    shapes = {name: tensor.shape for name, tensor in fold(network.state_dict()).items()}
+    embedded = load_file(glance.EMBEDDED)
+    assert {name: tensor.shape for name, tensor in embedded.items()} == shapes
+
+
+def test_a_glance_is_a_grid_of_cells_whatever_the_shape() -> None:
+    for width, height in ((96, 64), (64, 300), (1, 1), (700, 500)):
+        photos = torch.randint(0, 256, (2, 3, height, width), dtype=torch.uint8)
+        cells = glance.cells(photos)
+        assert cells.shape == (2, glance.CHANNELS, glance.GRID**2)
+        assert torch.allclose(glance.cells(photos[1:]), cells[1:], atol=1e-3)
+        if width % glance.GRID == height % glance.GRID == 0:
+            mean = lab(photos).flatten(2).mean(2) / 50
+            assert torch.allclose(cells[:, -3:].mean(2), mean, atol=1e-4)
 
 
 def test_bad_files_are_refused_in_one_line(tmp_path: Path) -> None:

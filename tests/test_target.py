@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from nulie.color import distance, lab
 from nulie.engine import Enhancement, Finished
 from nulie.errors import ModelError
-from nulie.predictor import adapt, take_notes
+from nulie.predictor import adapt, glance, take_notes
 from nulie.predictor.adapt import INPUT_SIZE
 from nulie.predictor.statistics import (
     HOLD,
@@ -155,7 +155,8 @@ def test_statistics_renders_and_compares_to_the_bit_as_ever(seed: int) -> None:
     batch = torch.stack([photo, other, photo // 2 + 40])
     target = Statistics()
     chosen = spread(64, 96)
-    described = forward(target._weights, features(photo[None])[None])[:, 0]
+    cells = glance.cells(photo[None])
+    described = forward(target._weights, features(photo[None])[None], cells)[:, 0]
     pixels = photo.flatten(1)[None, :, chosen].float() / 255
     drawn = render(described, pixels.expand(len(described), -1, -1))
     wanted = lab(levels(hold_back(drawn.clamp(0, 1), pixels)))

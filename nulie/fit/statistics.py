@@ -18,8 +18,17 @@ from torch.nn import functional
 
 from ..color import from_light, lab
 from ..errors import ModelError
-from ..predictor import statistics
-from ..predictor.statistics import OUTPUTS, Statistics, features, forward, render
+from ..predictor import glance, statistics
+from ..predictor.statistics import (
+    GATHERED,
+    NOTED,
+    OUTPUTS,
+    PLACES,
+    Statistics,
+    features,
+    forward,
+    render,
+)
 
 MIN_PHOTOS = 8
 """With fewer the networks would learn single photographs by heart."""
@@ -52,6 +61,8 @@ class Examples:
 
     seen: torch.Tensor
     """`[N, F]` float32, features of the spoiled part."""
+    cells: torch.Tensor
+    """`[N, glance.CHANNELS, C]` float16, what is seen in it at a glance."""
     spoiled: torch.Tensor
     """`[N, 3, PIXELS]` uint8, some of its pixels."""
     truth: torch.Tensor
@@ -66,7 +77,7 @@ def fit(
     seed: int = 0,
     examples: int = 40_000,
     steps: int = 1_000,
-    members: int = 5,
+    members: int = 6,
     progress: Progress = lambda what, share: None,
 ) -> statistics.Weights:
     """Parameters for `statistics.write`, from RGB photographs of any size, read one at a time.
@@ -118,7 +129,8 @@ def _chunk(photos: Sequence[torch.Tensor], generator: torch.Generator) -> list[t
     small = [_shrunk(images, _size(Statistics.input_size, aspect)) for images in (spoiled, parts)]
     places = torch.randint(small[0][0, 0].numel(), (PIXELS,), generator=generator)
     some = [images.flatten(2)[:, :, places] for images in small]
-    return [features(small[0]), *some, numbers.repeat_interleave(VARIANTS)]
+    seen = features(small[0]), glance.cells(small[0]).half()
+    return [*seen, *some, numbers.repeat_interleave(VARIANTS)]
 
 
 def _size(short_side: int, aspect: float) -> tuple[int, int]:
@@ -290,18 +302,23 @@ def train(
     generator: torch.Generator,
     *,
     steps: int = 1_000,
-    members: int = 5,
+    members: int = 6,
     rate: float = 2e-3,
     decay: float = 0.1,
     drop: float = 0.2,
     progress: Progress = lambda what, share: None,
 ) -> dict[str, torch.Tensor]:
     """Fits all members at once, each to examples in an order of its own: the mean CIE76 distance
-    between the rendering and the truth shall be small."""
+    between the rendering and the truth shall be small. Half of the members do without the glance:
+    they know casts better, the others tones, and disagree where both should hold back."""
     with torch.random.fork_rng(devices=[]):  # dropout knows no generator of its own
         torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))
         weights = _initial(examples.seen, members, generator)
-        fitted = [w.requires_grad_() for name, w in weights.items() if name[0] in "wb"]
+        fitted = [
+            w.requires_grad_() for name, w in weights.items() if name not in ("mean", "scale")
+        ]
+        first = weights["w1"]
+        features_alone = first.shape[1] - GATHERED
         optimiser = torch.optim.AdamW(fitted, lr=rate, weight_decay=decay)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimiser, rate, total_steps=steps, pct_start=0.1
@@ -309,12 +326,15 @@ def train(
         for step in range(steps):
             progress("fitting", step / steps)
             rows = torch.randint(len(examples.seen), (members, BATCH), generator=generator)
-            described = forward(weights, examples.seen[rows], drop)
+            cells = examples.cells[rows.flatten()].float()
+            described = forward(weights, examples.seen[rows], cells, drop)
             # Too small to cost anything, it keeps outputs that make no difference at rest.
             loss = _loss(described, examples, rows) + 1e-3 * described.pow(2).mean()
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call,unused-ignore]
             optimiser.step()
+            with torch.no_grad():
+                first[: members // 2, features_alone:] = 0
             schedule.step()
     return {name: weight.detach() for name, weight in weights.items()}
 
@@ -331,7 +351,10 @@ def _initial(
     return {
         "mean": seen.mean(0),
         "scale": seen.std(0) + 0.02,
-        "w1": random(seen.shape[1], HIDDEN),
+        "p": random(glance.CHANNELS, NOTED),
+        "q": torch.zeros(members, 1, NOTED),
+        "g": random(NOTED, PLACES),
+        "w1": random(seen.shape[1] + GATHERED, HIDDEN),
         "b1": torch.zeros(members, 1, HIDDEN),
         "w2": random(HIDDEN, HIDDEN),
         "b2": torch.zeros(members, 1, HIDDEN),

@@ -1,4 +1,5 @@
-"""The embedded target: from statistics of the input it guesses what the photo should look like.
+"""The embedded target: from statistics of the input, and from what a network sees at a glance, it
+guesses what the photo should look like.
 
 The guess is a handful of renderings of the input, one from each member of an ensemble of small
 networks: saturation, a tone curve, gains of the channels, saturation again. `nulie.fit` fits them.
@@ -17,11 +18,14 @@ from torch.nn import functional
 from ..color import distance, lab
 from ..errors import WeightsError
 from ..models.device import resolve
+from . import glance
 from .target import Target
 
 EMBEDDED = Path(__file__).with_name("statistics.safetensors")
-FORMAT = "nulie-statistics-1"
+FORMAT = "nulie-statistics-2"
 """Marks a parameter file. A change of the features or of the rendering needs a new number."""
+FORMAT_1 = "nulie-statistics-1"
+"""The same without a glance; still read."""
 KNOTS = 12
 """Segments of the tone curve."""
 HOLD = 0.5
@@ -29,11 +33,16 @@ HOLD = 0.5
 an eighth less, and a seventieth less of what was spoiled is mended."""
 OUTPUTS = 2 + 1 + KNOTS + 6
 """Numbers that describe a rendering, see `render`."""
+NOTED, PLACES = 32, 8
+"""What is noted of each cell of a glance, and kinds of places whose mean colors are asked for."""
+GATHERED = NOTED + 3 * PLACES
+"""Numbers that become of a glance, see `_gather`."""
 
 Weights = Mapping[str, torch.Tensor]
 """What is fitted, float32, for E members with H hidden units: `mean` and `scale` `[F]` of the
-features; `w1` `[E, F, H]`, `b1` `[E, 1, H]`, `w2` `[E, H, H]`, `b2` `[E, 1, H]`, `w3`
-`[E, H, OUTPUTS]`, `b3` `[E, 1, OUTPUTS]` of the networks."""
+features; of each member, for `_gather`, `p` `[E, glance.CHANNELS, NOTED]`, `q` `[E, 1, NOTED]` and
+`g` `[E, NOTED, PLACES]`; `w1` `[E, F + GATHERED, H]`, `b1` `[E, 1, H]`, `w2` `[E, H, H]`, `b2`
+`[E, 1, H]`, `w3` `[E, H, OUTPUTS]`, `b3` `[E, 1, OUTPUTS]` of the networks."""
 
 _LUMA = (0.299, 0.587, 0.114)
 
@@ -53,7 +62,8 @@ class Statistics(Target):
 
     def wanted(self, photo: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
         """See `Target.wanted`: a rendering from each member. The chosen pixels alone are made."""
-        described = forward(self._weights, features(photo[None])[None])[:, 0]
+        described = forward(self._weights, features(photo[None])[None], glance.cells(photo[None]))
+        described = described[:, 0]
         pixels = photo.flatten(1)[None, :, chosen].float() / 255
         rendered = render(described, pixels.expand(len(described), -1, -1)).clamp(0, 1)
         return levels(hold_back(rendered, pixels))
@@ -88,11 +98,25 @@ def read(path: Path) -> dict[str, torch.Tensor]:
         # safetensors has its own exception, and lets those of torch and of the system through.
         reason = (str(e).strip() or type(e).__name__).splitlines()[0]
         raise WeightsError(f"{path} cannot be read as parameters of statistics: {reason}") from None
-    if form != FORMAT:
+    if form == FORMAT_1:
+        weights = _blind(weights)
+    elif form != FORMAT:
         raise WeightsError(f"{path} is no file of nulie fit for this version; fit it again")
     if not _fit_together(weights):
         raise WeightsError(f"{path} holds tensors of wrong names, shapes or values; fit it again")
     return weights
+
+
+def _blind(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Parameters of `FORMAT_1` as those of members that make nothing of a glance."""
+    first = weights.get("w1", torch.zeros(0))
+    if first.dim() != 3:
+        return weights
+    members, _, hidden = first.shape
+    shapes = {"p": (glance.CHANNELS, NOTED), "q": (1, NOTED), "g": (NOTED, PLACES)}
+    nothing = {name: torch.zeros(members, *shape) for name, shape in shapes.items()}
+    rows = torch.zeros(members, GATHERED, hidden)
+    return {**weights, **nothing, "w1": torch.cat([first, rows], 1)}
 
 
 def write(weights: Weights, path: Path) -> None:
@@ -106,37 +130,53 @@ def write(weights: Weights, path: Path) -> None:
 
 
 def _fit_together(weights: Weights) -> bool:
-    if set(weights) != {"mean", "scale", "w1", "b1", "w2", "b2", "w3", "b3"}:
-        return False
     count = features(torch.zeros(1, 3, 2, 2, dtype=torch.uint8)).shape[1]
-    members, hidden = weights["w1"].shape[::2] if weights["w1"].dim() == 3 else (0, 0)
+    first = weights.get("w1", torch.zeros(0))
+    members, hidden = first.shape[::2] if first.dim() == 3 else (0, 0)
     shapes = {
         "mean": (count,),
         "scale": (count,),
-        "w1": (members, count, hidden),
+        "p": (members, glance.CHANNELS, NOTED),
+        "q": (members, 1, NOTED),
+        "g": (members, NOTED, PLACES),
+        "w1": (members, count + GATHERED, hidden),
         "b1": (members, 1, hidden),
         "w2": (members, hidden, hidden),
         "b2": (members, 1, hidden),
         "w3": (members, hidden, OUTPUTS),
         "b3": (members, 1, OUTPUTS),
     }
-    return members > 0 and all(
-        value.shape == shapes[name] and bool(value.isfinite().all())
-        for name, value in weights.items()
-    )
+    same = {name: tuple(value.shape) for name, value in weights.items()} == shapes
+    return members > 0 and same and all(bool(v.isfinite().all()) for v in weights.values())
 
 
-def forward(weights: Mapping[str, Any], seen: torch.Tensor, drop: float = 0.0) -> torch.Tensor:
-    """Features `[E or 1, B, F]` -> descriptions of renderings `[E, B, OUTPUTS]`, for `render`.
+def forward(
+    weights: Mapping[str, Any], seen: torch.Tensor, cells: torch.Tensor, drop: float = 0.0
+) -> torch.Tensor:
+    """Features `[E or 1, B, F]` and cells `[B or E * B, glance.CHANNELS, N]` of a glance ->
+    descriptions of renderings `[E, B, OUTPUTS]`, for `render`.
 
     `drop`: share of units left out, when fitting."""
     x = ((seen - weights["mean"]) / weights["scale"]).clamp(-4, 4)
+    x = functional.dropout(x, drop / 2)
+    gathered = _gather(weights, cells.view(-1, seen.shape[1], *cells.shape[1:]))
+    x = torch.cat([x.expand(len(gathered), -1, -1), gathered], -1)
     for layer in "12":
-        x = functional.dropout(x, drop / 2 if layer == "1" else drop)
         x = functional.gelu(x @ weights[f"w{layer}"] + weights[f"b{layer}"])
-    x = functional.dropout(x, drop)
+        x = functional.dropout(x, drop)
     result: torch.Tensor = x @ weights["w3"] + weights["b3"]
     return result
+
+
+def _gather(weights: Mapping[str, Any], cells: torch.Tensor) -> torch.Tensor:
+    """What each member takes from `[E or 1, B, glance.CHANNELS, N]` cells: the mean of what it
+    notes of them, and the mean color of each kind of place that it looks for, `[E, B, GATHERED]`.
+    """
+    columns = cells.transpose(2, 3)
+    noted = functional.gelu(columns @ weights["p"][:, None] + weights["q"][:, None])
+    where = (noted @ weights["g"][:, None]).softmax(2)
+    colors = where.transpose(2, 3) @ columns[..., -3:]
+    return torch.cat([noted.mean(2), 2 * colors.flatten(2)], -1)
 
 
 def render(described: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
