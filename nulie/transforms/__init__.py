@@ -2,7 +2,7 @@
 
 from . import tone, histogram, color, detail  # noqa: F401, I001  # each registers its ops; in this order
 from ..recipe.space import MODES, Mode, space
-from .base import Op, check, get, merge, ops, register, resolve
+from .base import Op, check, get, ops, register, resolve
 from .render import freeze, halo, render
 from .words import describe
 
@@ -15,7 +15,6 @@ __all__ = [
     "freeze",
     "get",
     "halo",
-    "merge",
     "ops",
     "register",
     "render",

@@ -26,9 +26,8 @@ Measured = Mapping[str, npt.NDArray[Any]]
 """Statistic's name -> `[B, *shape]` whole numbers."""
 Tables = npt.NDArray[np.uint8]
 """`[B, 3, 256]`, or `[B, 1, 256]` where the three channels share one table."""
+Table = Callable[[Values, Measured], Tables]
 Need = Literal["nothing", "grey mean", "histogram", "histograms", "short side"]
-
-Merge = Callable[[dict[str, float], dict[str, float]], dict[str, float]]
 
 
 @dataclass(frozen=True)
@@ -63,10 +62,6 @@ class Statistic:
         return values.astype(np.int64).reshape(self.shape)
 
 
-def _nothing(values: Values, seen: npt.NDArray[Any]) -> Measured:
-    return {}
-
-
 @dataclass(frozen=True)
 class Op:
     """One operation in two forms that do the same: `pil`, and either `table` or `tensor`.
@@ -80,7 +75,7 @@ class Op:
     pil: Callable[..., Image.Image]
     """(RGB image, **values) -> new RGB image of the same size: the truth. Of an op without a table
     it takes what was measured, too, by name; it measures for itself where that is not given."""
-    table: Callable[[Values, Measured], Tables] | None = None
+    table: Table | None = None
     """For an op that maps each channel's levels: (values, measured) -> tables that give the bytes
     of `pil` exactly."""
     needs: Need = "nothing"
@@ -89,7 +84,7 @@ class Op:
     pixels."""
     measures: tuple[Statistic, ...] = ()
     """What `measure` gives."""
-    measure: Callable[[Values, npt.NDArray[Any]], Measured] = _nothing
+    measure: Callable[[Values, npt.NDArray[Any]], Measured] = lambda values, seen: {}
     """(values, what the op needs) -> measured."""
     tensor: Callable[[torch.Tensor, Values, Measured], torch.Tensor] | None = None
     """For every other op: (`[B, 3, H, W]` uint8, values, measured) -> the same shape."""
@@ -101,22 +96,22 @@ class Op:
     """For the same: how many pixels away a neighbour may be, at most, that has a say."""
     tolerance: int = 0
     """Largest difference, in levels of 255, between `tensor` and `pil`."""
-    merge: Merge | None = None
-    """The values of one application that does about what two in a row do, where there are any."""
 
 
 _OPS: dict[str, Op] = {}
 
 
-def register(op: Op) -> None:
+def register(*added: Op) -> None:
     """Raises: ValueError on an op without exactly one batch form, one that needs something and
-    measures nothing, or what `space.declare` refuses; the table is then left as it was."""
-    if (op.table is None) == (op.tensor is None):
-        raise ValueError(f"{op.id}: needs a table form or a tensor form, not both")
-    if (op.needs == "nothing") != (not op.measures):
-        raise ValueError(f"{op.id}: needs {op.needs} and measures {len(op.measures)} statistics")
-    declare(op.id, op.dials)
-    _OPS[op.id] = op
+    measures nothing, or what `space.declare` refuses; it and what follows it are not added."""
+    for op in added:
+        if (op.table is None) == (op.tensor is None):
+            raise ValueError(f"{op.id}: needs a table form or a tensor form, not both")
+        if (op.needs == "nothing") != (not op.measures):
+            count = len(op.measures)
+            raise ValueError(f"{op.id}: needs {op.needs} and measures {count} statistics")
+        declare(op.id, op.dials)
+        _OPS[op.id] = op
 
 
 def ops() -> Mapping[str, Op]:
@@ -202,18 +197,6 @@ def ops_of(recipe: Recipe) -> tuple[Step, ...]:
         model = (*recipe.before, *recipe.after)[0]
         raise RecipeError(f"{model}: this step needs a model, and here only ops can be applied")
     return recipe.steps
-
-
-def merge(first: Step, second: Step) -> Step | None:
-    """One step for two of the same op in a row, or None where there is none or it leaves the op's
-    range. Only about the same: clipping between the two is not repeated."""
-    op, before = resolve(first)
-    _, after = resolve(second)
-    if first.op != second.op or op.merge is None:
-        return None
-    values = op.merge(before, after)
-    inside = all(d.low <= values[d.name] <= d.high for d in op.dials)
-    return Step.of(op.id, **{d.name: d.snap(values[d.name]) for d in op.dials}) if inside else None
 
 
 def apply_pil(steps: Sequence[Step], image: Image.Image) -> Image.Image:

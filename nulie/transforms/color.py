@@ -11,7 +11,7 @@ from PIL import Image, ImageEnhance
 
 from ..recipe.space import Dial
 from .base import Measured, Op, Values, register
-from .tone import FACTOR, multiply
+from .tone import FACTOR
 
 if TYPE_CHECKING:
     import torch
@@ -32,10 +32,6 @@ def blend(start: torch.Tensor, end: torch.Tensor, amount: npt.NDArray[np.float64
     start32 = start.float()
     mixed = start32 + start32.new_tensor(amount).view(-1, 1, 1, 1) * (end.float() - start32)
     return mixed.clamp(0, 255).byte()
-
-
-def saturation_pil(image: Image.Image, factor: float) -> Image.Image:
-    return ImageEnhance.Color(image).enhance(factor)
 
 
 def saturation_tensor(batch: torch.Tensor, values: Values, _: Measured) -> torch.Tensor:
@@ -72,24 +68,12 @@ def hue_tensor(batch: torch.Tensor, values: Values, _: Measured) -> torch.Tensor
     return (mixed + 0.5).clamp(0, 255).byte()
 
 
+# fmt: off
 register(
-    Op(
-        "saturation",
-        "scales colourfulness; 0 is grey",
-        (FACTOR,),
-        saturation_pil,
-        tensor=saturation_tensor,
-        merge=multiply("factor"),
-    )
+    Op("saturation", "scales colourfulness; 0 is grey", (FACTOR,),
+       lambda image, factor: ImageEnhance.Color(image).enhance(factor), tensor=saturation_tensor),
+    Op("hue", "turns all colours about the grey axis",
+       (Dial("shift", -0.5, 0.5, neutral=0.0, unit="turn", hard=(-0.1, 0.1)),),
+       hue_pil, tensor=hue_tensor, tolerance=1),
 )
-register(
-    Op(
-        "hue",
-        "turns all colours about the grey axis",
-        (Dial("shift", -0.5, 0.5, neutral=0.0, unit="turn", hard=(-0.1, 0.1)),),
-        hue_pil,
-        tensor=hue_tensor,
-        tolerance=1,
-        merge=lambda first, second: {"shift": first["shift"] + second["shift"]},
-    )
-)
+# fmt: on

@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 
 from ..recipe.space import Dial
 from .base import Measured, Op, Statistic, Tables, Values, register
-from .tone import AMOUNT, RAMP, blend, column, mix
+from .tone import AMOUNT, FULL, RAMP, blend, column
 
 
 def autocontrast_pil(
@@ -43,10 +43,6 @@ def autocontrast_table(values: Values, measured: Measured) -> Tables:
     return blend(RAMP, np.where(high > low, stretched, RAMP), column(values["amount"]))
 
 
-def equalize_pil(image: Image.Image, amount: float) -> Image.Image:
-    return Image.blend(image, ImageOps.equalize(image), amount)
-
-
 def equalize_measure(_: Values, histogram: npt.NDArray[Any]) -> Measured:
     """`ImageOps.equalize`: a level becomes the number of pixels below it, in units of a 255th of
     all pixels but those of the channel's highest level; a channel with fewer pixels stays."""
@@ -58,54 +54,19 @@ def equalize_measure(_: Values, histogram: npt.NDArray[Any]) -> Measured:
     return {"table": np.where(step > 0, flat, RAMP)}
 
 
-def equalize_table(values: Values, measured: Measured) -> Tables:
-    return blend(RAMP, measured["table"], column(values["amount"]))
-
-
+# fmt: off
 register(
-    Op(
-        "autocontrast",
-        "stretches each channel, or all in common, to the full range, less a cut-off at both ends",
-        (
-            AMOUNT,
-            Dial(
-                "cutoff",
-                0.0,
-                20.0,
-                neutral=0.0,
-                unit="per cent",
-                step=0.1,
-                soft=(0.0, 1.0),
-                hard=(0.0, 2.0),
-            ),
-            Dial(
-                "common",
-                0.0,
-                1.0,
-                neutral=0.0,
-                unit="switch",
-                step=1.0,
-                soft=(0.0, 1.0),
-                hard=(0.0, 1.0),
-            ),
-        ),
-        autocontrast_pil,
-        autocontrast_table,
-        needs="histograms",
-        measures=(Statistic("low", (3,)), Statistic("high", (3,))),
-        measure=autocontrast_measure,
-    )
+    Op("autocontrast",
+       "stretches each channel, or all in common, to the full range, less a cut-off at both ends",
+       (AMOUNT,
+        Dial("cutoff", 0.0, 20.0, neutral=0.0, unit="per cent", step=0.1,
+             soft=FULL, hard=(0.0, 2.0)),
+        Dial("common", 0.0, 1.0, neutral=0.0, unit="switch", step=1.0, soft=FULL, hard=FULL)),
+       autocontrast_pil, autocontrast_table, needs="histograms", measure=autocontrast_measure,
+       measures=(Statistic("low", (3,)), Statistic("high", (3,)))),
+    Op("equalize", "flattens each channel's histogram", (AMOUNT,),
+       lambda image, amount: Image.blend(image, ImageOps.equalize(image), amount),
+       lambda values, measured: blend(RAMP, measured["table"], column(values["amount"])),
+       needs="histogram", measures=(Statistic("table", (3, 256)),), measure=equalize_measure),
 )
-register(
-    Op(
-        "equalize",
-        "flattens each channel's histogram",
-        (AMOUNT,),
-        equalize_pil,
-        equalize_table,
-        needs="histogram",
-        measures=(Statistic("table", (3, 256)),),
-        measure=equalize_measure,
-        merge=mix,
-    )
-)
+# fmt: on

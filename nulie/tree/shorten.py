@@ -9,7 +9,7 @@ from itertools import combinations
 
 from ..recipe import Recipe, Step
 from ..recipe.space import Dial, Move, Space
-from ..transforms import get, merge
+from ..transforms import get
 from .node import Evaluate, Scored
 
 Moves = Mapping[str, Move]
@@ -130,10 +130,22 @@ def _merge_two(recipe: Recipe, moves: Moves) -> Iterator[Recipe]:
     steps = recipe.steps
     for i, j in combinations(range(len(steps)), 2):
         if steps[i].op == steps[j].op and not moves[steps[i].op].once:
-            one = merge(steps[i], steps[j])
+            one = _merged(steps[i], steps[j], moves[steps[i].op])
             if one is not None:
                 yield Recipe((*steps[:i], one, *steps[i + 1 : j], *steps[j + 1 :]))
                 yield Recipe((*steps[:i], *steps[i + 1 : j], one, *steps[j + 1 :]))
+
+
+def _merged(first: Step, second: Step, move: Move) -> Step | None:
+    """About what two steps of one op do, or None where that leaves the op's range."""
+    values, more = dict(first.params), dict(second.params)
+    for _, dial in _bounds(move):
+        one, other = values[dial.name], more[dial.name]
+        both = one * other if dial.unit == "factor" else one + other - dial.neutral
+        if not dial.low <= both <= dial.high:
+            return None
+        values[dial.name] = dial.snap(both)
+    return Step.of(first.op, **values)
 
 
 def _round(recipe: Recipe, moves: Moves) -> Iterator[Recipe]:
