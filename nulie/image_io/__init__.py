@@ -5,16 +5,6 @@ from .read import MAX_MEGAPIXELS, from_image, load, read_text, shown_path
 from .write import check_output, default_output, same_format, save, to_image
 
 __all__ = [
-    "MAX_MEGAPIXELS",
-    "Metadata",
-    "Photo",
-    "check_output",
-    "default_output",
-    "from_image",
-    "load",
-    "read_text",
-    "same_format",
-    "save",
-    "shown_path",
-    "to_image",
-]
+    "MAX_MEGAPIXELS", "Metadata", "Photo", "check_output", "default_output", "from_image", "load",
+    "read_text", "same_format", "save", "shown_path", "to_image",
+]  # fmt: skip

@@ -26,7 +26,6 @@ _SEGMENT = 65533
 """The most bytes that one segment of a JPEG holds."""
 
 _LOSSLESS = ("PNG", "TIFF", "BMP", "GIF")
-_PREDICTOR = 317
 
 
 def merged_text(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
@@ -118,9 +117,8 @@ def _tiff(photo: Photo, pixels: Image.Image, quality: int | None) -> bytes:
     metadata = photo.metadata
     image = assembled(photo, pixels, {"L", "LA", "RGB", "RGBA"})
     options: dict[str, Any] = {"compression": metadata.options.get("compression", "tiff_lzw")}
-    if options["compression"] in ("tiff_lzw", "tiff_adobe_deflate", "tiff_deflate"):
-        # Differences of neighbours: without it these two make photographs larger.
-        options["tiffinfo"] = {_PREDICTOR: 2}
+    if options["compression"] in tiff.DIFFERENCED:
+        options["tiffinfo"] = {tiff.PREDICTOR: 2}
     data = _saved(image, "TIFF", metadata, options)
     exif, packet = _tagged(metadata)
     resources = [s[len(PHOTOSHOP) :] for _, s in metadata.segments if s.startswith(PHOTOSHOP)]

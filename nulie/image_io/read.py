@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib import import_module
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from PIL import (
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    UnidentifiedImageError,
-    WebPImagePlugin,
-    features,
-)
+from PIL import Image, UnidentifiedImageError, features
 
 from ..errors import ImageError
 from . import headers
@@ -33,23 +23,16 @@ from .photo import Photo
 
 # Pillow before 11.3 has no AVIF, and a Pillow built without its library cannot use it.
 HAS_AVIF = find_spec("PIL.AvifImagePlugin") is not None and bool(features.check("avif"))
-if HAS_AVIF:
-    importlib.import_module("PIL.AvifImagePlugin")
+# Names of our own, for Pillow knows formats that start other programs (EPS) or whose depth cannot
+# be told.
+_KINDS = ("Jpeg", "Png", "WebP", "Tiff", "Bmp", "Gif", *(["Avif"] if HAS_AVIF else []))
+_FORMATS = [kind.upper() for kind in _KINDS]
+for _kind in _KINDS:
+    import_module(f"PIL.{_kind}ImagePlugin")
 
 MAX_MEGAPIXELS = 178
 """Larger pictures are refused: the most that Pillow opens by default, half a gigabyte of pixels."""
 
-# A list of our own, for Pillow knows formats that start other programs (EPS) or whose depth
-# cannot be told.
-_FORMATS = [
-    JpegImagePlugin.JpegImageFile.format,
-    PngImagePlugin.PngImageFile.format,
-    WebPImagePlugin.WebPImageFile.format,
-    TiffImagePlugin.TiffImageFile.format,
-    BmpImagePlugin.BmpImageFile.format,
-    GifImagePlugin.GifImageFile.format,
-    *(["AVIF"] if HAS_AVIF else []),
-]
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -137,21 +120,19 @@ def _opened(path: Path, shown: str) -> Iterator[BinaryIO]:
 
 
 def _decoded(file: BinaryIO, shown: str, path: Path | None) -> Photo:
-    first: Exception | None = None
+    errors: list[Exception] = []
     for stream in _versions(file):
         try:
             photo = _photo(_open(stream, shown), shown, path, stream)
         except (ImageError, Image.DecompressionBombError, MemoryError) as e:
-            raise _refusal(file, shown, e) from None
+            errors = [e]  # it would not be mended
+            break
         except Exception as e:
-            first = first or e
-            continue
-        if stream is file:
-            return photo
-        note = f"{shown}: damaged metadata in it was left out"
-        return replace(photo, notes=(*photo.notes, note))
-    assert first is not None
-    raise _refusal(file, shown, first) from None
+            errors.append(e)
+        else:
+            note = () if stream is file else (f"{shown}: damaged metadata in it was left out",)
+            return replace(photo, notes=(*photo.notes, *note))
+    raise _refusal(file, shown, errors[0]) from None
 
 
 def _versions(file: BinaryIO) -> Iterator[BinaryIO]:
