@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import zipfile
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 from .. import image_io
 from ..engine.pipeline import apply
 from ..errors import ImageError, NulieError
-from ..image_io import Photo, atomic
+from ..image_io import Photo, atomic, shown_path
+from ..image_io.read import reason
 from ..recipe import Recipe
 from . import names
 from .checkpoints import Keeper
@@ -142,5 +144,18 @@ def _bytes(item: Item) -> bytes:
     try:
         return item.path.read_bytes()
     except OSError as e:
-        reason = e.strerror or type(e).__name__
-        raise ImageError(f"{item.shown}: cannot be read again ({reason})") from None
+        raise ImageError(f"{item.shown}: cannot be read again ({reason(e)})") from None
+
+
+def pack(paths: Sequence[Path]) -> Path:
+    """A zip of files beside the first of them, named after their folder; stored, not compressed,
+    for pictures are so already. One that is there is replaced. Raises: ImageError."""
+    folder = paths[0].parent
+    archive = folder / f"nulie-{folder.name}.zip"
+    try:
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
+            for path in paths:
+                file.write(path, path.name)
+    except OSError as e:
+        raise ImageError(f"{shown_path(archive)}: no zip ({reason(e)})") from None
+    return archive

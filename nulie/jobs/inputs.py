@@ -5,11 +5,13 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ImageError
+from ..errors import ImageError, NulieError
 from ..image_io import shown_path
+from ..image_io.read import reason
 from .names import is_result
 
 SUFFIXES = frozenset(
@@ -37,6 +39,20 @@ class Item:
     def file_name(self) -> str:
         """The same without folders."""
         return self.name or shown_path(Path(self.path.name))
+
+
+@contextmanager
+def reading(shown: str, kind: type[NulieError], foreign: str) -> Iterator[None]:
+    """Around the reading of a file that is no picture: errors come out as of this kind and name the
+    file. `foreign` is what is said of one that holds no text."""
+    try:
+        yield
+    except UnicodeDecodeError:
+        raise kind(f"{shown}: {foreign}") from None
+    except OSError as e:
+        raise kind(f"{shown}: cannot be read ({reason(e)}); check its name") from None
+    except kind as e:
+        raise kind(f"{shown}: {e}") from None
 
 
 def items(named: Iterable[str], *, recursive: bool) -> list[Item]:
@@ -83,7 +99,7 @@ def _inside(folder: Path, recursive: bool) -> Iterator[Path]:
 
     def refuse(error: OSError) -> None:
         if error.filename is None or Path(error.filename) == folder:
-            why = f"cannot be looked into ({error.strerror or type(error).__name__})"
+            why = f"cannot be looked into ({reason(error)})"
             raise ImageError(f"{shown_path(folder)}: {why}; check its permissions") from None
 
     for here, folders, files in os.walk(folder, onerror=refuse):

@@ -61,19 +61,18 @@ class Job:
                         done.append(item)
                         written += event.written
                     yield event
+                continue
             except NulieError as e:
                 if isinstance(e, ModelError) and self._predictor is None:
                     raise
-                failed.append(item)
-                yield Failed(item, str(e))
+                text = str(e)
             except MemoryError:
-                failed.append(item)
-                too_large = "the memory is not enough for it; scale it down first"
-                yield Failed(item, f"{item.shown}: {too_large}")
+                text = f"{item.shown}: the memory is not enough for it; scale it down first"
             except Exception as e:
                 _log.exception("%s", item.shown)
-                failed.append(item)
-                yield Failed(item, f"{item.shown}: failed ({type(e).__name__}: {e})")
+                text = f"{item.shown}: failed ({type(e).__name__}: {e})"
+            failed.append(item)
+            yield Failed(item, text)
         ended = {*done, *failed}
         left = tuple(item for item in self.items if item not in ended)
         yield Ended(tuple(done), tuple(failed), left, tuple(written))

@@ -22,14 +22,10 @@ from ..transforms.preview import shrink
 from ..transforms.strength import scale
 from .checkpoints import Keeper
 from .events import Event, Noted, Searching, Waiting
-from .host import Host
+from .host import LOOK, Host
 from .inputs import Item
-from .loading import load
 from .outcome import Outcome
 from .plan import Plan
-
-LOOK = 0.1
-"""Seconds between two looks at the line before a device."""
 
 
 def enhance(
@@ -51,7 +47,7 @@ def enhance(
     if plan.like is not None:
         predictor = plan.like.predictor(plan.choice.device)
     else:
-        predictor, note = yield from load(item, plan.choice, host)
+        predictor, note = yield from host.predictor(item, plan.choice)
         if note:
             yield Noted(item, note)
     ticket = host.line.join(str(predictor.device))
@@ -87,18 +83,9 @@ def _search(
     base, recipe = 0.0, Recipe()
 
     def stand(progress: Progress) -> Searching:
-        done, left = _budget(plan.settings, progress)
-        return Searching(
-            item,
-            base=base,
-            best=progress.best_score,
-            recipe=recipe,
-            evaluations=progress.evaluations,
-            seconds=progress.seconds,
-            done=done,
-            left=left,
-            stopping=cancel.is_set(),
-        )
+        scores, cost = (base, progress.best_score), (progress.evaluations, progress.seconds)
+        budget = _budget(plan.settings, progress)
+        return Searching(item, *scores, recipe, *cost, *budget, stopping=cancel.is_set())
 
     try:
         for event in events:
@@ -160,7 +147,6 @@ def _budget(settings: Settings, progress: Progress) -> tuple[float, float | None
 def marks(photo: Photo, predictor: Predictor, settings: Settings) -> Callable[[Photo], Terms]:
     """Marks versions of a photo by the exact form of a predictor."""
     exact = exact_form(predictor)
-
     objective = Objective(exact, shrink(photo.pixels, exact.input_size).to(exact.device), settings)
 
     def mark(version: Photo) -> Terms:

@@ -119,7 +119,9 @@ def plan(given: Mapping[str, Any], *, files: int = 1) -> Plan:
         given.setdefault("recipe", "")
     results = _results(given)
     _check_together(given, results, files)
-    like = _like(given)
+    like = given.get("like")
+    if like is not None and not isinstance(like, Reference):
+        like = reference.read(like)
     settings = values.settings({**(values.NO_GUARDS if like else {}), **given})
     strength = values.strength(given.get("strength", Plan.strength))
     recipe = scale(recipes.read(given["recipe"]), strength) if "recipe" in given else None
@@ -140,22 +142,10 @@ def plan(given: Mapping[str, Any], *, files: int = 1) -> Plan:
     )
 
 
-def _like(given: Mapping[str, Any]) -> Reference | None:
-    if "like" not in given:
-        return None
-    like = given["like"]
-    return like if isinstance(like, Reference) else reference.read(like)
-
-
 def _choice(given: Mapping[str, Any]) -> Choice:
-    choice = Choice(
-        name=_name(given),
-        device=str(given.get("device", Choice.device)),
-        precision=str(given.get("precision", Choice.precision)),
-        views=values.whole("views", given.get("views", Choice.views)),
-        head=given.get("head"),
-        clip_weights=given.get("clip_weights"),
-    )
+    named = {name: given[name] for name in _OF_CHOICE - {"predictor"} if name in given}
+    named["views"] = values.whole("views", given.get("views", Choice.views))
+    choice = Choice(_name(given), **named)
     if choice.precision not in PRECISIONS:
         known = ", ".join(PRECISIONS)
         raise SettingsError(f"precision {choice.precision!r} is unknown; known: {known}")

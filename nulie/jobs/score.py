@@ -13,7 +13,6 @@ from .events import Event, Failed, Noted
 from .file import read
 from .host import Host
 from .inputs import Item
-from .loading import load
 from .plan import Choice
 
 
@@ -30,7 +29,7 @@ def score(items: Sequence[Item], choice: Choice, host: Host) -> Generator[Event,
     first of their batch. Raises: ModelError, WeightsError."""
     if not items:
         return
-    predictor, note = yield from load(items[0], choice, host)
+    predictor, note = yield from host.predictor(items[0], choice)
     if note:
         yield Noted(items[0], note)
     exact = exact_form(predictor)
