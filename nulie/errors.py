@@ -21,8 +21,7 @@ from contextlib import contextmanager
 class NulieError(Exception):
     """Base of everything nulie raises on purpose; shells catch this one and print its message.
 
-    The message is one line that names the file or value at fault and the remedy.
-    """
+    The message is one line that names the file or value at fault and the remedy."""
 
 
 class ImageError(NulieError):

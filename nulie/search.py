@@ -137,16 +137,15 @@ def run(
     `ahead` batches are begun before the scores of the one before are looked at: a device that
     computes by itself is then busy while the next batch is made. `done`, `spent` (seconds) and
     `best_score` go on from a run that had come so far with this strategy; the budget counts what
-    that has used. With `patience` it ends as saturated where the best score has not risen by
-    `rise` for longer than that many times what it took to come there, and than LEAST_WAIT; what
-    came before this call does not count.
+    that has used. With `patience` it ends as saturated where the best score has not risen by `rise`
+    for longer than that many times what it took to come there, and than LEAST_WAIT; what came
+    before this call does not count.
 
     Batches grow from 1 to `batch`, so that the tree learns early, and no batch is planned to last
     longer than a tenth of `seconds`. Where only time ends the run, the size that serves this
     machine best is found on the way, between half and twice of `batch`. With `evaluations`, and
     batches that last less than that tenth, sizes depend on nothing but the count of evaluations, so
-    the same seed gives the same run.
-    """
+    the same seed gives the same run."""
     seconds = math.inf if seconds is None else seconds
     most_evaluations = math.inf if evaluations is None else evaluations
     pace = _Pace(batch, measured=evaluations is None)

@@ -84,9 +84,7 @@ class Checkpoint:
 
     def budget(self, seconds: float | None, evaluations: int | None) -> Settings:
         """The settings of the run with another budget, or the same when both are None. Budgets
-        count what is spent already.
-
-        Raises: SettingsError when nothing of it is left."""
+        count what is spent already. Raises: SettingsError when nothing of it is left."""
         settings = self.settings
         if seconds is not None or evaluations is not None:
             settings = replace(settings, seconds=seconds, evaluations=evaluations)

@@ -26,8 +26,7 @@ class Dial:
     """A number of an op, between `low` and `high`; at `neutral` the op leaves the image as it is.
 
     `unit` says what the number means; a `factor` is turned on a logarithmic scale, since half and
-    double are equally far from one. `step` is the grid of values worth telling apart.
-    """
+    double are equally far from one. `step` is the grid of values worth telling apart."""
 
     name: str
     low: float
@@ -85,8 +84,7 @@ class Dial:
 class Move:
     """An op that a search may apply, its dials as far as one step may turn them.
 
-    With `once` the op stands at most once in a recipe, so that the bounds hold for all of it.
-    """
+    With `once` the op stands at most once in a recipe, so that the bounds hold for all of it."""
 
     op: str
     dials: tuple[Dial, ...]

@@ -25,8 +25,7 @@ class Step:
 
     `frozen` is None for a step that measures the picture it is applied to, where its op measures
     anything. A frozen step carries what was measured, as sorted (name, value) pairs, none where its
-    op measures nothing, and does the same to every picture.
-    """
+    op measures nothing, and does the same to every picture."""
 
     op: str
     params: Params = ()

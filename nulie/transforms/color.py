@@ -42,8 +42,7 @@ def hue_matrix(shift: float) -> tuple[float, ...]:
     """Nine numbers, row by row, that turn RGB about the grey axis and keep its luminance.
 
     The hueRotate matrix of W3C's Filter Effects Module Level 1 (feColorMatrix), so `shift` turns
-    are CSS's `hue-rotate(shift * 360deg)`. Unlike a way through 8-bit HSV it makes no bands.
-    """
+    are CSS's `hue-rotate(shift * 360deg)`. Unlike a way through 8-bit HSV it makes no bands."""
     red, green, blue = 0.213, 0.715, 0.072
     c, s = math.cos(2 * math.pi * shift), math.sin(2 * math.pi * shift)
     return (

@@ -15,10 +15,8 @@ def scale(recipe: Recipe, strength: float) -> Recipe:
     """The recipe with each dial `strength` times as far from its neutral point, along the dial's
     own scale and within its bounds: 1 is the recipe itself, 0 has no steps of ops left. Whole
     numbers are rounded. Switches, what steps carry, and the steps of models stay as they are; steps
-    that do nothing any more are left out.
-
-    Raises: SettingsError when `strength` is not within 0..`MOST`, RecipeError on a step that cannot
-    be applied."""
+    that do nothing any more are left out. Raises: SettingsError when `strength` is not within
+    0..`MOST`, RecipeError on a step that cannot be applied."""
     if not 0 <= strength <= MOST:
         raise SettingsError(f"strength must be within 0..{MOST:g}, not {strength:g}")
     if strength == 1:

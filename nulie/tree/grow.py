@@ -32,8 +32,7 @@ class Tree:
     which a surrogate hopes for most.
 
     Deterministic for a seed and a sequence of scores. At most `capacity` nodes are remembered; the
-    worst are forgotten.
-    """
+    worst are forgotten."""
 
     STEP_COST = 0.003
     """Share of the gain so far that a step must be worth."""
@@ -119,9 +118,7 @@ class Tree:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Goes on from the `state` of a tree of the same space, also one that an earlier version
-        has written.
-
-        Raises: IndexError, KeyError, TypeError, ValueError when it is none."""
+        has written. Raises: IndexError, KeyError, TypeError, ValueError when it is none."""
         state = present_layout(state)
         lesson = state["lesson"]
         rng, gauss = state["rng"], state["rng"]["gauss"]
