@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 
 from ..errors import NulieError
@@ -49,6 +49,22 @@ def complain_at_once(text: str) -> None:
     with contextlib.suppress(OSError, ValueError):
         if sys.stderr is not None:
             os.write(sys.stderr.fileno(), f"nulie: {text}\n".encode())
+
+
+def stop_on_interrupt(
+    cancel: threading.Event, *, quiet: bool, able: Callable[[], bool] = lambda: True
+) -> AbstractContextManager[None]:
+    """The first Ctrl-C has a search end with its best so far, where it is `able` to; any other one
+    ends the program."""
+
+    def stop() -> None:
+        if cancel.is_set() or not able():
+            raise KeyboardInterrupt
+        cancel.set()
+        if not quiet:
+            complain_at_once("stopping; the best so far is kept (Ctrl-C again: quit)")
+
+    return on_interrupt(stop)
 
 
 @contextmanager
