@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import SettingsError
-from ..recipe.settings import Settings
+from ..recipe import Settings
 from .console import load_libraries
 
 if TYPE_CHECKING:

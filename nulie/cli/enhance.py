@@ -15,7 +15,7 @@ from ..errors import SettingsError
 from ..image_io import shown_path
 from ..jobs import events
 from ..jobs.inputs import Item
-from ..recipe.settings import Settings
+from ..recipe import Settings
 from . import arguments
 from .console import (
     INTERRUPTED,

@@ -11,7 +11,7 @@ from pathlib import Path
 from ..errors import SettingsError
 from ..image_io import shown_path
 from ..jobs.match import Matching, data, words
-from ..recipe.settings import Settings
+from ..recipe import Settings
 from . import arguments
 from .console import load_libraries, stop_on_interrupt
 from .progress import shares

@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CheckpointError, SettingsError
-from ..recipe import version1
-from ..recipe.settings import Settings
-from ..recipe.space import Space, space_from_json, space_to_json
+from ..recipe import Settings, Space, version1
+from ..recipe.space import space_from_json, space_to_json
 
 if TYPE_CHECKING:
     from PIL import Image

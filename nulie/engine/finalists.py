@@ -12,9 +12,7 @@ from PIL import Image
 
 from ..color import distance, lab
 from ..predictor.base import Predictor
-from ..recipe import Recipe
-from ..recipe.settings import Settings
-from ..recipe.space import Space
+from ..recipe import Recipe, Settings, Space
 from ..search import Node, Reason, Tree
 from ..transforms.preview import shrink
 from ..tree.shorten import shorten

@@ -17,8 +17,7 @@ from ..errors import CheckpointError
 from ..predictor import Judging, Predictor, adapt, exact_form, take_notes
 from ..predictor.pair import Pair
 from ..predictor.target import Target
-from ..recipe.settings import Settings
-from ..recipe.space import Space
+from ..recipe import Settings, Space
 from ..search import Progress, Reason, Tree, run
 from ..transforms.preview import shrink
 from .checkpoint import Checkpoint, digest

@@ -19,8 +19,7 @@ from ..errors import SettingsError
 from ..image_io import Photo
 from ..predictor import Judging, Predictor, adapt, exact_form, score_photos, take_notes
 from ..predictor.loaded import PREDICTORS
-from ..recipe import Recipe
-from ..recipe.settings import Settings
+from ..recipe import Recipe, Settings
 from ..transforms.preview import shrink
 from ..transforms.strength import scale
 from . import recipes, reference, values

@@ -15,8 +15,7 @@ from ..engine.pipeline import apply
 from ..image_io import Photo
 from ..memory import give_back
 from ..predictor import Predictor, exact_form
-from ..recipe import Recipe
-from ..recipe.settings import Settings
+from ..recipe import Recipe, Settings
 from ..search import Improved, Progress
 from ..transforms.preview import shrink
 from ..transforms.strength import scale

@@ -12,8 +12,7 @@ from ..engine.checkpoint import Checkpoint
 from ..errors import SettingsError
 from ..image_io import shown_path
 from ..models.device import PRECISIONS
-from ..recipe import Recipe
-from ..recipe.settings import Settings
+from ..recipe import Recipe, Settings
 from ..transforms.strength import scale
 from . import checkpoints, recipes, reference, values
 from .inputs import SUFFIXES

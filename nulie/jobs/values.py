@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import SettingsError
-from ..recipe import Recipe
-from ..recipe.settings import Settings
+from ..recipe import Recipe, Settings
 from ..transforms.strength import scale
 
 Bounds = tuple[float, float]

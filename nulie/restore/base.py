@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import ModelError, WeightsError
 from ..models.registry import Registry, instance
-from ..recipe.space import Dial
+from ..recipe import Dial
 
 if TYPE_CHECKING:
     import torch

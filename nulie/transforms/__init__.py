@@ -7,17 +7,6 @@ from .render import freeze, halo, render
 from .words import describe
 
 __all__ = [
-    "MODES",
-    "Mode",
-    "Op",
-    "check",
-    "describe",
-    "freeze",
-    "get",
-    "halo",
-    "ops",
-    "register",
-    "render",
-    "resolve",
-    "space",
-]
+    "MODES", "Mode", "Op", "check", "describe", "freeze", "get", "halo", "ops", "register",
+    "render", "resolve", "space",
+]  # fmt: skip

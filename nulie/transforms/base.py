@@ -12,9 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import RecipeError
-from ..recipe import Recipe, Step
-from ..recipe.layout import Carried
-from ..recipe.space import Dial, declare, unknown
+from ..recipe import Carried, Dial, Recipe, Step
+from ..recipe.space import declare, unknown
 
 if TYPE_CHECKING:
     import torch

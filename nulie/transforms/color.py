@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageEnhance
 
-from ..recipe.space import Dial
+from ..recipe import Dial
 from .base import Measured, Op, Values, register
 from .tone import FACTOR
 

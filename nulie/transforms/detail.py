@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
-from ..recipe.space import Dial
+from ..recipe import Dial
 from .base import Measured, Op, Statistic, Values, register
 from .color import blend
 from .tone import FACTOR

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from ..recipe.space import Dial
+from ..recipe import Dial
 from .base import Measured, Op, Statistic, Tables, Values, register
 from .tone import AMOUNT, FULL, RAMP, blend, column
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from ..errors import SettingsError
-from ..recipe import Recipe, Step
-from ..recipe.space import Dial
+from ..recipe import Dial, Recipe, Step
 from .base import resolve
 
 MOST = 1.5

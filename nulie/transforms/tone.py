@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageEnhance, ImageOps
 
-from ..recipe.space import Dial
+from ..recipe import Dial
 from .base import Measured, Op, Statistic, Table, Tables, Values, register
 
 RAMP = np.arange(256)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ..recipe import ModelStep, Recipe, Step
-from ..recipe.layout import Carried
-from ..recipe.space import Dial
+from ..recipe import Carried, Dial, ModelStep, Recipe, Step
 from .base import resolve
 
 

@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..recipe import Recipe, Step
-from ..recipe.space import Move, Space
+from ..recipe import Move, Recipe, Space, Step
 from .state import number
 
 MAX_STEPS = 10

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from ..recipe import Recipe
-from ..recipe.space import Space
+from ..recipe import Recipe, Space
 from .changes import KINDS, MAX_STEPS, Child, Choices, Credit, probes
 from .guide import Guide
 from .node import ORPHAN, Node, Scored

@@ -8,8 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ..recipe import Recipe
-from ..recipe.space import Space
+from ..recipe import Recipe, Space
 from .node import Scored
 from .points import Array, Points
 from .surrogate import Surrogate

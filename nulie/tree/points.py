@@ -8,8 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ..recipe import Recipe, Step
-from ..recipe.space import Move, Space
+from ..recipe import Move, Recipe, Space, Step
 
 Array = npt.NDArray[np.float64]
 

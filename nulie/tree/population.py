@@ -7,8 +7,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..recipe import Recipe
-from ..recipe.space import Space
+from ..recipe import Recipe, Space
 from .node import Node
 from .state import number, read_node, write_node
 

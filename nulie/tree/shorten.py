@@ -7,8 +7,7 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 
-from ..recipe import Recipe, Step
-from ..recipe.space import Dial, Move, Space
+from ..recipe import Dial, Move, Recipe, Space, Step
 from ..transforms import get
 from .node import Evaluate, Scored
 
