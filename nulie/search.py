@@ -116,22 +116,12 @@ class _Pace:
 
 
 def run(
-    strategy: Strategy,
-    evaluate: Evaluate,
-    *,
-    base_score: float,
-    seconds: float | None = None,
-    evaluations: int | None = None,
-    batch: int = 32,
-    ahead: int = 0,
-    done: int = 0,
-    spent: float = 0.0,
-    best_score: float | None = None,
-    patience: float = 0.0,
-    rise: float = 0.0,
-    cancel: threading.Event | None = None,
-    clock: Callable[[], float] = time.monotonic,
-) -> Generator[Progress | Improved, None, Reason]:
+    strategy: Strategy, evaluate: Evaluate, *, base_score: float,
+    seconds: float | None = None, evaluations: int | None = None, batch: int = 32, ahead: int = 0,
+    done: int = 0, spent: float = 0.0, best_score: float | None = None,
+    patience: float = 0.0, rise: float = 0.0,
+    cancel: threading.Event | None = None, clock: Callable[[], float] = time.monotonic,
+) -> Generator[Progress | Improved, None, Reason]:  # fmt: skip
     """Drives a strategy until the budget is spent and returns why it ended.
 
     `ahead` batches are begun before the scores of the one before are looked at: a device that

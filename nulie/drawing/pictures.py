@@ -77,12 +77,9 @@ def picture(image: DataImage, caption: str, *, size: tuple[int, int] | None = No
 
 
 def compare(
-    before: DataImage,
-    after: DataImage,
-    *,
-    size: tuple[int, int] | None = None,
-    names: tuple[str, str] = ("before", "after"),
-) -> str:
+    before: DataImage, after: DataImage, *,
+    size: tuple[int, int] | None = None, names: tuple[str, str] = ("before", "after"),
+) -> str:  # fmt: skip
     """The slider. Works by mouse, touch and keyboard (arrows, Home, End), without a network."""
     left, right = map(escape, names)
     return (

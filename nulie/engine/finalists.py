@@ -90,20 +90,10 @@ class Election:
     """The end of a run: the best nodes of its tree become variants."""
 
     def __init__(
-        self,
-        image: Image.Image,
-        predictor: Predictor,
-        preview: torch.Tensor,
-        settings: Settings,
-        *,
-        evaluator: Evaluator,
-        floor: float,
-        space: Space,
-        spent: tuple[int, float],
-        reason: Reason,
-        clock: Callable[[], float],
-        choices: int = 1,
-    ) -> None:
+        self, image: Image.Image, predictor: Predictor, preview: torch.Tensor, settings: Settings,
+        *, evaluator: Evaluator, floor: float, space: Space, spent: tuple[int, float],
+        reason: Reason, clock: Callable[[], float], choices: int = 1,
+    ) -> None:  # fmt: skip
         """`predictor` is the one that decides, and `preview` the image's, `[3, H, W]` uint8, as it
         wants it; `floor` is what the image is worth to the search, which has `spent` evaluations
         and seconds. With more than one of `choices` the predictor is another than the search's, and

@@ -71,14 +71,9 @@ def same_format(photo: Photo, path: Path) -> bool:
 
 
 def save(
-    photo: Photo,
-    pixels: Image.Image,
-    path: Path,
-    *,
-    text: Mapping[str, str] | None = None,
-    quality: int | None = None,
-    overwrite: bool = False,
-) -> Path:
+    photo: Photo, pixels: Image.Image, path: Path, *,
+    text: Mapping[str, str] | None = None, quality: int | None = None, overwrite: bool = False,
+) -> Path:  # fmt: skip
     """Write `pixels` with all that `photo` carries, and `text` beside it. The suffix is the format.
 
     `text` replaces what an earlier run of nulie left. `quality` is for JPEG, WebP and AVIF.

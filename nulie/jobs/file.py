@@ -69,14 +69,9 @@ def read(item: Item, host: Host) -> Photo:
 
 
 def write(
-    photo: Photo,
-    recipe: Recipe,
-    target: Path,
-    results: Results,
-    *,
-    score: Mapping[str, Any] | None = None,
-    source: Item | None = None,
-) -> Path:
+    photo: Photo, recipe: Recipe, target: Path, results: Results, *,
+    score: Mapping[str, Any] | None = None, source: Item | None = None,
+) -> Path:  # fmt: skip
     """The file written: what `recipe` has made of a photo, with all that the photo carried, the
     recipe and its `score`. Where `results.numbered` a target that is there already stays, and a
     number makes the name another one. A photo that nothing was done to is copied from its `source`
@@ -88,13 +83,10 @@ def write(
             # Byte for byte, for encoding anew would lose for nothing.
             atomic.write(path, _bytes(source), overwrite=results.overwrite)
             return path
+        text, quality = file_text(recipe, score), results.quality
+        overwrite = results.overwrite
         return image_io.save(
-            photo,
-            photo.pixels,
-            path,
-            text=file_text(recipe, score),
-            quality=results.quality,
-            overwrite=results.overwrite,
+            photo, photo.pixels, path, text=text, quality=quality, overwrite=overwrite
         )
 
     return names.at_free_name(target, put, clash=ImageError) if results.numbered else put(target)

@@ -33,14 +33,9 @@ Picture = Image.Image | str | os.PathLike[str]
 
 
 def enhance(
-    image: Picture,
-    *,
-    predictor: str | os.PathLike[str] | Judging = "auto",
-    device: str = "auto",
-    like: Picture | None = None,
-    strength: float = 1.0,
-    **settings: Any,
-) -> Result:
+    image: Picture, *, predictor: str | os.PathLike[str] | Judging = "auto", device: str = "auto",
+    like: Picture | None = None, strength: float = 1.0, **settings: Any,
+) -> Result:  # fmt: skip
     """The best version of an image that a search finds.
 
     >>> result = nulie.enhance("examples/faded.jpg", evaluations=200, predictor="statistics")

@@ -28,13 +28,9 @@ class Job:
     """Iterate over `events()` once; the last one is `Ended`."""
 
     def __init__(
-        self,
-        items: Sequence[Item],
-        plan: Plan,
-        host: Host | None = None,
-        *,
+        self, items: Sequence[Item], plan: Plan, host: Host | None = None, *,
         cancel: threading.Event | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """`cancel` may be set from any thread: the file in work ends with its best so far, and no
         other one is begun."""
         self.items = tuple(items)

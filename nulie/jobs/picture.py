@@ -28,14 +28,9 @@ from .plan import Plan
 
 
 def enhance(
-    item: Item,
-    photo: Photo,
-    plan: Plan,
-    host: Host,
-    *,
-    cancel: threading.Event,
-    keeper: Keeper | None = None,
-) -> Generator[Event, None, Outcome | None]:
+    item: Item, photo: Photo, plan: Plan, host: Host, *,
+    cancel: threading.Event, keeper: Keeper | None = None,
+) -> Generator[Event, None, Outcome | None]:  # fmt: skip
     """What the plan makes of a photo; None when it was cancelled before there was a best so far.
 
     `cancel` may be set from any thread: a search then ends within a batch, with the best so far.
@@ -68,14 +63,9 @@ def enhance(
 
 
 def _search(
-    item: Item,
-    photo: Photo,
-    plan: Plan,
-    predictor: Predictor,
-    host: Host,
-    cancel: threading.Event,
-    keeper: Keeper | None,
-) -> Generator[Event, None, Outcome | None]:
+    item: Item, photo: Photo, plan: Plan, predictor: Predictor, host: Host,
+    cancel: threading.Event, keeper: Keeper | None,
+) -> Generator[Event, None, Outcome | None]:  # fmt: skip
     run = Enhancement(photo.pixels, predictor, plan.settings, resume=plan.resume, cancel=cancel)
     events = run.events()
     points: list[tuple[float, float]] = []

@@ -127,18 +127,11 @@ def plan(given: Mapping[str, Any], *, files: int = 1) -> Plan:
     resume = checkpoints.read(Path(given["resume"])) if "resume" in given else None
     if resume is not None:
         settings = resume.budget(given.get("seconds"), given.get("evaluations"))
+    recipe_file = given["recipe"] if isinstance(given.get("recipe"), Path) else None
     return Plan(
-        settings=settings,
-        recipe=recipe,
-        recipe_file=given["recipe"] if isinstance(given.get("recipe"), Path) else None,
-        choice=_choice(given),
-        results=results,
-        resume=resume,
-        resume_file=given.get("resume"),
-        judge_recipe=bool(given.get("judge_recipe", False)),
-        like=like,
-        strength=strength,
-    )
+        settings, recipe, recipe_file, _choice(given), results, resume, given.get("resume"),
+        judge_recipe=bool(given.get("judge_recipe", False)), like=like, strength=strength,
+    )  # fmt: skip
 
 
 def _choice(given: Mapping[str, Any]) -> Choice:

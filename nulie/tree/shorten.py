@@ -22,15 +22,9 @@ none is good enough as it is; and what is best then is turned again, in so many 
 
 
 def shorten(
-    recipe: Recipe,
-    score: float,
-    evaluate: Evaluate,
-    space: Space,
-    *,
-    loss: float,
-    most: int,
-    alike: Alike | None = None,
-) -> list[Recipe]:
+    recipe: Recipe, score: float, evaluate: Evaluate, space: Space, *,
+    loss: float, most: int, alike: Alike | None = None,
+) -> list[Recipe]:  # fmt: skip
     """Recipes of no more steps whose scores are at least `score - loss`: the shortest first,
     rounded if it may be, the given one last. With `alike` those with a score below `score` must
     look like the given one, too.
