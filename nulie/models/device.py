@@ -15,8 +15,7 @@ PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 
 
 def resolve(name: str = "auto") -> torch.device:
-    """`auto`, `cuda`, `cuda:1`, `mps` or `cpu` as a device that is there. Raises: ModelError naming
-    what this machine has instead."""
+    """`auto`, `cuda`, `cuda:1`, `mps` or `cpu` as a device that is there. Raises: ModelError."""
     import torch
 
     if name == "auto":

@@ -69,7 +69,6 @@ class Pool(Generic[Model]):
             self._loaded.clear()
 
     def _fill(self, key: _Key, loading: _Loading[Model], progress: Progress | None) -> Model:
-        """Loads, for all who wait."""
 
         def tell(file: str, done: int, size: int) -> None:
             with self._changed:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 Options = TypeVar("Options")
-"""What a model is loaded with."""
 Model = TypeVar("Model")
 
 _OWN_CODE = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*")
@@ -33,7 +32,6 @@ class Entry(Generic[Options, Model]):
 
     name: str
     help: str
-    """A sentence for those who choose."""
     load: Callable[[Options], Model]
 
 
@@ -79,7 +77,6 @@ class Registry(Generic[Options, Model]):
         return (*self._entries, *self._points())
 
     def help(self) -> dict[str, str]:
-        """A sentence for each name."""
         said = {name: entry.help for name, entry in self._entries.items()}
         for name, points in self._points().items():
             said[name] = f"of the package {' and of '.join(map(_package, points))}"

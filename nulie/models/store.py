@@ -1,8 +1,6 @@
-"""The store of weights: where files lie, how they get here, whether they are intact.
-
-It knows no file by itself, but is given a table; `obtain` and `fetch` alone use the network. Files
-of the hub live in the Hugging Face cache, which other programs share; others in nulie's own folder.
-"""
+"""The store of weights: where files lie, how they get here, whether they are intact. It is given
+tables of files; `obtain` and `fetch` alone use the network. Files of the hub live in the Hugging
+Face cache, which other programs share; others in nulie's own folder."""
 
 from __future__ import annotations
 
@@ -34,7 +32,6 @@ class Status:
 
     name: str
     users: tuple[str, ...]
-    """Which models need it."""
     size: int
     """Bytes: of the file on this machine, else of the download."""
     license: str

@@ -14,8 +14,6 @@ from . import digests
 
 @dataclass(frozen=True)
 class HubFile:
-    """A file on the Hugging Face hub."""
-
     repo: str
     revision: str
     """Commit of the repository which has the file."""
@@ -26,8 +24,6 @@ class HubFile:
 
 @dataclass(frozen=True)
 class WebFile:
-    """A file at an address."""
-
     host: str
     """Such as `https://raw.githubusercontent.com`."""
     path: str
@@ -72,11 +68,9 @@ class Weights:
     sha256: str
     license: str
     users: tuple[str, ...]
-    """The models that need it."""
     otherwise: str
     """What a user can do instead of downloading it; continues a sentence."""
     copy: Copy | None = None
 
 
 Table = Mapping[str, Weights]
-"""Known weights by name."""

@@ -1,8 +1,5 @@
-"""Recipes: immutable chains of steps. Pure values; no image library, no torch.
-
-What the ops and their parameters mean is `nulie.transforms`' business; a recipe only promises
-well-formed data: names, finite numbers, short texts.
-"""
+"""Recipes: immutable chains of steps. What the ops and their parameters mean is `nulie.transforms`'
+business; a recipe only promises well-formed data: names, finite numbers, short texts."""
 
 from __future__ import annotations
 
@@ -74,12 +71,10 @@ class ModelStep:
 
     @property
     def name(self) -> str:
-        """The model's name without the digest."""
         return self.model.partition("@")[0]
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the model's weights, 64 hexadecimal digits."""
         return self.model.partition("@")[2]
 
     def __str__(self) -> str:
@@ -110,7 +105,6 @@ class Recipe:
 
     @property
     def entries(self) -> tuple[ModelStep | Step, ...]:
-        """All steps in order."""
         return (*self.before, *self.steps, *self.after)
 
     @property

@@ -1,8 +1,5 @@
 """The kinds of change, each of which makes another recipe of a good one, and what has paid of late.
-
-A change is a function of a recipe and of the choices it may leave to others; `KINDS` has all of
-them by name. None looks at a score.
-"""
+None looks at a score."""
 
 from __future__ import annotations
 
@@ -39,14 +36,12 @@ class Choices:
     pick_op: Callable[[Sequence[str]], str]
     """One of these ops, to be added."""
     pick_recipe: Callable[[], Recipe]
-    """Another good recipe."""
 
 
 Change = Callable[[Recipe, Choices], Child]
 
 
 def extend(recipe: Recipe, choices: Choices) -> Child:
-    """Adds a step."""
     rng, steps = choices.rng, recipe.steps
     present = {step.op for step in steps}
     ops = [op for op, move in choices.moves.items() if not (move.once and op in present)]
@@ -93,7 +88,6 @@ def cross(recipe: Recipe, choices: Choices) -> Child:
 
 
 def drop(recipe: Recipe, choices: Choices) -> Child:
-    """Takes a step out."""
     steps = recipe.steps
     if len(steps) < 2:
         return refine(recipe, choices)
@@ -102,7 +96,6 @@ def drop(recipe: Recipe, choices: Choices) -> Child:
 
 
 def swap(recipe: Recipe, choices: Choices) -> Child:
-    """Lets two steps change places."""
     if len(recipe.steps) < 2:
         return refine(recipe, choices)
     steps = list(recipe.steps)
@@ -144,7 +137,6 @@ def _inside(at: float, way: float) -> float:
 
 
 def _turn(step: Step, move: Move, size: float, rng: random.Random) -> Step:
-    """The step with its dials turned at random, by `size` of their way or so."""
     values = dict(step.params)
     for dial in move.dials:
         values[dial.name] = dial.from_unit(dial.to_unit(values[dial.name]) + rng.gauss(0, size))
@@ -173,12 +165,10 @@ class Credit:
         self._tried = dict.fromkeys(self._paid, 2.0)
 
     def record(self, name: str, paid: bool) -> None:
-        """One more try of a choice, and whether it has paid."""
         self._paid[name] = self.MEMORY * self._paid[name] + paid
         self._tried[name] = self.MEMORY * self._tried[name] + 1
 
     def pick(self, rng: random.Random, among: Sequence[str] | None = None) -> str:
-        """One of all the choices, or of these."""
         names = list(self._paid if among is None else among)
         weights = [self.FLOOR + self._paid[name] / self._tried[name] for name in names]
         return rng.choices(names, weights)[0]

@@ -28,10 +28,8 @@ class Tree:
     """Grows from the best nodes, and from the best of each niche: a child adds a step to a good
     recipe, or changes one of its steps, or crosses it with another good one. Which kind of change
     and which op are tried next follows what has paid so far; early on most children are those of
-    which a surrogate hopes for most.
-
-    Deterministic for a seed and a sequence of scores. At most `capacity` nodes are remembered; the
-    worst are forgotten."""
+    which a surrogate hopes for most. Deterministic for a seed and a sequence of scores. At most
+    `capacity` nodes are remembered, the best ones."""
 
     STEP_COST = 0.003
     """Share of the gain so far that a step must be worth."""
@@ -152,7 +150,6 @@ class Tree:
                 dial.to_unit(values[dial.name])  # no logarithm of a factor of 0
 
     def _probe(self, n: int) -> list[Recipe]:
-        """Up to `n` of the probes that are left."""
         recipes: list[Recipe] = []
         while self._probes and len(recipes) < n:
             recipe, op = self._probes.pop()
@@ -225,7 +222,6 @@ class Tree:
         self._evaluations += 1
 
     def _does_something(self, recipe: Recipe) -> bool:
-        """Whether the recipe has steps and each of them changes the picture."""
         moves = self._moves
         return bool(recipe.steps) and all(moves[step.op].changes(step) for step in recipe.steps)
 

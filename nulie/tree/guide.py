@@ -35,7 +35,6 @@ class Guide:
         self._surrogate = Surrogate()
         self._most_steps = most_steps
         self.lesson: list[Scored] = []
-        """What was learnt from last."""
         self.ready = False
         """Whether that was enough to make proposals."""
 

@@ -87,7 +87,6 @@ class Points:
         return Recipe(tuple(steps))
 
     def _turn_op(self, steps: list[Step], move: Move, way: Sequence[float], most: int) -> None:
-        """Turns the steps of one op, in place, by its part of `way`."""
         own = [at for at, step in enumerate(steps) if step.op == move.op]
         free = most - len(steps)
         if move.once:

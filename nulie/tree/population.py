@@ -22,7 +22,6 @@ class Population:
     NICHES = 512
     """So many niches at least are remembered, the worst forgotten."""
     ELITE_PARENTS = 0.25
-    """Share of the parents that are elites."""
 
     def __init__(self, space: Space, capacity: int) -> None:
         """At most `capacity` nodes beside the elites are remembered after `forget`."""
@@ -42,11 +41,9 @@ class Population:
         return len(self._nodes)
 
     def best(self, n: int | None = None) -> list[Node]:
-        """The `n` best nodes, or all that are remembered, best first."""
         return self._nodes[:n]
 
     def elites(self) -> Sequence[Node]:
-        """The best node of each niche, best first."""
         if self._ranked is None:
             self._ranked = sorted(self._elites.values(), key=lambda node: -node.score)
         return self._ranked
@@ -73,7 +70,6 @@ class Population:
         return rank
 
     def forget(self) -> None:
-        """Forgets the worst beyond what is to be remembered."""
         del self._keys[self._capacity :], self._nodes[self._capacity :]
         if len(self._elites) > 2 * self.NICHES:
             self._elites = {self.niche(n.recipe): n for n in self.elites()[: self.NICHES]}
@@ -96,9 +92,7 @@ class Population:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Goes on from a `state` of the same space.
-
-        Raises: IndexError, KeyError, TypeError, ValueError when it is none."""
+        """Goes on from a `state` of the same space. Raises: as `Tree.restore` does."""
         nodes, elites = (list(map(read_node, state[key])) for key in ("nodes", "elites"))
         keys = [-number(worth) for worth in state["worth"]]
         if len(nodes) != len(keys) or bool(nodes) != bool(elites):

@@ -27,10 +27,8 @@ def shorten(
 ) -> list[Recipe]:  # fmt: skip
     """Recipes of no more steps whose scores are at least `score - loss`: the shortest first,
     rounded if it may be, the given one last. With `alike` those with a score below `score` must
-    look like the given one, too.
-
-    At most about `most` evaluations. A step is dropped before two are merged. Steps merged stay
-    inside the bounds that `space` sets for ops that may stand once."""
+    look like the given one, too. At most about `most` evaluations. A step is dropped before two are
+    merged, inside the bounds that `space` sets for ops that may stand once."""
     floor, left = score - loss, most
 
     def fitting(results: Sequence[Scored]) -> list[Scored]:
@@ -113,7 +111,6 @@ def _bounds(move: Move) -> Iterator[tuple[Dial, Dial]]:
 
 
 def _drop_one(recipe: Recipe) -> Iterator[Recipe]:
-    """The recipe without each of its steps."""
     for at in range(len(recipe.steps)):
         yield Recipe(recipe.steps[:at] + recipe.steps[at + 1 :])
 

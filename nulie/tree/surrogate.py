@@ -11,7 +11,6 @@ from ..threads import one_core
 
 Array = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.floating[Any]]
-"""In either precision."""
 
 
 class Surrogate:
