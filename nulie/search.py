@@ -1,8 +1,5 @@
-"""The search: a tree that is asked for recipes and told their scores. Knows no image.
-
-`Tree` proposes and learns; `run` owns the clock, the budget and the cancel flag, and turns what
-happens into events.
-"""
+"""The search: a tree that is asked for recipes and told their scores, and `run`, which owns the
+clock, the budget and the cancel flag, and turns what happens into events. Knows no image."""
 
 from __future__ import annotations
 
@@ -22,8 +19,7 @@ __all__ = ["Evaluate", "Improved", "Node", "Progress", "Scored", "Strategy", "Tr
 Reason = Literal["time", "evaluations", "cancelled", "exhausted", "saturated"]
 
 LEAST_WAIT = 500
-"""Evaluations without a rise of the best score that a search is given at least before it counts as
-saturated."""
+"""Evaluations without a rise of the best score, at least, before a search counts as saturated."""
 
 
 class Strategy(Protocol):
@@ -67,7 +63,6 @@ class _Hope:
         self._risen = self._tried = 0
 
     def record(self, count: int, best: float) -> None:
-        """After `count` more evaluations the best score is `best`."""
         self._tried += count
         if best > self._best and best - self._best >= self._rise:
             self._best, self._risen = best, self._tried
@@ -98,7 +93,6 @@ class _Pace:
         whichever is more; 0 before the first batch."""
 
     def record(self, count: int, seconds: float) -> None:
-        """A batch of `count` took so many seconds."""
         self.each = max(seconds / count, 0.5 * self.each)
         if self._settled or count != self.size:
             return

@@ -28,7 +28,6 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("--verbose", action=_Verbose, help="say on stderr what happens inside")
 
     def error(self, message: str) -> NoReturn:
-        """Raises: SettingsError."""
         raise SettingsError(f"{message}; see {self.prog} --help")
 
     def parse(self, arguments: Sequence[str], files: str) -> argparse.Namespace:
@@ -43,8 +42,6 @@ class Parser(argparse.ArgumentParser):
 
 
 class _Verbose(argparse.Action):
-    """Shows what nulie's loggers say from here on."""
-
     def __init__(self, option_strings: Sequence[str], dest: str, **options: Any) -> None:
         super().__init__(option_strings, dest, nargs=0, **options)
 

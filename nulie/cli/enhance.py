@@ -57,7 +57,6 @@ was done
 
 
 NAMED = 20
-"""So many images a complaint lists."""
 
 
 # fmt: off
@@ -162,8 +161,6 @@ def _report(outcome: Outcome) -> str:
 
 
 class _Show:
-    """A job's events on the terminal."""
-
     def __init__(self, job: Job, *, as_json: bool, quiet: bool) -> None:
         self._job, self._json, self._quiet = job, as_json, quiet
         self._bar = Bar(hide=quiet)
@@ -171,7 +168,6 @@ class _Show:
         self._number = 0
 
     def run(self) -> int:
-        """All images, one after the other; the exit code."""
         try:
             quiet = self._quiet
             stop = stop_on_interrupt(self._job.cancel, quiet=quiet, able=lambda: self._searching)

@@ -18,8 +18,6 @@ Download = Callable[[str, int, int], None]
 
 
 class Bar:
-    """The bar of one search after the other."""
-
     def __init__(self, *, hide: bool) -> None:
         self._hide = hide or not _on_terminal()
         self._bar: tqdm[None] | None = None

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ..engine import Result
 
 LONGEST = 1600
-"""Long side of the pictures in the slider."""
 SMALL = 480
 
 CSS = Path(__file__).with_name("style.css").read_text(encoding="utf-8")

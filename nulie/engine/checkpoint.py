@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 FORMAT, READABLE = 2, (1, 2)
-"""Numbers of the layout that is written and of those that are read. The first has no space, which
-was that of its version; within `tree` they differ, too, which knows each of them by itself."""
+"""Layouts that are written, and read. The first has no space, but that of its version."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,6 @@ class Checkpoint:
     """`Tree.state()`."""
 
     def to_json(self) -> str:
-        """One line of JSON."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         fields["settings"] = dataclasses.asdict(self.settings)
         fields["space"] = space_to_json(self.space)

@@ -32,8 +32,7 @@ def renderer(image: Image.Image, preview: torch.Tensor) -> Renderer:
 
 
 class Evaluator:
-    """Scores recipes on one photo's preview. To be used in a `with`, after which its threads are
-    gone."""
+    """Scores recipes on one photo's preview. To be used in a `with`, which ends its threads."""
 
     def __init__(self, render: Render, totals: Totals, preview: torch.Tensor) -> None:
         """`render` and `totals` are called from several threads where `threads` is more than 1.
@@ -69,8 +68,7 @@ class Evaluator:
 
     def render(self, recipes: Sequence[Recipe]) -> torch.Tensor:
         """Previews `[B, 3, H, W]` uint8, made beside what the device is busy with: ops that read
-        statistics wait for their own stream alone, not for the predictor's work on the batch
-        before."""
+        statistics wait for their own stream alone, not for the predictor's work."""
         if self._stream is None:
             return self._render(recipes)
         before = torch.cuda.current_stream(self._stream.device)

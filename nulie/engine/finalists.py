@@ -44,8 +44,7 @@ FEWEST_TRIES, MOST_TRIES = 8, 300
 CHOICES = 12
 """Distinct candidates among which a predictor chooses that was not asked in the search."""
 WALKED, AT_ONCE = 512, 64
-"""Best nodes looked through for distinct variants, beside the best of each niche; and how many at
-once."""
+"""Best nodes looked through for variants, beside the best of each niche; and how many at once."""
 FINALISTS, TRIES_A_VARIANT = 3, 3
 """Candidates with different ops that are rendered at full size of one node; and of how many nodes
 for each variant that is wanted."""
@@ -53,8 +52,6 @@ for each variant that is wanted."""
 
 @dataclass(frozen=True)
 class Finalist:
-    """A candidate at full size."""
-
     variant: Variant
     image: Image.Image
     preview: torch.Tensor
@@ -234,7 +231,6 @@ def unseen(recipe: Recipe) -> float:
 
 
 def acceptable_loss(gain: float) -> float:
-    """Points that a shorter recipe may cost."""
     return max(MOST_LOSS * gain, MIN_GAIN)
 
 

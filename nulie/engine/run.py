@@ -1,7 +1,5 @@
 """From an image to a better one: wires preview, objective, search and election, and tells of it.
-
-Prints nothing, reads and writes no file; whoever calls turns the events into a progress bar.
-"""
+Prints nothing, reads and writes no file."""
 
 from __future__ import annotations
 
@@ -131,7 +129,6 @@ class Enhancement:
             yield event
 
     def _notes(self) -> Iterator[Noted]:
-        """What the predictor has to say since the last call."""
         return map(Noted, (*take_notes(self._predictor), *take_notes(self._exact)))
 
 

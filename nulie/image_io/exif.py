@@ -21,10 +21,8 @@ _UNICODE = b"UNICODE\0"
 
 
 def upright(exif: bytes, turn: int = 1) -> tuple[bytes, int]:
-    """EXIF for upright pixels, and the orientation (1..8) that it had.
-
-    `turn` is used where the EXIF has no orientation of its own. The thumbnail goes, for it would
-    show the picture as it was. Raises: ValueError when this is no EXIF."""
+    """EXIF for upright pixels, and the orientation (1..8) that it had, else `turn`. The thumbnail
+    goes, for it would show the picture as it was. Raises: ValueError when this is no EXIF."""
     while exif.startswith(b"Exif\0\0"):
         exif = exif[6:]
     fields = _Exif(exif)

@@ -67,7 +67,6 @@ def jpeg_bare(data: bytes) -> bytes:
 
 
 def webp_lossless(file: BinaryIO) -> bool:
-    """Whether the first picture in the file is stored without loss."""
     file.seek(12)
     while len(head := file.read(8)) == 8:
         kind, length = head[:4], int.from_bytes(head[4:], "little")

@@ -26,7 +26,6 @@ class Metadata:
     """PNG text chunks, or what stands for them in formats that have none."""
     dpi: tuple[float, float] | None = None
     comment: str | None = None
-    """Comment of a JPEG or GIF."""
     segments: tuple[tuple[int, bytes], ...] = ()
     """JPEG segments as (marker, data): Photoshop's resources (captions, credits), long XMP."""
     png_chunks: tuple[tuple[bytes, bytes], ...] = ()
@@ -46,7 +45,6 @@ class Photo:
     grey: bool = False
     """The file was greyscale, and is written so as long as its pixels are grey."""
     format: str = "PNG"
-    """Pillow's name of the format it came in."""
     metadata: Metadata = field(default_factory=Metadata)
     path: Path | None = None
     notes: tuple[str, ...] = ()

@@ -59,9 +59,7 @@ def load(source: Path | str | BinaryIO, *, name: str | None = None) -> Photo:
 
 
 def from_image(image: Image.Image, *, name: str = "the picture") -> Photo:
-    """The photo of a picture that is in memory, with what its `info` says of it.
-
-    Raises: ImageError where its mode is refused."""
+    """The photo of a picture that is in memory, with what its `info` says. Raises: ImageError."""
     with _quiet():
         try:
             return _photo(image, name, None, None)
@@ -86,7 +84,6 @@ def shown_path(path: Path) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """What went wrong, in one line."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(text.split()) or type(error).__name__
 
@@ -151,7 +148,6 @@ def _versions(file: BinaryIO) -> Iterator[BinaryIO]:
 
 
 def _refusal(file: BinaryIO, shown: str, error: Exception) -> ImageError:
-    """The error for the user, in one line."""
     if isinstance(error, ImageError):
         return error
     if isinstance(error, Image.DecompressionBombError):

@@ -32,8 +32,6 @@ class Event:
 
 @dataclass(frozen=True)
 class Begun(Event):
-    """The file is looked at."""
-
     number: int = 1
     """Of `count` files, from 1."""
     count: int = 1
@@ -113,7 +111,6 @@ class Searching(Event):
     evaluations: int
     seconds: float
     done: float
-    """Share of the budget that is spent, 0 to 1."""
     left: float | None
     """Seconds of the budget that are left; None where it is counted in evaluations alone."""
     stopping: bool = False
@@ -124,7 +121,6 @@ class Searching(Event):
 
     @property
     def rate(self) -> float:
-        """Evaluations a second."""
         return self.evaluations / self.seconds if self.seconds else 0.0
 
     @property
@@ -142,7 +138,6 @@ class Searching(Event):
 
     @property
     def pace(self) -> str:
-        """What was done and what remains."""
         return f"{self.evaluations:,} nodes \u00b7 {self.rate:,.0f} a second \u00b7 {self.rest}"
 
     @property
@@ -156,7 +151,6 @@ class Done(Event):
 
     outcome: Outcome
     written: tuple[Path, ...] = ()
-    """Files of its variants, the best first."""
     share = 1.0
     words = "done"
 

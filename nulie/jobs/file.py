@@ -117,7 +117,6 @@ def _check_beside(plan: Plan, own: names.Names) -> Keeper | None:
 def _write(
     item: Item, outcome: Outcome, targets: Sequence[Path], plan: Plan, host: Host
 ) -> tuple[Path, ...]:
-    """The files written, the best first."""
     if not outcome.changed:
         return (write(outcome.before, Recipe(), targets[0], plan.results, source=item),)
     written: list[Path] = []

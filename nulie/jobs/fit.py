@@ -32,7 +32,6 @@ class Fit:
     items: Sequence[Item]
     output: Path
     effort: float = 1.0
-    """So many times the usual examples and steps."""
     seed: int = 0
     overwrite: bool = False
 

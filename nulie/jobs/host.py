@@ -56,8 +56,6 @@ class Line:
 
 
 class Ticket:
-    """A place in a line."""
-
     def __init__(self, changed: threading.Condition, line: list[Ticket]) -> None:
         self._changed = changed
         self._line = line

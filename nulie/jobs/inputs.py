@@ -32,7 +32,6 @@ class Item:
 
     @property
     def shown(self) -> str:
-        """Its name for a message, in one line."""
         return self.name or shown_path(self.path)
 
     @property

@@ -89,13 +89,11 @@ class Names:
             )
 
     def add(self, path: Path) -> None:
-        """Notes a result that was written."""
         if identity := _identity(path):
             self._results.setdefault(identity, path)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """None where there is no file."""
     try:
         found = path.stat()
     except (OSError, ValueError):

@@ -26,7 +26,6 @@ class Outcome:
     made: Photo | None
     """`after`, as long as it is held: see `light`."""
     recipe: Recipe
-    """What made it."""
     predictor: str = ""
     """Who judged; empty when nobody did."""
     base: Terms | None = None
@@ -36,7 +35,6 @@ class Outcome:
     points: tuple[tuple[float, float], ...] = field(default=(), repr=False)
     """(seconds, best score) at each improvement of the search."""
     nodes: Sequence[Node] = field(default=(), repr=False)
-    """What the search's tree remembers, the best first."""
 
     @property
     def after(self) -> Photo:
@@ -45,7 +43,6 @@ class Outcome:
 
     @property
     def changed(self) -> bool:
-        """Whether there is anything to write but the photo as it was."""
         return self.result is None or bool(self.result.variants)
 
     @property
@@ -81,7 +78,6 @@ class Outcome:
         return {"before": self.base.score, "after": terms.score, "by": self.predictor}
 
     def data(self) -> dict[str, Any]:
-        """All that is known of it, as data for JSON."""
         result = self.result
         if result is None:
             return {"recipe": recipe_data(self.recipe)}
@@ -100,7 +96,6 @@ class Outcome:
 
 
 def recipe_data(recipe: Recipe) -> dict[str, Any]:
-    """A recipe as data for JSON."""
     data: dict[str, Any] = json.loads(recipe.to_json())
     return data
 

@@ -32,9 +32,7 @@ def enhance(
     cancel: threading.Event, keeper: Keeper | None = None,
 ) -> Generator[Event, None, Outcome | None]:  # fmt: skip
     """What the plan makes of a photo; None when it was cancelled before there was a best so far.
-
-    `cancel` may be set from any thread: a search then ends within a batch, with the best so far.
-    Raises: NulieError."""
+    `cancel` may be set from any thread: a search then ends within a batch. Raises: NulieError."""
     recipe, name = plan.recipe, item.file_name
     if recipe is not None and not plan.judge_recipe:
         return Outcome(name, photo, apply(recipe, photo, host.models), recipe)

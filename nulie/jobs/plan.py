@@ -36,8 +36,6 @@ class Choice:
 
 @dataclass(frozen=True)
 class Results:
-    """Where results go, and in what form."""
-
     output: Path | None = None
     """The result of a single picture."""
     output_dir: Path | None = None
@@ -45,7 +43,6 @@ class Results:
     numbered: bool = False
     """Whether a result whose name is taken gets a number; else it is refused."""
     overwrite: bool = False
-    """Whether results may replace what is there, inputs apart."""
     suffix: str | None = None
     """`.png` and the like; None: each as its input."""
     quality: int | None = None
@@ -65,7 +62,6 @@ class Plan:
     recipe: Recipe | None = None
     """To be applied in place of a search."""
     recipe_file: Path | None = None
-    """Where that was read from."""
     choice: Choice = field(default_factory=Choice)
     results: Results = field(default_factory=Results)
     resume: Checkpoint | None = None
@@ -84,7 +80,6 @@ class Plan:
         return self.like.judge if self.like else self.choice.name
 
     def inputs(self) -> list[Path | None]:
-        """The files, beside the pictures, that the job reads."""
         choice = self.choice
         like = self.like.path if self.like else None
         return [self.recipe_file, Path(choice.name), choice.head, choice.clip_weights, like]
@@ -161,7 +156,6 @@ def _results(given: Mapping[str, Any]) -> Results:
 
 
 def _check_together(given: Mapping[str, Any], results: Results, files: int) -> None:
-    """Raises: SettingsError when values contradict each other."""
     recipe, resume = given.get("recipe"), given.get("resume")
     if recipe is not None and (resume or results.checkpoint):
         raise SettingsError("--recipe applies a recipe without a search; leave checkpoints out")

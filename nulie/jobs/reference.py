@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reference:
-    """What the user shows."""
-
     name: str
-    """Its file's name, for people."""
     pixels: Image.Image = field(repr=False)
     """RGB, its long side `LONGEST` at most: colours need no more."""
     path: Path | None = None

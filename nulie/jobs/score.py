@@ -18,8 +18,6 @@ from .plan import Choice
 
 @dataclass(frozen=True)
 class Scored(Event):
-    """A file's score."""
-
     score: float
     predictor: str
 

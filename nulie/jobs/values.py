@@ -113,4 +113,3 @@ _READERS: dict[Callable[[str, Any], Any], tuple[str, ...]] = {
     lambda _, value: _ops(value): ("ops",),
     lambda _, value: ranges(value): ("ranges",),
 }
-"""What reads the fields of `Settings`."""

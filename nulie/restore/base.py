@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import torch
 
 FACTS = ("name", "digest", "scale", "channels", "halo", "dials")
-"""What a restorer says of itself."""
 
 
 class Restorer(Protocol):

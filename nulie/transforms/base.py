@@ -63,10 +63,8 @@ class Statistic:
 
 @dataclass(frozen=True)
 class Op:
-    """One operation in two forms that do the same: `pil`, and either `table` or `tensor`.
-
-    It is applied in two parts. `measure` looks at an image, `table` or `tensor` does with what was
-    measured the same to any image."""
+    """One operation in two forms that do the same: `pil`, and either `table` or `tensor`. `measure`
+    looks at an image, the forms do with what was measured the same to any image."""
 
     id: str
     help: str
@@ -82,7 +80,6 @@ class Op:
     `[B, 3, 256]` counts; `histograms`: `[B, 4, 256]`, that of mode L besides; `short side`: `[B]`
     pixels."""
     measures: tuple[Statistic, ...] = ()
-    """What `measure` gives."""
     measure: Callable[[Values, npt.NDArray[Any]], Measured] = lambda values, seen: {}
     """(values, what the op needs) -> measured."""
     tensor: Callable[[torch.Tensor, Values, Measured], torch.Tensor] | None = None
@@ -167,13 +164,11 @@ def statistics_of(op: Op, step: Step) -> Measured | None:
 
 
 def freeze_step(op: Op, step: Step, measured: Measured) -> Step:
-    """The step with the first image's entry of what was measured."""
     pairs = ((s.name, s.pack(measured[s.name][0])) for s in op.measures)
     return Step(step.op, step.params, tuple(sorted(pairs)))
 
 
 def as_batch(values: Mapping[str, float]) -> Values:
-    """One image's values as those of a batch of one."""
     return {name: np.array([value]) for name, value in values.items()}
 
 

@@ -33,7 +33,6 @@ def _levels(shares: npt.NDArray[Any]) -> Tables:
 
 
 def round_level(share: float) -> int:
-    """One share of full light, rounded to a whole level."""
     return int(min(255.0, max(0.0, 255 * share + 0.5)))
 
 
