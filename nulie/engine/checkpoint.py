@@ -7,14 +7,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from PIL import Image
 
 from ..errors import CheckpointError, SettingsError
 from ..recipe import Settings, Space, version1
 from ..recipe.space import space_from_json, space_to_json
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 FORMAT, READABLE = 2, (1, 2)
 """Layouts that are written, and read. The first has no space, but that of its version."""

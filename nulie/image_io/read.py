@@ -11,14 +11,13 @@ from importlib import import_module
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
-from PIL import Image, UnidentifiedImageError, features
+from PIL import Image, ImageCms, UnidentifiedImageError, features
 
 from ..errors import ImageError
 from . import headers
 from .metadata import collect, tell_text
-from .modes import planes, too_deep
 from .photo import Photo
 
 # Pillow before 11.3 has no AVIF, and a Pillow built without its library cannot use it.
@@ -183,7 +182,7 @@ def _open(file: BinaryIO, shown: str) -> Image.Image:
     # Before Pillow sees it: decoders without the depth in question call the file no picture.
     depth, _ = headers.avif_depth(file)
     if depth > 8:
-        raise too_deep(shown, f"{depth} bits")
+        raise _too_deep(shown, f"{depth} bits")
     file.seek(0)
     image = Image.open(file, formats=_FORMATS)
     if image.width * image.height > MAX_MEGAPIXELS * 1_000_000:
@@ -193,14 +192,14 @@ def _open(file: BinaryIO, shown: str) -> Image.Image:
     elif image.format == "TIFF":
         depth = max(image.tag_v2.get(258) or (1,))  # type: ignore[attr-defined]
     if depth > 8:
-        raise too_deep(shown, f"{depth} bits")
+        raise _too_deep(shown, f"{depth} bits")
     image.load()
     return image
 
 
 def _photo(image: Image.Image, name: str, path: Path | None, file: BinaryIO | None) -> Photo:
     metadata, orientation, notes = collect(image, name, file)
-    rgb, alpha, grey, profile, mode_notes = planes(image, metadata.icc_profile, name)
+    rgb, alpha, grey, profile, mode_notes = _planes(image, metadata.icc_profile, name)
     if image.format == "AVIF" and file is not None:
         grey = grey or headers.avif_depth(file)[1]
     # Pillow turns TIFF upright by itself.
@@ -220,6 +219,61 @@ def _photo(image: Image.Image, name: str, path: Path | None, file: BinaryIO | No
         path,
         (*_frames(image, name), *mode_notes, *notes),
     )
+
+
+class _Planes(NamedTuple):
+    """Pixels as nulie works on them, and what became of the colour profile."""
+
+    pixels: Image.Image
+    alpha: Image.Image | None
+    grey: bool
+    icc_profile: bytes | None
+    notes: tuple[str, ...] = ()
+
+
+def _planes(image: Image.Image, icc_profile: bytes | None, name: str) -> _Planes:
+    """Split `image` into RGB and alpha. Raises: ImageError for modes that would be damaged."""
+    mode = image.mode
+    if mode in ("F", "I") or mode.startswith("I;16"):
+        raise _too_deep(name, "floating point" if mode == "F" else "16 or more bits")
+    if mode == "CMYK":
+        return _from_cmyk(image, icc_profile, name)
+    if mode in ("LAB", "HSV"):
+        raise ImageError(f"{name}: {mode} colours are not supported; convert it to RGB first")
+    notes: tuple[str, ...] = ()
+    if mode == "1":
+        notes = (f"{name}: black and white, worked on as greyscale",)
+    elif mode in ("P", "PA"):
+        notes = (f"{name}: palette picture, worked on in full colour",)
+    grey = mode in ("1", "L", "LA", "La")
+    if "transparency" in image.info or mode in ("PA", "La", "RGBa"):
+        image = image.convert("LA" if mode == "La" else "RGBA")
+    alpha = image.getchannel("A") if image.mode in ("LA", "RGBA") else None
+    # The caller copies or turns what is RGB already: a large photo is not copied twice.
+    pixels = image if image.mode == "RGB" else image.convert("RGB")
+    return _Planes(pixels, alpha, grey, icc_profile, notes)
+
+
+def _too_deep(name: str, depth: str) -> ImageError:
+    return ImageError(
+        f"{name}: {depth} per channel, of which nulie would keep 8; convert it to 8 bits first"
+    )
+
+
+def _from_cmyk(image: Image.Image, icc_profile: bytes | None, name: str) -> _Planes:
+    """Ink amounts mean no colour without a profile; with one, lcms knows."""
+    remedy = "convert it to sRGB first"
+    if icc_profile is None:
+        raise ImageError(f"{name}: CMYK without a colour profile; {remedy}")
+    target = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+    try:
+        source = ImageCms.ImageCmsProfile(BytesIO(icc_profile))
+        pixels = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        raise ImageError(f"{name}: CMYK with an unusable colour profile; {remedy}") from None
+    assert pixels is not None
+    note = f"{name}: CMYK, converted to sRGB by its colour profile"
+    return _Planes(pixels, None, False, target.tobytes(), (note,))
 
 
 def _frames(image: Image.Image, name: str) -> tuple[str, ...]:

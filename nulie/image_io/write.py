@@ -82,7 +82,7 @@ def save(
     if quality is not None and not 1 <= quality <= 100:
         raise SettingsError(f"quality {quality} is out of range; choose 1 to 100")
     check_output(photo, path, overwrite=overwrite)
-    data = _encoded(photo, pixels, _FORMATS[path.suffix.lower()], text or {}, quality, path)
+    data = _encoded(photo, pixels, path, text or {}, quality)
     atomic.write(path, data, overwrite=overwrite)
     return path
 
@@ -114,14 +114,10 @@ def _same_file(a: Path, b: Path) -> bool:
 
 
 def _encoded(
-    photo: Photo,
-    pixels: Image.Image,
-    format: str,
-    text: Mapping[str, str],
-    quality: int | None,
-    path: Path,
+    photo: Photo, pixels: Image.Image, path: Path, text: Mapping[str, str], quality: int | None
 ) -> bytes:
     """The bytes of the file. Metadata that the format does not take must not cost the picture."""
+    format = _FORMATS[path.suffix.lower()]
     metadata = replace(photo.metadata, text=merged_text(photo.metadata.text, text))
     last: Exception | None = None
     for kept, lost in _less_and_less(metadata, text):

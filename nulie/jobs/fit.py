@@ -65,13 +65,9 @@ class Fit:
                 taken += 1
                 yield photo.pixels
 
-        weights = fit(
-            photos(),
-            seed=self.seed,
-            examples=round(EXAMPLES * self.effort),
-            steps=max(LEAST_STEPS, round(STEPS * self.effort)),
-            progress=show,
-        )
+        examples, steps = (round(usual * self.effort) for usual in (EXAMPLES, STEPS))
+        steps = max(LEAST_STEPS, steps)
+        weights = fit(photos(), seed=self.seed, examples=examples, steps=steps, progress=show)
         with tempfile.TemporaryDirectory() as folder:
             part = Path(folder) / "weights.safetensors"
             statistics.write(weights, part)

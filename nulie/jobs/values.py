@@ -29,8 +29,7 @@ def settings(values: Mapping[str, Any]) -> Settings:
     Raises: SettingsError on a value without a meaning."""
     given = {name: value for name, value in values.items() if value is not None}
     wanted: dict[str, Any] = {"seconds": None} if "evaluations" in given else {}
-    for read, names in _READERS.items():
-        wanted |= {name: read(name, given[name]) for name in names if name in given}
+    wanted |= {name: read(name, given[name]) for name, read in _READERS.items() if name in given}
     return Settings(**wanted)
 
 
@@ -105,11 +104,12 @@ def _short(value: object) -> str:
     return text if len(text) < 80 else f"{text[:77]}..."
 
 
-_READERS: dict[Callable[[str, Any], Any], tuple[str, ...]] = {
-    number: ("seconds", "min_light", "min_color", "min_contrast", "keep_content", "patience"),
-    whole: ("evaluations", "seed", "top"),
-    lambda _, value: str(value): ("mode",),
-    lambda _, value: bool(value): ("protect_skin",),
-    lambda _, value: _ops(value): ("ops",),
-    lambda _, value: ranges(value): ("ranges",),
+_READERS: dict[str, Callable[[str, Any], Any]] = {
+    "mode": lambda _, value: str(value),
+    "protect_skin": lambda _, value: bool(value),
+    "ops": lambda _, value: _ops(value),
+    "ranges": lambda _, value: ranges(value),
+    **dict.fromkeys(("evaluations", "seed", "top"), whole),
+    **dict.fromkeys(("seconds", "min_light", "min_color", "min_contrast"), number),
+    **dict.fromkeys(("keep_content", "patience"), number),
 }

@@ -60,12 +60,9 @@ def find(weights: Weights, folders: Sequence[Path] = ()) -> Path | None:
 
 
 def obtain(
-    weights: Weights,
-    *,
-    folders: Sequence[Path] = (),
-    progress: Progress | None = None,
+    weights: Weights, *, folders: Sequence[Path] = (), progress: Progress | None = None,
     network: bool = True,
-) -> Path:
+) -> Path:  # fmt: skip
     """The path of an intact copy, downloaded where there is none. Raises: WeightsError within 5
     seconds when there is none and its publisher cannot be reached, and whenever what comes is not
     the file expected."""

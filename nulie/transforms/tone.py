@@ -85,11 +85,8 @@ def white_balance_pil(image: Image.Image, temperature: float, tint: float) -> Im
 def channel_gains(temperature: Any, tint: Any) -> tuple[Any, Any, Any]:
     """Gains of red, green and blue in linear light that leave the luminance of grey (ITU-R BT.709)
     as it is: `temperature` stops between red and blue, `tint` stops between those and green."""
-    red, green, blue = (
-        2 ** (temperature / 2 + tint / 3),
-        2 ** (-2 * tint / 3),
-        2 ** (tint / 3 - temperature / 2),
-    )
+    red, blue = (2 ** (tint / 3 + stops) for stops in (temperature / 2, -temperature / 2))
+    green = 2 ** (-2 * tint / 3)
     luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
     return red / luminance, green / luminance, blue / luminance
 
