@@ -31,8 +31,7 @@ class Parser(argparse.ArgumentParser):
         raise SettingsError(f"{message}; see {self.prog} --help")
 
     def parse(self, arguments: Sequence[str], files: str) -> argparse.Namespace:
-        """`files` is the name of the positional argument; all that follows `--` belongs to it.
-        Raises: SettingsError."""
+        """`files` names the positional argument, with all after `--`. Raises: SettingsError."""
         arguments = list(arguments)
         # Not every version of argparse knows `--` when it is to take options anywhere.
         end = arguments.index("--") if "--" in arguments else len(arguments)

@@ -54,8 +54,7 @@ def complain_at_once(text: str) -> None:
 def stop_on_interrupt(
     cancel: threading.Event, *, quiet: bool, able: Callable[[], bool] = lambda: True
 ) -> AbstractContextManager[None]:
-    """The first Ctrl-C has a search end with its best so far, where it is `able` to; any other one
-    ends the program."""
+    """The first Ctrl-C keeps the best so far, where a search is `able` to; another ends nulie."""
 
     def stop() -> None:
         if cancel.is_set() or not able():

@@ -16,14 +16,8 @@ from ..image_io import shown_path
 from ..jobs import events
 from ..jobs.inputs import Item
 from ..recipe import Settings
-from . import arguments
-from .console import (
-    INTERRUPTED,
-    NOTHING_WRITTEN,
-    complain,
-    load_libraries,
-    stop_on_interrupt,
-)  # fmt: skip
+from . import arguments, console
+from .console import complain, load_libraries
 from .progress import Bar, Download, download_bar
 
 if TYPE_CHECKING:
@@ -170,7 +164,8 @@ class _Show:
     def run(self) -> int:
         try:
             quiet = self._quiet
-            stop = stop_on_interrupt(self._job.cancel, quiet=quiet, able=lambda: self._searching)
+            cancel = self._job.cancel
+            stop = console.stop_on_interrupt(cancel, quiet=quiet, able=lambda: self._searching)
             with download_bar(hide=quiet) as download, stop:
                 for event in self._job.events():
                     if isinstance(event, events.Ended):
@@ -221,15 +216,16 @@ class _Show:
             if ended.left[0] is self._job.items[self._number - 1]:
                 return self._interrupted(ended.left)
             complain(f"stopped; not looked at: {_names(ended.left)}")
-            return INTERRUPTED
+            return console.INTERRUPTED
         count = len(self._job.items)
         if ended.failed and count > 1:
             complain(f"{len(ended.failed)} of {count} images failed")
         return 0 if not ended.failed else 2 if len(ended.failed) == count else 1
 
     def _interrupted(self, left: Sequence[Item]) -> int:
-        complain(f"interrupted; not done: {_names(left)}" if self._written else NOTHING_WRITTEN)
-        return INTERRUPTED
+        some = f"interrupted; not done: {_names(left)}"
+        complain(some if self._written else console.NOTHING_WRITTEN)
+        return console.INTERRUPTED
 
     def _say(self, text: str) -> None:
         """To the person, on stderr where stdout is for the program that reads the JSON."""

@@ -87,8 +87,7 @@ def _choose(known: Mapping[int, Node], won: Node) -> dict[int, Node]:
 
 
 def _place(root: _Drawn) -> tuple[list[_Drawn], int]:
-    """Gives each node its place; all of them, parents before their children, and how many rows
-    they take."""
+    """Gives each node its place; all, parents before children, and how many rows they take."""
     order, stack = [], [root]
     while stack:
         order.append(stack.pop())

@@ -71,9 +71,7 @@ def from_image(image: Image.Image, *, name: str = "the picture") -> Photo:
 
 
 def read_text(source: Path | str | BinaryIO) -> dict[str, str]:
-    """All text of a picture by key: nulie's recipe, generation parameters, PNG text chunks.
-
-    Raises: ImageError as `load` does."""
+    """All text of a picture by key: recipe, parameters, PNG text. Raises: ImageError."""
     return tell_text(load(source).metadata)
 
 
@@ -89,9 +87,7 @@ def reason(error: BaseException) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Pillow's warnings to ourselves: each of them is decided on here.
-
-    The filters are global to the process, hence the lock."""
+    """Keeps Pillow's warnings to ourselves; the filters are the whole process's, hence the lock."""
     with _quiet_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -210,15 +206,10 @@ def _photo(image: Image.Image, name: str, path: Path | None, file: BinaryIO | No
     elif rgb is image:
         rgb = image.copy()
     rgb.info = {}
-    return Photo(
-        rgb,
-        alpha,
-        grey,
-        "JPEG" if image.format == "MPO" else image.format or "PNG",
-        replace(metadata, icc_profile=profile),
-        path,
-        (*_frames(image, name), *mode_notes, *notes),
-    )
+    format = "JPEG" if image.format == "MPO" else image.format or "PNG"
+    metadata = replace(metadata, icc_profile=profile)
+    notes = (*_frames(image, name), *mode_notes, *notes)
+    return Photo(rgb, alpha, grey, format, metadata, path, notes)
 
 
 class _Planes(NamedTuple):

@@ -25,9 +25,7 @@ Show = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class Fit:
-    """A fit of the predictor `statistics`, checked; `run` it once.
-
-    Raises: SettingsError, ImageError when the output cannot be written."""
+    """A fit of `statistics`, checked; `run` it once. Raises: SettingsError, ImageError."""
 
     items: Sequence[Item]
     output: Path
@@ -44,10 +42,8 @@ class Fit:
         atomic.check(self.output, overwrite=self.overwrite)
 
     def run(self, show: Show, complain: Callable[[str], None]) -> int:
-        """Fits and writes the file; the number of photographs it was fitted to. `complain` is told
-        of each that cannot be read.
-
-        Raises: ImageError when it cannot be written, ModelError on too few photographs."""
+        """Fits and writes the file; how many photographs it was fitted to. `complain` is told of
+        those that cannot be read. Raises: ImageError, ModelError on too few photographs."""
         from ..fit import fit
         from ..predictor import statistics
 

@@ -65,9 +65,7 @@ def items(named: Iterable[str], *, recursive: bool) -> list[Item]:
 
 
 def pictures(folder: Path, *, recursive: bool = False, hint: str = "") -> list[Item]:
-    """The pictures of a folder, by name, without hidden files and nulie's own results.
-
-    Raises: ImageError when there are none, with `hint` at its end."""
+    """As `items` has them of one folder. Raises: ImageError with `hint` when there are none."""
     shown = shown_path(folder)
     if not folder.is_dir():
         raise ImageError(f"{shown}: is no folder; check its name")

@@ -24,8 +24,7 @@ def is_result(path: Path) -> bool:
 
 
 def target(name: Path, folder: Path | None, photo: Photo, suffix: str | None = None) -> Path:
-    """The result's path for a photo called `name`: `photo_nulie.jpg` beside it or in `folder`, in
-    the photo's format or with a `suffix` of one's choice."""
+    """The result's path for a photo called `name`: `photo_nulie.jpg`, beside it or in `folder`."""
     path = default_output(name, folder, photo=photo)
     return path.with_suffix(suffix) if suffix else path
 

@@ -63,8 +63,7 @@ class Outcome:
         return apply(self.recipes()[number], self.before, models) if self.changed else self.before
 
     def light(self) -> Outcome:
-        """The same for whoever keeps it: without the nodes and the result at full size, which take
-        most of the memory. `variant` makes each picture anew, `result.image` is the photo's."""
+        """To be kept: without the nodes and the full size, which take most of the memory."""
         result = self.result and replace(self.result, image=self.before.pixels)
         return replace(self, made=None, result=result, nodes=())
 

@@ -42,9 +42,7 @@ class Reference:
 
 
 def read(given: Path | Photo | Image.Image, name: str = "") -> Reference:
-    """From a file, or from a picture in memory. `name` is what people call it.
-
-    Raises: ImageError when it cannot be read."""
+    """From a file, or a picture in memory; `name` is for people. Raises: ImageError."""
     if isinstance(given, Path):
         photo, path = image_io.load(given, name=name or None), given
     else:

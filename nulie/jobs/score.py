@@ -23,8 +23,7 @@ class Scored(Event):
 
 
 def score(items: Sequence[Item], choice: Choice, host: Host) -> Generator[Event, None, None]:
-    """Yields `Scored` or `Failed` for each file, in their order but for the failed ones, which come
-    first of their batch. Raises: ModelError, WeightsError."""
+    """`Scored` or `Failed` for each file, of a batch the failed first. Raises: ModelError."""
     if not items:
         return
     predictor, note = yield from host.predictor(items[0], choice)

@@ -17,8 +17,7 @@ NO_GUARDS: Mapping[str, Any] = {
     "min_contrast": 0.0,
     "protect_skin": False,
 }
-"""Settings in which nothing holds a result to what the photo was: for whoever shows what is wanted,
-be it pale or dark."""
+"""Nothing holds a result to the photo: what is wanted is shown, be it pale or dark."""
 
 
 def settings(values: Mapping[str, Any]) -> Settings:

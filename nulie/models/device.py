@@ -65,8 +65,7 @@ def dtype(precision: str, device: torch.device) -> torch.dtype:
 
 
 def cpu_has_bf16() -> bool:
-    """Whether this CPU multiplies bfloat16 matrices in hardware (AVX512-BF16 or AMX). Others can
-    compute in bfloat16 too, but slower than in float32."""
+    """Whether this CPU multiplies bfloat16 in hardware; else that is slower than float32."""
     import torch
 
     capabilities = getattr(torch.cpu, "get_capabilities", None)

@@ -67,9 +67,8 @@ class _Stay(urllib.request.HTTPRedirectHandler):
 def to_file(
     url: str, target: Path, sha256: str, size: int, progress: Progress | None = None
 ) -> None:
-    """Downloads `url` to `target`, which appears whole and verified or not at all. What has come so
-    far is `target.part`, and the next call goes on from there. Raises: WeightsError when nobody
-    answers, the download breaks off, or the content is wrong; wrong content is deleted."""
+    """Downloads `url` to `target`, which appears whole and verified or not at all; the next call
+    goes on from `target.part`. Raises: WeightsError; wrong content is deleted."""
     reach(url)
     part = target.with_name(target.name + ".part")
     try:

@@ -1,6 +1,5 @@
-"""Models by name: one of nulie's own, or an entry point of an installed package; by the path of a
-file, which goes to whoever recognizes its contents; by `module:Name`, code of the user's own,
-imported as Python imports it, or from the current folder."""
+"""Models by name: nulie's own, or an entry point of a package; by the path of a file; by
+`module:Name`, code of the user's own, imported as Python does, or from the current folder."""
 
 from __future__ import annotations
 
@@ -58,9 +57,7 @@ class Registry(Generic[Options, Model]):
         self._kinds: dict[str, FileKind[Options, Model]] = {}
 
     def add(self, *added: Entry[Options, Model] | FileKind[Options, Model]) -> None:
-        """Adds all of them. Kinds of files are tried in the order in which they came.
-
-        Raises: DuplicateModelError; the registry is then left as it was."""
+        """Kinds of files are tried in their order. Raises: DuplicateModelError, adding none."""
         entries, kinds = dict(self._entries), dict(self._kinds)
         for one in added:
             known: dict[str, Any] = entries if isinstance(one, Entry) else kinds

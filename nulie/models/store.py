@@ -46,9 +46,8 @@ class Status:
 
 
 def find(weights: Weights, folders: Sequence[Path] = ()) -> Path | None:
-    """An intact copy on this machine, or None; no network. `folders` are further places to look,
-    such as a web UI's folder of CLIP models. Reads a large file whole the first time it is met,
-    and remembers its digest after that."""
+    """An intact copy here, in `folders`, such as a web UI's, too, or None; no network. Reads a
+    large file whole the first time it is met, and remembers its digest."""
     for path, sha256 in _candidates(weights, folders):
         try:
             if digests.verify(path, sha256, anew=weights.size <= SMALL):
@@ -63,9 +62,8 @@ def obtain(
     weights: Weights, *, folders: Sequence[Path] = (), progress: Progress | None = None,
     network: bool = True,
 ) -> Path:  # fmt: skip
-    """The path of an intact copy, downloaded where there is none. Raises: WeightsError within 5
-    seconds when there is none and its publisher cannot be reached, and whenever what comes is not
-    the file expected."""
+    """The path of an intact copy, downloaded where there is none. Raises: WeightsError, within 5
+    seconds when its publisher cannot be reached."""
     with _OBTAINING.of(weights.name):
         path = find(weights, folders)
         if path is not None:
@@ -87,9 +85,8 @@ def obtain(
 def fetch(
     table: Table, name: str, *, progress: Progress | None = None, folders: Sequence[Path] = ()
 ) -> list[Path]:
-    """Sees to it that the files of the model `name` (or the one file of that name) are here, the
-    small ones first, and returns their paths. Raises: UnknownModelError; WeightsError as `obtain`
-    does."""
+    """The paths of the files of the model `name`, or of that file, the small ones first, downloaded
+    where missing. Raises: UnknownModelError; WeightsError as `obtain` does."""
     return [obtain(w, folders=folders, progress=progress) for w in named(table, name)]
 
 
@@ -162,8 +159,7 @@ def _hub_candidates(source: HubFile, sha256: str) -> Iterator[tuple[Path, str]]:
 
 
 def _snapshots(source: HubFile) -> Path:
-    """Where the hub's cache keeps the repository, by the hub's own rules; importing it to ask
-    takes a second."""
+    """Where the hub's cache keeps the repository, by its rules; importing it takes a second."""
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     home = os.environ.get("HF_HOME") or f"{cache}/huggingface"
     old = os.environ.get("HUGGINGFACE_HUB_CACHE")

@@ -1,5 +1,4 @@
-"""What is known of files of weights before they are on this machine, in tables such as that of
-`predictor/published.py`. Pure values; `store` finds the files and brings them here."""
+"""What is known of weights before they are here, in tables such as `predictor/published.py`."""
 
 from __future__ import annotations
 

@@ -36,9 +36,7 @@ def dump(frozen: bool, steps: list[dict[str, Any]]) -> str:
 
 
 def load(text: str) -> tuple[int, bool | None, list[Any]]:
-    """The format's number, whether it says that it is frozen, and its steps as they stand there.
-
-    Raises: RecipeError when the text is no recipe."""
+    """The format's number, whether it says that it is frozen, its steps. Raises: RecipeError."""
     try:
         data = json.loads(text.removeprefix("\ufeff"))
     except (ValueError, RecursionError) as e:  # of more than 4,300 digits, too

@@ -174,9 +174,7 @@ def space_to_json(moves: Space) -> list[dict[str, Any]]:
 
 
 def space_from_json(data: Iterable[Mapping[str, Any]]) -> Space:
-    """A space written by this version or an earlier one, whose ops may have had fewer dials.
-
-    Raises: KeyError, TypeError, ValueError on other data."""
+    """A space of this version or an earlier one. Raises: KeyError, TypeError, ValueError."""
     return tuple(_move(**move) for move in data)
 
 

@@ -109,8 +109,7 @@ class Recipe:
 
     @property
     def frozen(self) -> bool:
-        """Whether each op's step carries what was measured, so that none measures anything. True of
-        a recipe without ops."""
+        """Whether every op's step carries what was measured, so that none measures."""
         return all(step.frozen is not None for step in self.steps)
 
     def thaw(self) -> Recipe:

@@ -146,9 +146,7 @@ def resolve(step: Step) -> tuple[Op, dict[str, float]]:
 
 
 def statistics_of(op: Op, step: Step) -> Measured | None:
-    """What a frozen step carries, each `[1, *shape]`; None of a step that is to measure.
-
-    Raises: RecipeError when it is not what the op measures."""
+    """What a frozen step carries, each `[1, *shape]`; else None. Raises: RecipeError."""
     if step.frozen is None:
         return None
     given, names = dict(step.frozen), [s.name for s in op.measures]
@@ -173,8 +171,7 @@ def as_batch(values: Mapping[str, float]) -> Values:
 
 
 def check(recipe: Recipe) -> Recipe:
-    """The recipe itself. Raises: RecipeError when one of its ops cannot be applied. Whether a model
-    can, only those know who have it."""
+    """The recipe. Raises: RecipeError when an op cannot be applied; models are not looked at."""
     for number, step in enumerate(recipe.steps, 1 + len(recipe.before)):
         try:
             op, _ = resolve(step)
@@ -185,8 +182,7 @@ def check(recipe: Recipe) -> Recipe:
 
 
 def ops_of(recipe: Recipe) -> tuple[Step, ...]:
-    """The recipe's steps. Raises: RecipeError when some are a model's, for what only ops can do
-    would pass them over."""
+    """The recipe's steps. Raises: RecipeError when some are a model's, not to pass them over."""
     if recipe.before or recipe.after:
         model = (*recipe.before, *recipe.after)[0]
         raise RecipeError(f"{model}: this step needs a model, and here only ops can be applied")

@@ -195,11 +195,10 @@ def _group(todo: Sequence[Sequence[Resolved]], depth: int) -> list[_Group]:
     for row, steps in enumerate(todo):
         if depth < len(steps):
             op, _, carried = steps[depth]
-            key = op.id, carried is None
-            if key not in groups:
-                groups[key] = _Group(op, carried is None, [], [])
-            groups[key].rows.append(row)
-            groups[key].steps.append(steps[depth])
+            new = _Group(op, carried is None, [], [])
+            group = groups.setdefault((op.id, carried is None), new)
+            group.rows.append(row)
+            group.steps.append(steps[depth])
     return list(groups.values())
 
 

@@ -62,8 +62,7 @@ def sample(image: Image.Image, count: int = PIXELS) -> Sample:
 
 
 def _grid(image: Image.Image, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """`[N, 3]`: as many pixels as an image of `size` has, at equal distances, none of them mixed
-    of others."""
+    """`[N, 3]`: as many pixels as an image of `size` has, at equal distances, none mixed."""
     return np.asarray(image.resize(size, Image.Resampling.NEAREST)).reshape(-1, 3)
 
 

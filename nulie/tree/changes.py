@@ -28,8 +28,7 @@ class Child(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What a change is handed: the moves by op, chance, and two choices that follow what has paid
-    so far."""
+    """What a change is handed: moves by op, chance, and two choices that follow what has paid."""
 
     moves: Mapping[str, Move]
     rng: random.Random

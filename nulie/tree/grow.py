@@ -17,8 +17,7 @@ from .state import LAYOUT, count, integer, number, present_layout, read_steps, w
 
 
 class _Origin(NamedTuple):
-    """How a recipe came about: the number of its parent, and the kind of change and the op that get
-    the credit for it; none get it where the surrogate chose."""
+    """Number of a recipe's parent; the kind of change and the op that get the credit, if any."""
 
     parent: int = ORPHAN
     credit: tuple[str, str] | None = None
@@ -69,8 +68,7 @@ class Tree:
         return self._population.best(n)
 
     def elites(self) -> Sequence[Node]:
-        """The best node of each niche, best first. A niche is a set of ops, each turned up or down;
-        all are unlike each other, where the best nodes are much the same."""
+        """The best node of each niche, a set of ops turned up or down; best first, all unlike."""
         return self._population.elites()
 
     def ask(self, n: int) -> list[Recipe]:

@@ -57,8 +57,7 @@ class Population:
         return frozenset(turns)
 
     def add(self, node: Node, worth: float) -> int:
-        """Remembers a node; its rank among all, from 0. What is `worth` more ranks before it, and
-        so does what came earlier and is worth the same."""
+        """Remembers a node; its rank by `worth` among all, from 0, the older before its equals."""
         rank = bisect.bisect_right(self._keys, -worth)
         if rank < self._capacity:
             self._keys.insert(rank, -worth)

@@ -69,14 +69,10 @@ def _rank(results: Iterable[Scored]) -> list[Scored]:
 
 
 def _polish(
-    ranked: list[Scored],
-    fitting: Callable[[Sequence[Scored]], list[Scored]],
-    rank: Rank,
-    moves: Moves,
-    rng: random.Random,
-) -> Scored | None:
-    """The best that fits, of these recipes and of what comes of turning their dials, no further
-    than until one does; None when none does."""
+    ranked: list[Scored], fitting: Callable[[Sequence[Scored]], list[Scored]], rank: Rank,
+    moves: Moves, rng: random.Random,
+) -> Scored | None:  # fmt: skip
+    """The best that fits, of these and of what comes of turning their dials until one does."""
     found = fitting(ranked)
     for _ in range(ROUNDS):
         if found or not ranked:

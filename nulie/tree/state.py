@@ -15,9 +15,7 @@ LAYOUT = 2
 
 
 def nodes(state: Mapping[str, Any]) -> list[Node]:
-    """The nodes that a tree of this state remembers, best first.
-
-    Raises: KeyError, TypeError, ValueError when it is none."""
+    """The nodes that a tree of this state remembers, best first. Raises: as all that reads."""
     return list(map(read_node, present_layout(state)["nodes"]))
 
 
