@@ -84,14 +84,12 @@ class Checkpoint:
         settings = self.settings
         if seconds is not None or evaluations is not None:
             settings = replace(settings, seconds=seconds, evaluations=evaluations)
-        if settings.evaluations is not None and settings.evaluations <= self.evaluations:
-            raise SettingsError(
-                f"the checkpoint has {self.evaluations:,} evaluations already; give more than that"
-            )
-        if settings.seconds is not None and settings.seconds <= self.seconds:
-            raise SettingsError(
-                f"the checkpoint has had {self.seconds:.0f} seconds already; give more than that"
-            )
+        for most, spent, words in (
+            (settings.evaluations, self.evaluations, f"has {self.evaluations:,} evaluations"),
+            (settings.seconds, self.seconds, f"has had {self.seconds:.0f} seconds"),
+        ):
+            if most is not None and most <= spent:
+                raise SettingsError(f"the checkpoint {words} already; give more than that")
         return settings
 
 

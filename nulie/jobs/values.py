@@ -7,16 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import SettingsError
-from ..recipe import Recipe, Settings
+from ..recipe import Bounds, Recipe, Settings
 from ..transforms.strength import scale
 
-Bounds = tuple[float, float]
-NO_GUARDS: Mapping[str, Any] = {
-    "min_light": 0.0,
-    "min_color": 0.0,
-    "min_contrast": 0.0,
-    "protect_skin": False,
-}
+_SHARES = ("min_light", "min_color", "min_contrast")
+NO_GUARDS: Mapping[str, Any] = {**dict.fromkeys(_SHARES, 0.0), "protect_skin": False}
 """Nothing holds a result to the photo: what is wanted is shown, be it pale or dark."""
 
 
@@ -109,6 +104,5 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     "ops": lambda _, value: _ops(value),
     "ranges": lambda _, value: ranges(value),
     **dict.fromkeys(("evaluations", "seed", "top"), whole),
-    **dict.fromkeys(("seconds", "min_light", "min_color", "min_contrast"), number),
-    **dict.fromkeys(("keep_content", "patience"), number),
+    **dict.fromkeys((*_SHARES, "seconds", "keep_content", "patience"), number),
 }
