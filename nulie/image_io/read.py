@@ -11,7 +11,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from PIL import Image, ImageCms, UnidentifiedImageError, features
 
@@ -33,14 +33,10 @@ MAX_MEGAPIXELS = 178
 """Larger pictures are refused: the most that Pillow opens by default, half a gigabyte of pixels."""
 
 _TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
 _quiet_lock = threading.Lock()
 
 
@@ -212,14 +208,8 @@ def _photo(image: Image.Image, name: str, path: Path | None, file: BinaryIO | No
     return Photo(rgb, alpha, grey, format, metadata, path, notes)
 
 
-class _Planes(NamedTuple):
-    """Pixels as nulie works on them, and what became of the colour profile."""
-
-    pixels: Image.Image
-    alpha: Image.Image | None
-    grey: bool
-    icc_profile: bytes | None
-    notes: tuple[str, ...] = ()
+_Planes = tuple[Image.Image, Image.Image | None, bool, bytes | None, tuple[str, ...]]
+"""RGB pixels, alpha, whether they were grey, what became of the colour profile, and notes."""
 
 
 def _planes(image: Image.Image, icc_profile: bytes | None, name: str) -> _Planes:
@@ -242,7 +232,7 @@ def _planes(image: Image.Image, icc_profile: bytes | None, name: str) -> _Planes
     alpha = image.getchannel("A") if image.mode in ("LA", "RGBA") else None
     # The caller copies or turns what is RGB already: a large photo is not copied twice.
     pixels = image if image.mode == "RGB" else image.convert("RGB")
-    return _Planes(pixels, alpha, grey, icc_profile, notes)
+    return pixels, alpha, grey, icc_profile, notes
 
 
 def _too_deep(name: str, depth: str) -> ImageError:
@@ -264,7 +254,7 @@ def _from_cmyk(image: Image.Image, icc_profile: bytes | None, name: str) -> _Pla
         raise ImageError(f"{name}: CMYK with an unusable colour profile; {remedy}") from None
     assert pixels is not None
     note = f"{name}: CMYK, converted to sRGB by its colour profile"
-    return _Planes(pixels, None, False, target.tobytes(), (note,))
+    return pixels, None, False, target.tobytes(), (note,)
 
 
 def _frames(image: Image.Image, name: str) -> tuple[str, ...]:

@@ -80,9 +80,9 @@ class _Levels:
 
     def _map(self, table: npt.NDArray[np.uint8]) -> None:
         table = np.broadcast_to(table, (3, 256))
-        self._table = (
-            table if self._table is None else np.take_along_axis(table, self._table.astype(int), -1)
-        )
+        if self._table is not None:
+            table = np.take_along_axis(table, self._table.astype(int), -1)
+        self._table = table
 
     def _look(self, need: Need) -> npt.NDArray[Any]:
         """What an op needs of the image as it would be with the table applied; see `Op.needs`."""
