@@ -12,7 +12,7 @@ from PIL import Image
 
 from ..errors import ImageError, SettingsError
 from . import atomic
-from .encode import ENCODERS, LARGEST, NO_ALPHA, assembled, merged_text, profile_for
+from .encode import LARGEST, NO_ALPHA, assembled, encoded, merged_text, profile_for
 from .metadata import tell_text
 from .photo import Metadata, Photo
 from .read import HAS_AVIF, reason, shown_path
@@ -122,7 +122,7 @@ def _encoded(
     last: Exception | None = None
     for kept, lost in _less_and_less(metadata, text):
         try:
-            data = ENCODERS[format](replace(photo, metadata=kept), pixels, quality)
+            data = encoded(replace(photo, metadata=kept), pixels, format, quality)
         except Exception as e:
             last = last or e
             continue
