@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any, NamedTuple
 
 from ..recipe import Recipe, Space
@@ -75,10 +76,10 @@ class Tree:
         """Up to `n` recipes that were not tried before, none when no new one can be thought of."""
         if not len(self._population):
             return [Recipe()]
-        recipes = self._probe(n)
+        recipes = self._fresh(n, self._probe())
         if len(recipes) < n:
             recipes += self._ask_guide(n - len(recipes))
-            recipes += self._change(n - len(recipes), tries=200 + 20 * n)
+            recipes += self._fresh(n - len(recipes), self._change(tries=200 + 20 * n))
         return recipes
 
     def tell(self, results: Sequence[Scored]) -> None:
@@ -147,13 +148,14 @@ class Tree:
             for dial in move.dials:
                 dial.to_unit(values[dial.name])  # no logarithm of a factor of 0
 
-    def _probe(self, n: int) -> list[Recipe]:
-        recipes: list[Recipe] = []
-        while self._probes and len(recipes) < n:
+    def _fresh(self, n: int, some: Iterator[tuple[Recipe, _Origin]]) -> list[Recipe]:
+        """The first `n` that are worth a try."""
+        return list(islice((recipe for recipe, origin in some if self._admit(recipe, origin)), n))
+
+    def _probe(self) -> Iterator[tuple[Recipe, _Origin]]:
+        while self._probes:
             recipe, op = self._probes.pop()
-            if self._admit(recipe, _Origin(0, ("extend", op))):
-                recipes.append(recipe)
-        return recipes
+            yield recipe, _Origin(0, ("extend", op))
 
     def _ask_guide(self, n: int) -> list[Recipe]:
         """Of up to `n` recipes the share that the surrogate chooses: those it hopes for most."""
@@ -181,18 +183,13 @@ class Tree:
         )
         return [recipe for recipe in admitted if recipe is not None]
 
-    def _change(self, n: int, *, tries: int) -> list[Recipe]:
-        """Up to `n` changes of good recipes: a small discrete space may hold nothing new."""
-        recipes: list[Recipe] = []
+    def _change(self, tries: int) -> Iterator[tuple[Recipe, _Origin]]:
+        """Changes of good recipes, so many at most: a small discrete space may hold nothing new."""
         for _ in range(tries):
-            if len(recipes) == n:
-                break
             parent = self._population.pick_parent(self._rng)
             kind = self._kinds.pick(self._rng)
             recipe, op = KINDS[kind](parent.recipe, self._choices)
-            if self._admit(recipe, _Origin(parent.number, (kind, op))):
-                recipes.append(recipe)
-        return recipes
+            yield recipe, _Origin(parent.number, (kind, op))
 
     def _admit(self, recipe: Recipe, origin: _Origin) -> bool:
         """Whether the recipe is worth a try; from then on it counts as tried."""
