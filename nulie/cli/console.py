@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from types import FrameType
 
 from ..errors import NulieError
@@ -46,7 +45,7 @@ def on_interrupt(act: Callable[[], None]) -> Iterator[None]:
 
 def complain_at_once(text: str) -> None:
     """`complain` for a signal's handler, which may have interrupted a print()."""
-    with contextlib.suppress(OSError, ValueError):
+    with suppress(OSError, ValueError):
         if sys.stderr is not None:
             os.write(sys.stderr.fileno(), f"nulie: {text}\n".encode())
 

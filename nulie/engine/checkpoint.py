@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from PIL import Image
@@ -37,10 +36,9 @@ class Checkpoint:
     """`Tree.state()`."""
 
     def to_json(self) -> str:
-        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        fields["settings"] = dataclasses.asdict(self.settings)
-        fields["space"] = space_to_json(self.space)
-        return json.dumps({"nulie-checkpoint": FORMAT, **fields}, allow_nan=True)
+        data = {field.name: getattr(self, field.name) for field in fields(self)}
+        data |= {"settings": asdict(self.settings), "space": space_to_json(self.space)}
+        return json.dumps({"nulie-checkpoint": FORMAT, **data}, allow_nan=True)
 
     @classmethod
     def from_json(cls, text: str) -> Checkpoint:

@@ -11,8 +11,7 @@ from typing import Any
 from .. import image_io
 from ..engine.pipeline import apply
 from ..errors import ImageError, NulieError
-from ..image_io import Photo, atomic, shown_path
-from ..image_io.read import reason
+from ..image_io import Photo, atomic, reason, shown_path
 from ..recipe import Recipe
 from . import names
 from .checkpoints import Keeper

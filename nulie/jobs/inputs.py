@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ImageError, NulieError
-from ..image_io import shown_path
-from ..image_io.read import reason
+from ..image_io import reason, shown_path
 from .names import is_result
 
 SUFFIXES = frozenset(
