@@ -89,8 +89,7 @@ class _Pace:
         self._smaller, self._before = self.size, math.inf
         self._costs: list[float] = []
         self.each = 0.0
-        """Seconds that one recipe took in the last batch, or half of what it took before that,
-        whichever is more; 0 before the first batch."""
+        """Seconds a recipe took last, or half of that before, if more; 0 before the first batch."""
 
     def record(self, count: int, seconds: float) -> None:
         self.each = max(seconds / count, 0.5 * self.each)

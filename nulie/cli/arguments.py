@@ -84,8 +84,7 @@ def add_predictor(parser: Parser) -> Callable[..., argparse.Action]:
 
 
 def items_and_plan(options: argparse.Namespace) -> tuple[list[Item], Plan]:
-    """The images that the options name, and what is to be done to them; an option of the plan has
-    the name of its value there. Raises: as `inputs.items` and `plan.plan` do."""
+    """The images that the options name, and the plan of those with a name of its values."""
     with load_libraries():
         from ..jobs import inputs, plan
     items = inputs.items(options.images, recursive=options.recursive)

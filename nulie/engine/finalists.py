@@ -22,8 +22,7 @@ from .objective import Objective
 from .pipeline import apply_to_pixels
 
 MIN_DISTANCE = 2.3
-"""Mean CIE76 distance of the previews from which on two variants count as distinct: about the
-least difference a person notices (Mahy et al., 1994)."""
+"""CIE76 from which on variants are distinct: the least a person notices (Mahy et al., 1994)."""
 LONG = 6
 """Steps from which on a recipe is long."""
 UNSEEN, UNSEEN_OF_LONG = 0.5, 1.5
@@ -46,8 +45,7 @@ CHOICES = 12
 WALKED, AT_ONCE = 512, 64
 """Best nodes looked through for variants, beside the best of each niche; and how many at once."""
 FINALISTS, TRIES_A_VARIANT = 3, 3
-"""Candidates with different ops that are rendered at full size of one node; and of how many nodes
-for each variant that is wanted."""
+"""Candidates of other ops rendered at full size of a node; nodes tried for each variant."""
 
 
 @dataclass(frozen=True)
@@ -190,8 +188,7 @@ class Election:
         return group
 
     def _candidates(self, node: Node, ranked: Sequence[Node]) -> list[Recipe]:
-        """A node shortened as far as it goes, as it is, shortened half as far, and the best nodes
-        made by other ops: the preview may have flattered one of them."""
+        """A node shortened, as it is, half shortened, and the best nodes made by other ops."""
         shorter = self._shorten(node, ranked)
         recipes: dict[tuple[str, ...], Recipe] = {}
         for other in (node, *ranked):

@@ -60,8 +60,7 @@ class Photo:
         return self.alpha is not None and self.alpha.getextrema() != (255, 255)
 
     def with_pixels(self, pixels: Image.Image) -> Photo:
-        """The photo with other pixels, RGB. Where they are of another size, the rest follows: alpha
-        is scaled, the metadata state the new one."""
+        """The photo with other pixels, RGB; alpha and the metadata follow their size."""
         if pixels.size == self.size:
             return replace(self, pixels=pixels)
         alpha = self.alpha and self.alpha.resize(pixels.size, Image.Resampling.LANCZOS)

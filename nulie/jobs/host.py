@@ -100,8 +100,7 @@ class Host:
     def predictor(
         self, item: Item, choice: Choice
     ) -> Generator[Loading, None, tuple[Predictor, str]]:
-        """The predictor, and what to tell the user of the choice. Loaded in a thread of its own, so
-        that its download can be told of. Raises: what `load` raises."""
+        """The predictor, and what to tell of the choice, loaded in a thread. Raises: as `load`."""
         told: queue.SimpleQueue[tuple[str, int, int]] = queue.SimpleQueue()
         loaded: Future[tuple[Predictor, str]] = Future()
 

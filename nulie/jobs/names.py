@@ -57,8 +57,7 @@ def safe_name(name: str) -> str:
 
 
 class Names:
-    """The names of one job: of its inputs, which are never overwritten, and of its results, of
-    which no two may share one."""
+    """The names of a job: of its inputs, never overwritten, and of its results, never shared."""
 
     def __init__(self, inputs: Iterable[Path | None], *, overwrite: bool) -> None:
         self._overwrite = overwrite

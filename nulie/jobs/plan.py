@@ -71,8 +71,7 @@ class Plan:
     like: Reference | None = None
     """What results are to look like: its likeness judges, in place of `choice`'s predictor."""
     strength: float = 1.0
-    """How far the recipes that a search has found are turned, see `transforms.strength.scale`;
-    `recipe` is turned already."""
+    """How far recipes that are found are turned, see `scale`; `recipe` is turned already."""
 
     @property
     def judge(self) -> str:

@@ -44,8 +44,7 @@ def of_text(text: str) -> Recipe:
 
 
 def of_file(path: Path, name: str = "") -> Recipe:
-    """From a file with a JSON text, or from a picture that nulie wrote. `name` stands for the file
-    in messages. Raises: RecipeError, ImageError."""
+    """From a JSON file or a picture of nulie's, called `name`. Raises: RecipeError, ImageError."""
     shown = name or shown_path(path)
     with reading(shown, RecipeError, "is no recipe; give a JSON file or an image"):
         if path.suffix.lower() not in SUFFIXES:

@@ -1,5 +1,4 @@
-"""What a file of weights says of itself, learned without loading it or running its code. Two kinds,
-told by what is in them: `.safetensors`, and PyTorch's pickles of plain tensors alone."""
+"""What a file of weights, safetensors or pickled tensors, says of itself before it is loaded."""
 
 from __future__ import annotations
 

@@ -144,8 +144,7 @@ def _append(part: Path, url: str, size: int, progress: Progress | None) -> int:
 def from_hub(
     repo: str, file: str, revision: str, name: str, size: int, progress: Progress | None = None
 ) -> Path:
-    """A file of a hub repository, through huggingface_hub: its cache, resume and variables. The
-    digest is the caller's affair. Raises: WeightsError when nobody answers or the hub refuses."""
+    """A file of the hub, by huggingface_hub; its digest is not looked at. Raises: WeightsError."""
     endpoint = (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
     # huggingface_hub tries again for 46 s before it owns that it is offline.
     reach(f"{endpoint}/{repo}/resolve/{revision}/{file}")

@@ -13,8 +13,7 @@ from typing import Generic, TypeVar
 from .download import Progress
 
 MOST_LOADED = 2
-"""Models kept in memory; the one that was used longest ago goes first. While others are being
-loaded there may be one more, those included."""
+"""Models kept, the last used ones; while others are being loaded one more, those included."""
 
 Model = TypeVar("Model")
 _Key = tuple[str, str, tuple[Path, ...]]

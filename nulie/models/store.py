@@ -46,8 +46,8 @@ class Status:
 
 
 def find(weights: Weights, folders: Sequence[Path] = ()) -> Path | None:
-    """An intact copy here, in `folders`, such as a web UI's, too, or None; no network. Reads a
-    large file whole the first time it is met, and remembers its digest."""
+    """An intact copy on this machine or in `folders`, or None; no network. A large file is read
+    whole the first time it is met, and its digest remembered."""
     for path, sha256 in _candidates(weights, folders):
         try:
             if digests.verify(path, sha256, anew=weights.size <= SMALL):

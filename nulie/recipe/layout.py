@@ -18,8 +18,7 @@ from typing import Any
 from ..errors import RecipeError
 
 FORMAT = 2
-"""Number of the JSON layout that is written. A reader refuses what it does not know, so a change of
-meaning needs a new one."""
+"""Of the layout that is written; readers refuse others, so a change of meaning needs a new one."""
 READABLE = (1, 2)
 RESERVED = frozenset({"op", "model", "frozen"})
 """Keys of a step that are no parameters."""

@@ -38,8 +38,7 @@ class Dial:
     hard: Bounds | None = None
     """How far the two modes turn it in one step; None: not at all."""
     middle: float = field(init=False, repr=False, compare=False)
-    """Where the op does nothing, as a position in [0, 1] (see `to_unit`): that of `neutral`, or of
-    the bound next to it."""
+    """Position in [0, 1] of `neutral`, or of the bound next to it: where the op does nothing."""
     _start: float = field(init=False, repr=False, compare=False)
     _way: float = field(init=False, repr=False, compare=False)
     _digits: int = field(init=False, repr=False, compare=False)

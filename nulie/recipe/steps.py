@@ -1,5 +1,4 @@
-"""Recipes: immutable chains of steps. What the ops and their parameters mean is `nulie.transforms`'
-business; a recipe only promises well-formed data: names, finite numbers, short texts."""
+"""Recipes: immutable chains of steps, well formed; their meaning is `nulie.transforms`' affair."""
 
 from __future__ import annotations
 
@@ -127,8 +126,7 @@ class Recipe:
         return ", ".join(map(str, self.entries)) or "unchanged"
 
     def to_json(self) -> str:
-        """One line of JSON that `from_json` reads back to an equal recipe. Of one without ops it
-        cannot tell whether a model's step stood before or after them; it reads `before`."""
+        """One line of JSON for `from_json`. Without ops, models' steps are all read as `before`."""
         frozen = self.frozen
         return layout.dump(frozen, [_write_entry(entry, frozen) for entry in self.entries])
 

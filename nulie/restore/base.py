@@ -1,5 +1,4 @@
-"""What a restorer is, weights with a name and a digest that make one picture from another, and the
-choice among those of installed packages and of the user."""
+"""What a restorer is, a model that makes one picture from another, and the choice among them."""
 
 from __future__ import annotations
 
@@ -77,5 +76,4 @@ def _own(thing: Any, name: str, device: str) -> Restorer:
 
 
 REGISTRY: Registry[str, Restorer] = Registry("restorer", "nulie.restorers", _own)
-"""Every restorer that can be chosen, loaded with the name of a device. A package adds its own by
-an entry point of that group."""
+"""Every restorer, loaded with a device's name. A package adds its own by an entry point."""

@@ -1,5 +1,4 @@
-"""What an op is: its dials, its exact Pillow form, its form for batches of previews, and what it
-measures of an image before it changes it."""
+"""What an op is: its dials, its exact Pillow form and one for batches, and what it measures."""
 
 from __future__ import annotations
 
@@ -73,8 +72,7 @@ class Op:
     """(RGB image, **values) -> new RGB image of the same size: the truth. Of an op without a table
     it takes what was measured, too, by name; it measures for itself where that is not given."""
     table: Table | None = None
-    """For an op that maps each channel's levels: (values, measured) -> tables that give the bytes
-    of `pil` exactly."""
+    """For an op that maps levels: (values, measured) -> tables that give the bytes of `pil`."""
     needs: Need = "nothing"
     """What `measure` looks at. `grey mean`: `[B]` mean of Pillow's mode L; `histogram`:
     `[B, 3, 256]` counts; `histograms`: `[B, 4, 256]`, that of mode L besides; `short side`: `[B]`

@@ -1,5 +1,4 @@
-"""Ops on a pixel's neighbourhood. Lengths are shares of the image's short side, so that a small
-preview shows what the full size will be."""
+"""Ops on a pixel's neighbourhood, in shares of the short side, so that previews show the same."""
 
 from __future__ import annotations
 

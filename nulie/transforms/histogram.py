@@ -35,8 +35,7 @@ def autocontrast_measure(values: Values, histogram: npt.NDArray[Any]) -> Measure
 
 
 def autocontrast_table(values: Values, measured: Measured) -> Tables:
-    """`ImageOps.autocontrast`: what lies from low to high is stretched to 0..255; a channel with
-    one level left stays."""
+    """`ImageOps.autocontrast`: low to high becomes 0..255; a channel with one level left stays."""
     low, high = measured["low"][..., None], measured["high"][..., None]
     scale = 255.0 / np.maximum(high - low, 1)
     stretched = (RAMP * scale - low * scale).clip(0, 255).astype(np.uint8)

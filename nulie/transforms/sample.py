@@ -24,8 +24,7 @@ _TAIL = 1e-4
 
 @dataclass(frozen=True)
 class Sample:
-    """Pixels of a photo; the closer to either end of a channel's levels, the more of them are here
-    and the less each stands for, for a stretch is decided at the ends."""
+    """Pixels of a photo, more from the ends of the levels, which decide how far it is stretched."""
 
     pixels: npt.NDArray[np.uint8]
     """`[3, N]`."""

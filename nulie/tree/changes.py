@@ -1,5 +1,4 @@
-"""The kinds of change, each of which makes another recipe of a good one, and what has paid of late.
-None looks at a score."""
+"""The kinds of change that make a recipe of a good one, and what has paid. None sees a score."""
 
 from __future__ import annotations
 

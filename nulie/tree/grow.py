@@ -34,15 +34,13 @@ class Tree:
     STEP_COST = 0.003
     """Share of the gain so far that a step must be worth."""
     GUIDED_UNTIL = 3000
-    """So many evaluations have a surrogate's guidance; after them a node costs less without, and
-    gains as much."""
+    """Evaluations that a surrogate guides; later a node costs less without, and gains as much."""
     UNGUIDED_SHARE = 0.25
     """Share of those evaluations in which the surrogate has no say."""
     LESSON_GROWTH = 1.25
     """Growth of what is known after which the surrogate learns anew."""
     FROM_ELITES = 0.4
-    """Share of the guided that choose among children of elites alone: what the surrogate hopes for
-    most lies near the best nodes, and another basin may be deeper."""
+    """Share of the guided that are children of elites alone, since another basin may be deeper."""
     MOST_SEEN = 1_000_000
     """Recipes that are known to have been tried; a repeated one costs one evaluation, no more."""
 

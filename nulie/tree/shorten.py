@@ -99,8 +99,7 @@ def _turn(recipe: Recipe, moves: Moves, rng: random.Random) -> Iterator[Recipe]:
 
 
 def _bounds(move: Move) -> Iterator[tuple[Dial, Dial]]:
-    """Each dial with the mode's bounds, and with those that hold here: merged steps of an op that
-    may stand twice may have left the mode's."""
+    """Each dial with the mode's bounds, and with those that hold here, wider for merged steps."""
     whole = {dial.name: dial for dial in get(move.op).dials}
     for bound in move.dials:  # of an older space, which may have had fewer
         yield bound, bound if move.once else whole[bound.name]

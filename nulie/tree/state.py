@@ -1,5 +1,4 @@
-"""The state of a tree as data for JSON, read back with care, for a file may be damaged: what reads
-raises KeyError, TypeError or ValueError on what it cannot read."""
+"""A tree's state as data for JSON; what reads raises KeyError, TypeError, ValueError."""
 
 from __future__ import annotations
 
