@@ -84,7 +84,7 @@ def add_predictor(parser: Parser) -> Callable[..., argparse.Action]:
 
 
 def items_and_plan(options: argparse.Namespace) -> tuple[list[Item], Plan]:
-    """The images that the options name, and the plan of those with a name of its values."""
+    """The images that the options name, and the plan; its values' names are the options'."""
     with load_libraries():
         from ..jobs import inputs, plan
     items = inputs.items(options.images, recursive=options.recursive)

@@ -22,7 +22,7 @@ from .objective import Objective
 from .pipeline import apply_to_pixels
 
 MIN_DISTANCE = 2.3
-"""CIE76 from which on variants are distinct: the least a person notices (Mahy et al., 1994)."""
+"""Mean CIE76 from which on two variants are distinct, the least one notices (Mahy et al., 1994)."""
 LONG = 6
 """Steps from which on a recipe is long."""
 UNSEEN, UNSEEN_OF_LONG = 0.5, 1.5

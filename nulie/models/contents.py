@@ -1,4 +1,5 @@
-"""What a file of weights, safetensors or pickled tensors, says of itself before it is loaded."""
+"""What a file of weights says of itself, learned without loading it or running its code. Two kinds,
+told by what is in them: `.safetensors`, and PyTorch's pickles of plain tensors alone."""
 
 from __future__ import annotations
 
