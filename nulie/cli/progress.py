@@ -57,7 +57,6 @@ def shares(*, hide: bool) -> Iterator[Callable[[str, float], None]]:
 
 @contextmanager
 def download_bar(*, hide: bool) -> Iterator[Download]:
-    """A bar with the size, one for each file."""
     bars: dict[str, tqdm[None]] = {}
     hidden = hide or not _on_terminal()
 

@@ -37,8 +37,6 @@ class DataImage:
 
 @dataclass(frozen=True)
 class Thumb:
-    """A variant as a small picture."""
-
     image: DataImage
     score: float
     words: str

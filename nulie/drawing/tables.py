@@ -48,8 +48,6 @@ def terms_table(base: Terms, terms: Terms) -> str:
 
 @dataclass
 class Row:
-    """A photo of a batch and what became of it."""
-
     name: str
     said: str = "waiting"
     notes: tuple[str, ...] = ()

@@ -28,7 +28,6 @@ class Checkpoint:
     settings: Settings
     evaluations: int
     seconds: float
-    """Time spent on the search so far."""
     best_score: float
     space: Space
     """What is searched: ops and ranges of a mode may change with the version of nulie."""

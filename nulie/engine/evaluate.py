@@ -42,7 +42,6 @@ class Evaluator:
         on_gpu = preview.device.type == "cuda"
         small = preview.numel() < GRAIN and preview.device.type == "cpu"
         self.threads = min(MOST_THREADS, torch.get_num_threads()) if small else 1
-        """Among which a batch is shared out."""
         self._workers = ThreadPoolExecutor(self.threads, "nulie") if self.threads > 1 else None
         new_stream: Any = torch.cuda.Stream  # has no types
         self._stream = new_stream(preview.device) if on_gpu else None

@@ -15,8 +15,6 @@ __all__ = ["Event", "Finished", "Improved", "Noted", "Progress", "Result", "Star
 
 @dataclass(frozen=True)
 class Started:
-    """The input has been scored."""
-
     base: Terms
 
 

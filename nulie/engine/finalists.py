@@ -96,7 +96,6 @@ class Election:
         self._image, self._predictor, self._preview = image, predictor, preview
         self._judge = Objective(predictor, preview, settings)
         self.base = self._judge.base
-        """The image's own marks."""
         self._evaluator, self._floor, self._space = evaluator, floor, space
         self._top, self._clock = settings.top, clock
         self._choices = 1 if reason == "cancelled" else choices

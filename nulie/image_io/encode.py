@@ -23,7 +23,6 @@ LARGEST = {"JPEG": 65500, "WEBP": 16383}
 _LEAST_QUALITY = 90
 _BEST_QUALITY = 95
 _SEGMENT = 65533
-"""The most bytes that one segment of a JPEG holds."""
 
 _LOSSLESS = ("PNG", "TIFF", "BMP", "GIF")
 

@@ -61,9 +61,8 @@ def from_image(image: Image.Image, *, name: str = "the picture") -> Photo:
         except ImageError:
             raise
         except Exception as e:
-            raise ImageError(
-                f"{name}: cannot be used ({reason(e)}); save it as PNG first"
-            ) from None
+            why = f"cannot be used ({reason(e)}); save it as PNG first"
+            raise ImageError(f"{name}: {why}") from None
 
 
 def read_text(source: Path | str | BinaryIO) -> dict[str, str]:
@@ -160,9 +159,8 @@ def _unknown(file: BinaryIO) -> str:
         return "AVIF needs Pillow 11.3 or newer: pip install --upgrade pillow"
     if brand[:3] in (b"hei", b"hev", b"mif"):
         return "is HEIC, which Pillow cannot read; export it as JPEG or PNG"
-    return (
-        f"is no whole picture of a kind nulie reads ({', '.join(_FORMATS)}); save it as PNG first"
-    )
+    kinds = ", ".join(_FORMATS)
+    return f"is no whole picture of a kind nulie reads ({kinds}); save it as PNG first"
 
 
 def _too_large(shown: str) -> ImageError:

@@ -48,10 +48,8 @@ def check_output(photo: Photo, path: Path, *, overwrite: bool = False) -> tuple[
     shown = shown_path(path)
     format = _FORMATS.get(path.suffix.lower())
     if format is None:
-        kinds = ", ".join(sorted(_FORMATS))
-        raise ImageError(
-            f"{shown}: nulie does not write {path.suffix or 'this'}; choose of {kinds}"
-        )
+        kind, kinds = path.suffix or "this", ", ".join(sorted(_FORMATS))
+        raise ImageError(f"{shown}: nulie does not write {kind}; choose of {kinds}")
     if photo.transparent and format in NO_ALPHA:
         raise ImageError(f"{shown}: {format} cannot hold the transparency; choose .png or .webp")
     largest = LARGEST.get(format)
@@ -130,9 +128,8 @@ def _encoded(
             _log.warning("%s: %s could not be stored (%s)", path, lost, last)
         return data
     assert last is not None
-    raise ImageError(
-        f"{shown_path(path)}: cannot be encoded as {format} ({reason(last)}); choose another format"
-    ) from None
+    why = f"cannot be encoded as {format} ({reason(last)}); choose another format"
+    raise ImageError(f"{shown_path(path)}: {why}") from None
 
 
 def _less_and_less(metadata: Metadata, text: Mapping[str, str]) -> Iterator[tuple[Metadata, str]]:

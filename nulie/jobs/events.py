@@ -57,8 +57,6 @@ class Noted(_Said):
 
 @dataclass(frozen=True)
 class Failed(_Said):
-    """Nothing became of the file."""
-
     share = 1.0
 
 
@@ -87,8 +85,6 @@ class Loading(Event):
 
 @dataclass(frozen=True)
 class Waiting(Event):
-    """Others come first on the device."""
-
     before: int
 
     @property
@@ -147,8 +143,6 @@ class Searching(Event):
 
 @dataclass(frozen=True)
 class Done(Event):
-    """The file's result is written."""
-
     outcome: Outcome
     written: tuple[Path, ...] = ()
     share = 1.0

@@ -70,10 +70,8 @@ class Names:
         written there."""
         other = self._results.get(_identity(path))
         if other is not None:
-            raise ImageError(
-                f"{shown}: its result would take the name of another one's"
-                f" ({shown_path(other)}); enhance it by itself, with --output"
-            )
+            taken = f"its result would take the name of another one's ({shown_path(other)})"
+            raise ImageError(f"{shown}: {taken}; enhance it by itself, with --output")
         notes = check_output(photo, path, overwrite=self._overwrite)
         self.refuse_inputs(path)
         return notes
@@ -81,10 +79,8 @@ class Names:
     def refuse_inputs(self, path: Path) -> None:
         """Raises: ImageError when `path` is one of the job's inputs, by whatever name."""
         if _identity(path) in self._inputs:
-            raise ImageError(
-                f"{shown_path(path)}: is an input, and those are never overwritten;"
-                " choose another name"
-            )
+            never = "is an input, and those are never overwritten; choose another name"
+            raise ImageError(f"{shown_path(path)}: {never}")
 
     def add(self, path: Path) -> None:
         if identity := _identity(path):

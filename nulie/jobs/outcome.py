@@ -106,5 +106,4 @@ def file_text(recipe: Recipe, score: Mapping[str, Any] | None = None) -> dict[st
 
 
 def line(path: Path, outcome: Outcome, written: Sequence[Path]) -> dict[str, Any]:
-    """A file's row in a list of results, as data for JSON."""
     return {"input": str(path), **outcome.data(), "output": [str(p) for p in written]}

@@ -60,7 +60,6 @@ class Plan:
 
     settings: Settings = field(default_factory=Settings)
     recipe: Recipe | None = None
-    """To be applied in place of a search."""
     recipe_file: Path | None = None
     choice: Choice = field(default_factory=Choice)
     results: Results = field(default_factory=Results)

@@ -83,9 +83,8 @@ def _pair(name: str, value: Sequence[Any]) -> Bounds:
 
 
 def _no_range(text: str) -> SettingsError:
-    return SettingsError(
-        f"range {_short(text)}: write it as NAME=LOW:HIGH, such as saturation=1.0:1.3"
-    )
+    form = "write it as NAME=LOW:HIGH, such as saturation=1.0:1.3"
+    return SettingsError(f"range {_short(text)}: {form}")
 
 
 def _ops(given: str | Iterable[str]) -> tuple[str, ...]:

@@ -19,8 +19,6 @@ _LONGEST_HEADER = 100_000_000
 
 @dataclass(frozen=True)
 class Contents:
-    """A file of weights before it is loaded."""
-
     path: Path
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Of a `.safetensors`, its metadata; of a pickle, the strings beside the tensors."""

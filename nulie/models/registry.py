@@ -27,8 +27,6 @@ _OWN_CODE = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*")
 
 @dataclass(frozen=True)
 class Entry(Generic[Options, Model]):
-    """A model that comes with nulie."""
-
     name: str
     help: str
     load: Callable[[Options], Model]
@@ -36,8 +34,6 @@ class Entry(Generic[Options, Model]):
 
 @dataclass(frozen=True)
 class FileKind(Generic[Options, Model]):
-    """A kind of file that a model can be loaded from."""
-
     what: str
     """Such as `a file of nulie fit`."""
     recognizes: Callable[[Contents], bool]
@@ -131,9 +127,8 @@ class Registry(Generic[Options, Model]):
                 raise
             except Exception as e:
                 reason = (str(e).strip() or "no reason given").splitlines()[0]
-                raise ModelError(
-                    f"the {self._noun} {said} cannot be loaded: {type(e).__name__}: {reason}"
-                ) from e
+                why = f"cannot be loaded: {type(e).__name__}: {reason}"
+                raise ModelError(f"the {self._noun} {said} {why}") from e
 
         return load
 

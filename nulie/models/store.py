@@ -28,8 +28,6 @@ _OBTAINING = Locks()
 
 @dataclass(frozen=True)
 class Status:
-    """What is known of one weights file on this machine."""
-
     name: str
     users: tuple[str, ...]
     size: int

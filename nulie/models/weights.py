@@ -15,7 +15,6 @@ from . import digests
 class HubFile:
     repo: str
     revision: str
-    """Commit of the repository which has the file."""
     name: str
     older: str = ""
     """Another name under which the repository has had the same weights."""

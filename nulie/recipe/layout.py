@@ -90,7 +90,6 @@ def read_carried(data: Any) -> tuple[tuple[str, Carried], ...]:
 
 
 def write_carried(carried: tuple[tuple[str, Carried], ...]) -> dict[str, Any]:
-    """The inverse of `read_carried`."""
     return {
         name: base64.b64encode(value).decode() if isinstance(value, bytes) else value
         for name, value in carried

@@ -131,9 +131,8 @@ def resolve(step: Step) -> tuple[Op, dict[str, float]]:
     for dial in op.dials:
         value = given.pop(dial.name, dial.neutral)
         if not dial.low <= value <= dial.high:
-            raise RecipeError(
-                f"{op.id}: {dial.name}={value:g} is outside {dial.low:g}..{dial.high:g}"
-            )
+            bounds = f"{dial.low:g}..{dial.high:g}"
+            raise RecipeError(f"{op.id}: {dial.name}={value:g} is outside {bounds}")
         if dial.step == 1 and value != round(value):
             raise RecipeError(f"{op.id}: {dial.name}={value:g} is no whole number")
         values[dial.name] = value

@@ -87,7 +87,6 @@ class Renderer:
         return self._previews(batch)
 
     def _previews(self, batch: torch.Tensor) -> torch.Tensor:
-        """`[B, 3, pixels]` -> a view `[B, 3, H, W]` of the preview's."""
         seen = batch[..., : self._shape.numel()]
         return seen.view(*batch.shape[:-1], *self._shape)
 

@@ -57,9 +57,8 @@ def sample(image: Image.Image, count: int = PIXELS) -> Sample:
     weights *= image.width * image.height / weights.sum()
     small = image.reduce(max(1, min(image.size) // _BLURRED))
     blurred = _grid(blur_pil(small, SHARPNESS_RADIUS), size)
-    return Sample(
-        pixels[chosen].T, blurred[chosen].T, np.maximum(1, weights.round()).astype(np.int32)
-    )
+    whole = np.maximum(1, weights.round()).astype(np.int32)
+    return Sample(pixels[chosen].T, blurred[chosen].T, whole)
 
 
 def _grid(image: Image.Image, size: tuple[int, int]) -> npt.NDArray[np.uint8]:

@@ -32,7 +32,6 @@ class Choices:
     moves: Mapping[str, Move]
     rng: random.Random
     pick_op: Callable[[Sequence[str]], str]
-    """One of these ops, to be added."""
     pick_recipe: Callable[[], Recipe]
 
 
@@ -172,7 +171,6 @@ class Credit:
         return rng.choices(names, weights)[0]
 
     def state(self) -> dict[str, dict[str, float]]:
-        """Data for JSON."""
         return {"paid": self._paid, "tried": self._tried}
 
     def restore(self, state: Mapping[str, Any]) -> None:
