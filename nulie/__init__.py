@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["__version__", "apply", "enhance", "score"]
 __version__ = "1.0.0"
 
-set_defaults()
-
 # A library is silent unless the program around it asks for more.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 set_defaults()

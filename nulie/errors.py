@@ -21,44 +21,34 @@ from contextlib import contextmanager
 class NulieError(Exception):
     """Base of everything nulie raises on purpose; shells catch this one and print its message.
 
-    The message is one line that names the file or value at fault and the remedy.
-    """
+    The message is one line that names the file or value at fault and the remedy."""
 
 
-class ImageError(NulieError):
-    """An image file cannot be read, is of a kind that is refused, or cannot be written."""
+class ImageError(NulieError): ...
 
 
-class RecipeError(NulieError, ValueError):
-    """A recipe names an unknown op, a wrong parameter, or a value out of range."""
+class RecipeError(NulieError, ValueError): ...
 
 
-class CheckpointError(NulieError):
-    """A checkpoint cannot be read, or belongs to another photo or predictor."""
+class CheckpointError(NulieError): ...
 
 
-class SettingsError(NulieError, ValueError):
-    """An option has no meaning, is out of range, or contradicts another."""
+class SettingsError(NulieError, ValueError): ...
 
 
-class ExtraError(NulieError):
-    """A package that one of nulie's extras brings along is not installed."""
+class ExtraError(NulieError): ...
 
 
-class ModelError(NulieError):
-    """A model, be it a predictor or a restorer, is unknown or cannot run on this machine."""
+class ModelError(NulieError): ...
 
 
-class UnknownModelError(ModelError):
-    """No model is called that."""
+class UnknownModelError(ModelError): ...
 
 
-class DuplicateModelError(ModelError):
-    """Several models claim one name."""
+class DuplicateModelError(ModelError): ...
 
 
-class WeightsError(ModelError):
-    """A weights file is missing, cannot be fetched, or fails its SHA-256 check."""
+class WeightsError(ModelError): ...
 
 
 PredictorError = ModelError

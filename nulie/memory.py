@@ -53,8 +53,6 @@ def give_back_of(workers: ThreadPoolExecutor, count: int) -> None:
 
 def exempt_libraries() -> None:
     """Has Python's garbage collector pass over all that is loaded by now. A look through torch
-    takes it a tenth of a second and more, whenever much was loaded since, and once more at exit.
-
-    For programs of nulie's own: in another program's process, its garbage of this moment would stay
-    as well."""
+    takes it a tenth of a second and more, at exit, too. For programs of nulie's own: in another
+    one's process, its garbage of this moment would stay as well."""
     gc.freeze()

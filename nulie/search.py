@@ -1,8 +1,5 @@
-"""The search: a tree that is asked for recipes and told their scores. Knows no image.
-
-`Tree` proposes and learns; `run` owns the clock, the budget and the cancel flag, and turns what
-happens into events.
-"""
+"""The search: a tree that is asked for recipes and told their scores, and `run`, which owns the
+clock, the budget and the cancel flag, and turns what happens into events. Knows no image."""
 
 from __future__ import annotations
 
@@ -22,8 +19,7 @@ __all__ = ["Evaluate", "Improved", "Node", "Progress", "Scored", "Strategy", "Tr
 Reason = Literal["time", "evaluations", "cancelled", "exhausted", "saturated"]
 
 LEAST_WAIT = 500
-"""Evaluations without a rise of the best score that a search is given at least before it counts as
-saturated."""
+"""Evaluations without a rise of the best score, at least, before a search counts as saturated."""
 
 
 class Strategy(Protocol):
@@ -67,7 +63,6 @@ class _Hope:
         self._risen = self._tried = 0
 
     def record(self, count: int, best: float) -> None:
-        """After `count` more evaluations the best score is `best`."""
         self._tried += count
         if best > self._best and best - self._best >= self._rise:
             self._best, self._risen = best, self._tried
@@ -94,11 +89,9 @@ class _Pace:
         self._smaller, self._before = self.size, math.inf
         self._costs: list[float] = []
         self.each = 0.0
-        """Seconds that one recipe took in the last batch, or half of what it took before that,
-        whichever is more; 0 before the first batch."""
+        """Seconds a recipe took last, or half of that before, if more; 0 before the first batch."""
 
     def record(self, count: int, seconds: float) -> None:
-        """A batch of `count` took so many seconds."""
         self.each = max(seconds / count, 0.5 * self.each)
         if self._settled or count != self.size:
             return
@@ -116,37 +109,26 @@ class _Pace:
 
 
 def run(
-    strategy: Strategy,
-    evaluate: Evaluate,
-    *,
-    base_score: float,
-    seconds: float | None = None,
-    evaluations: int | None = None,
-    batch: int = 32,
-    ahead: int = 0,
-    done: int = 0,
-    spent: float = 0.0,
-    best_score: float | None = None,
-    patience: float = 0.0,
-    rise: float = 0.0,
-    cancel: threading.Event | None = None,
-    clock: Callable[[], float] = time.monotonic,
-) -> Generator[Progress | Improved, None, Reason]:
+    strategy: Strategy, evaluate: Evaluate, *, base_score: float,
+    seconds: float | None = None, evaluations: int | None = None, batch: int = 32, ahead: int = 0,
+    done: int = 0, spent: float = 0.0, best_score: float | None = None,
+    patience: float = 0.0, rise: float = 0.0,
+    cancel: threading.Event | None = None, clock: Callable[[], float] = time.monotonic,
+) -> Generator[Progress | Improved, None, Reason]:  # fmt: skip
     """Drives a strategy until the budget is spent and returns why it ended.
 
     `ahead` batches are begun before the scores of the one before are looked at: a device that
     computes by itself is then busy while the next batch is made. `done`, `spent` (seconds) and
     `best_score` go on from a run that had come so far with this strategy; the budget counts what
-    that has used. With `patience` it ends as saturated where the best score has not risen by
-    `rise` for longer than that many times what it took to come there, and than LEAST_WAIT; what
-    came before this call does not count.
+    that has used. With `patience` it ends as saturated where the best score has not risen by `rise`
+    for longer than that many times what it took to come there, and than LEAST_WAIT; what came
+    before this call does not count.
 
     Batches grow from 1 to `batch`, so that the tree learns early, and no batch is planned to last
     longer than a tenth of `seconds`. Where only time ends the run, the size that serves this
     machine best is found on the way, between half and twice of `batch`. With `evaluations`, and
     batches that last less than that tenth, sizes depend on nothing but the count of evaluations, so
-    the same seed gives the same run.
-    """
+    the same seed gives the same run."""
     seconds = math.inf if seconds is None else seconds
     most_evaluations = math.inf if evaluations is None else evaluations
     pace = _Pace(batch, measured=evaluations is None)

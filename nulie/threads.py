@@ -19,8 +19,7 @@ Library = Literal["openmp", "openblas"]
 
 
 def set_defaults() -> None:
-    """Sets `ENVIRONMENT` for libraries that are not loaded yet, and for child processes. What is
-    set already, by a user or by the program around nulie, stays."""
+    """Sets `ENVIRONMENT` for what is not loaded yet and for child processes. What is set stays."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
 
@@ -37,7 +36,6 @@ def one_core(library: Library) -> AbstractContextManager[Any]:
 
 @cache
 def _controller(library: Library) -> Any:
-    """Of what is loaded when it is first asked for."""
     try:
         from threadpoolctl import ThreadpoolController
     except ImportError:  # a web UI that was told to install nothing

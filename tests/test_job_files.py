@@ -10,8 +10,7 @@ import pytest
 from nulie import image_io
 from nulie.errors import ImageError, NulieError, SettingsError
 from nulie.jobs import names, recipes, values
-from nulie.jobs.archive import pack
-from nulie.jobs.file import write
+from nulie.jobs.file import pack, write
 from nulie.jobs.inputs import Item
 from nulie.jobs.plan import Results
 from nulie.recipe import Recipe, Step

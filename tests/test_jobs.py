@@ -15,10 +15,9 @@ from nulie import image_io
 from nulie.errors import ImageError, NulieError, RecipeError, SettingsError
 from nulie.jobs import inputs, names, recipes, values
 from nulie.jobs.events import Begun, Done, Ended, Failed, Loading, Noted, Searching, Waiting
-from nulie.jobs.host import Host
+from nulie.jobs.host import Host, Line
 from nulie.jobs.job import Job
 from nulie.jobs.plan import KNOWN, Choice, plan
-from nulie.jobs.queue import Line
 from nulie.jobs.score import Scored, score
 from nulie.recipe import Recipe, Step
 from nulie.settings import Settings

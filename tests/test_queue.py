@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from nulie.jobs.queue import Line
+from nulie.jobs.host import Line
 
 
 def test_first_come_first_served() -> None:

@@ -12,8 +12,7 @@ from ..errors import NulieError
 from .console import INTERRUPTED, NOTHING_WRITTEN, complain, load_libraries
 
 COMMANDS = ("fit", "match", "ui", "score", "tree", "weights")
-"""First words that name a command; anything else is an image to enhance. Each is a module with
-`main(arguments) -> exit code`."""
+"""Modules with `main(arguments) -> exit code`; any other first word is an image to enhance."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import SettingsError
+from ..recipe import Settings
 from .console import load_libraries
 
 if TYPE_CHECKING:
@@ -27,12 +28,10 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("--verbose", action=_Verbose, help="say on stderr what happens inside")
 
     def error(self, message: str) -> NoReturn:
-        """Raises: SettingsError."""
         raise SettingsError(f"{message}; see {self.prog} --help")
 
     def parse(self, arguments: Sequence[str], files: str) -> argparse.Namespace:
-        """`files` is the name of the positional argument; all that follows `--` belongs to it.
-        Raises: SettingsError."""
+        """`files` names the positional argument, with all after `--`. Raises: SettingsError."""
         arguments = list(arguments)
         # Not every version of argparse knows `--` when it is to take options anywhere.
         end = arguments.index("--") if "--" in arguments else len(arguments)
@@ -42,8 +41,6 @@ class Parser(argparse.ArgumentParser):
 
 
 class _Verbose(argparse.Action):
-    """Shows what nulie's loggers say from here on."""
-
     def __init__(self, option_strings: Sequence[str], dest: str, **options: Any) -> None:
         super().__init__(option_strings, dest, nargs=0, **options)
 
@@ -55,36 +52,39 @@ class _Verbose(argparse.Action):
         logger.setLevel(logging.DEBUG)
 
 
+# fmt: off
+def add_budget(add: Callable[..., argparse.Action], time: str, same: str) -> None:
+    """`time` is the help of --seconds, `same` what comes out again by the same seed."""
+    add("--seconds", type=float, metavar="N", help=time)
+    add("--evaluations", type=int, metavar="N",
+        help="candidates to score; without --seconds there is no other limit, and on one machine"
+        f" the same seed gives the same {same}")
+    add("--seed", type=int, default=Settings.seed, metavar="N",
+        help=f"another seed, another search (default {Settings.seed})")
+
+
 def add_predictor(parser: Parser) -> Callable[..., argparse.Action]:
     """Returns what adds further options to the group."""
     add = parser.add_argument_group("predictor").add_argument
-    # fmt: off
-    add(
-        "--predictor", default="auto", metavar="NAME",
+    add("--predictor", default="auto", metavar="NAME",
         help="auto (default): clip-sac where the machine is fast enough and its weights are or can"
         " be downloaded, else retouch, else statistics; clip-sac, clip-laion, clip-b32, clip-b16:"
         " CLIP with a head; retouch: as an expert would retouch it; statistics: embedded; A+B, such"
         " as retouch+clip-sac: A proposes, B chooses; the name of an installed package's; a file:"
-        " one made by `nulie fit`, or a head for CLIP; or module:Name, a class of your own",
-    )
+        " one made by `nulie fit`, or a head for CLIP; or module:Name, a class of your own")
     add("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
-    add(
-        "--precision", default="auto", metavar="P",
-        help="of CLIP in the search: auto (default), fp32, fp16, bf16; results are scored in fp32",
-    )
-    add(
-        "--views", type=int, default=1, metavar="N",
-        help="2: CLIP looks at the mirrored image, too, in the search (default 1; results: 2)",
-    )
+    add("--precision", default="auto", metavar="P",
+        help="of CLIP in the search: auto (default), fp32, fp16, bf16; results are scored in fp32")
+    add("--views", type=int, default=1, metavar="N",
+        help="2: CLIP looks at the mirrored image, too, in the search (default 1; results: 2)")
     add("--head", type=Path, metavar="FILE", help="CLIP head of your own")
     add("--clip-weights", type=Path, metavar="FILE", help="CLIP weights, OpenAI's or open_clip's")
-    # fmt: on
     return add
+# fmt: on
 
 
 def items_and_plan(options: argparse.Namespace) -> tuple[list[Item], Plan]:
-    """The images that the options name, and what is to be done to them; an option of the plan has
-    the name of its value there. Raises: as `inputs.items` and `plan.plan` do."""
+    """The images that the options name, and the plan; its values' names are the options'."""
     with load_libraries():
         from ..jobs import inputs, plan
     items = inputs.items(options.images, recursive=options.recursive)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from types import FrameType
 
 from ..errors import NulieError
@@ -46,9 +45,24 @@ def on_interrupt(act: Callable[[], None]) -> Iterator[None]:
 
 def complain_at_once(text: str) -> None:
     """`complain` for a signal's handler, which may have interrupted a print()."""
-    with contextlib.suppress(OSError, ValueError):
+    with suppress(OSError, ValueError):
         if sys.stderr is not None:
             os.write(sys.stderr.fileno(), f"nulie: {text}\n".encode())
+
+
+def stop_on_interrupt(
+    cancel: threading.Event, *, quiet: bool, able: Callable[[], bool] = lambda: True
+) -> AbstractContextManager[None]:
+    """The first Ctrl-C keeps the best so far, where a search is `able` to; another ends nulie."""
+
+    def stop() -> None:
+        if cancel.is_set() or not able():
+            raise KeyboardInterrupt
+        cancel.set()
+        if not quiet:
+            complain_at_once("stopping; the best so far is kept (Ctrl-C again: quit)")
+
+    return on_interrupt(stop)
 
 
 @contextmanager

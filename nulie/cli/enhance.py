@@ -6,7 +6,6 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +15,9 @@ from ..errors import SettingsError
 from ..image_io import shown_path
 from ..jobs import events
 from ..jobs.inputs import Item
-from ..recipe.settings import Settings
+from ..recipe import Settings
 from . import arguments, console
-from .console import INTERRUPTED, NOTHING_WRITTEN, complain, load_libraries
+from .console import complain, load_libraries
 from .progress import Bar, Download, download_bar
 
 if TYPE_CHECKING:
@@ -52,19 +51,16 @@ was done
 
 
 NAMED = 20
-"""So many images a complaint lists."""
 
 
+# fmt: off
 def parser() -> arguments.Parser:
-    defaults = Settings()
     parser = arguments.Parser("nulie", "IMAGE... [options]", DESCRIPTION, EPILOG)
-    # The values of an option in one line, its words below.
-    # fmt: off
-    parser.add_argument(
-        "--version", action="version", version=f"nulie {__version__}", help="print the version; end"
-    )
-    parser.add_argument("--list-ops", action="store_true", help="print the ops, their ranges; end")
-    parser.add_argument("images", nargs="*", metavar="IMAGE", help="file, folder or pattern")
+    add = parser.add_argument
+    add("--version", action="version", version=f"nulie {__version__}",
+        help="print the version; end")
+    add("--list-ops", action="store_true", help="print the ops, their ranges; end")
+    add("images", nargs="*", metavar="IMAGE", help="file, folder or pattern")
     add = parser.add_argument_group("where results go").add_argument
     add("-o", "--output", type=Path, metavar="FILE", help="result of a single image")
     add("--output-dir", type=Path, metavar="DIR", help="folder for the results")
@@ -72,88 +68,55 @@ def parser() -> arguments.Parser:
     add("--recursive", action="store_true", help="look into folders of folders")
     add("--quality", type=int, metavar="1..100", help="for JPEG, WebP and AVIF")
     add = parser.add_argument_group("search").add_argument
-    add(
-        "--mode", default=defaults.mode,
-        help="soft (default) or hard, with wider ranges and drastic ops, too",
-    )
-    time = f"time for the search of each image (default {defaults.seconds:g})"
-    add("--seconds", type=float, metavar="N", help=time)
-    add(
-        "--evaluations", type=int, metavar="N",
-        help="candidates to score; without --seconds there is no other limit, and on one machine"
-        " the same seed gives the same bytes",
-    )
-    add(
-        "--patience", type=float, metavar="N",
+    add("--mode", default=Settings.mode,
+        help="soft (default) or hard, with wider ranges and drastic ops, too")
+    time = f"time for the search of each image (default {Settings.seconds:g})"
+    arguments.add_budget(add, time, same="bytes")
+    add("--patience", type=float, metavar="N",
         help="a search ends before its time when its best score has not risen for N times as long"
-        " as it took to get there (default 1 with a target such as statistics or retouch; 0: not)",
-    )
-    add(
-        "--seed", type=int, default=defaults.seed, metavar="N",
-        help=f"another seed, another search (default {defaults.seed})",
-    )
+        " as it took to get there (default 1 with a target such as statistics or retouch; 0: not)")
     add("--ops", metavar="A,B", help="search with these only")
-    add(
-        "--range", action="append", default=[], dest="ranges", metavar="NAME=LOW:HIGH",
+    add("--range", action="append", default=[], dest="ranges", metavar="NAME=LOW:HIGH",
         help="bounds of an op in the whole recipe, such as saturation=1.0:1.3 or gamma.gain=1:1;"
-        " repeatable",
-    )
+        " repeatable")
     add("--top", type=int, default=1, metavar="K", help="write K distinct variants, best first")
     add = parser.add_argument_group("guards").add_argument
     # Whether one was given matters to --like, so the defaults are left to the plan.
     for option, least, share in (
-        ("--min-light", "least mean light", defaults.min_light),
-        ("--min-color", "least mean colourfulness", defaults.min_color),
-        ("--min-contrast", "least spread of lightness", defaults.min_contrast),
+        ("--min-light", "least mean light", Settings.min_light),
+        ("--min-color", "least mean colourfulness", Settings.min_color),
+        ("--min-contrast", "least spread of lightness", Settings.min_contrast),
     ):
-        add(
-            option, type=float, metavar="SHARE",
-            help=f"{least}, as a share of the input's (default {share}; 0: off)",
-        )
-    add(
-        "--keep-content", type=_points, nargs="?", const=10.0, default=defaults.keep_content,
+        add(option, type=float, metavar="SHARE",
+            help=f"{least}, as a share of the input's (default {share}; 0: off)")
+    add("--keep-content", type=_points, nargs="?", const=10.0, default=Settings.keep_content,
         metavar="POINTS",
-        help="points lost per unit of drift from the input (default 0: off; 10 without a number)",
-    )
-    add(
-        "--protect-skin", action=argparse.BooleanOptionalAction,
-        help="do not let skin get darker",
-    )
+        help="points lost per unit of drift from the input (default 0: off; 10 without a number)")
+    add("--protect-skin", action=argparse.BooleanOptionalAction,
+        help="do not let skin get darker")
     add = arguments.add_predictor(parser)
-    add(
-        "--like", type=Path, metavar="IMAGE",
+    add("--like", type=Path, metavar="IMAGE",
         help="in place of a predictor: make it look like this picture, in its colours and light;"
-        " guards of light, colour, contrast and skin are off then unless they are given",
-    )
+        " guards of light, colour, contrast and skin are off then unless they are given")
     add = parser.add_argument_group("recipes and reports").add_argument
     add("--recipe", type=Path, metavar="FILE", help="apply a recipe (JSON, or an image of nulie's)")
-    add(
-        "--strength", type=float, default=1.0, metavar="0..1.5",
+    add("--strength", type=float, default=1.0, metavar="0..1.5",
         help="turn what was found, or the recipe that is applied, down (below 1) or up, and write"
-        " that (default 1)",
-    )
+        " that (default 1)")
     add("--save-recipe", type=Path, metavar="FILE", help="write the best recipe")
-    add(
-        "--report", type=Path, metavar="FILE.html",
-        help="write a page of its own: slider, score curve, tree, recipe",
-    )
-    add(
-        "--checkpoint", type=Path, metavar="FILE",
-        help="keep the state of a long search there, written every minute and at the end",
-    )
-    add(
-        "--resume", type=Path, metavar="FILE",
+    add("--report", type=Path, metavar="FILE.html",
+        help="write a page of its own: slider, score curve, tree, recipe")
+    add("--checkpoint", type=Path, metavar="FILE",
+        help="keep the state of a long search there, written every minute and at the end")
+    add("--resume", type=Path, metavar="FILE",
         help="go on from a checkpoint, with its settings; --seconds and --evaluations count what"
-        " it has spent already",
-    )
-    add(
-        "--checkpoint-every", type=float, default=60.0, metavar="N",
-        help="seconds in between (default 60)",
-    )
+        " it has spent already")
+    add("--checkpoint-every", type=float, default=60.0, metavar="N",
+        help="seconds in between (default 60)")
     add("--json", action="store_true", help="one line of JSON an image on stdout")
     add("--quiet", action="store_true", help="print errors only")
-    # fmt: on
     return parser
+# fmt: on
 
 
 def main(argv: Sequence[str]) -> int:
@@ -192,8 +155,6 @@ def _report(outcome: Outcome) -> str:
 
 
 class _Show:
-    """A job's events on the terminal."""
-
     def __init__(self, job: Job, *, as_json: bool, quiet: bool) -> None:
         self._job, self._json, self._quiet = job, as_json, quiet
         self._bar = Bar(hide=quiet)
@@ -201,9 +162,11 @@ class _Show:
         self._number = 0
 
     def run(self) -> int:
-        """All images, one after the other; the exit code."""
         try:
-            with download_bar(hide=self._quiet) as download, self._interruptible():
+            quiet = self._quiet
+            cancel = self._job.cancel
+            stop = console.stop_on_interrupt(cancel, quiet=quiet, able=lambda: self._searching)
+            with download_bar(hide=quiet) as download, stop:
                 for event in self._job.events():
                     if isinstance(event, events.Ended):
                         return self._end(event)
@@ -213,18 +176,6 @@ class _Show:
         finally:
             self._bar.close()
         raise AssertionError("a job ends with Ended")
-
-    def _interruptible(self) -> AbstractContextManager[None]:
-        """During a search the first Ctrl-C has it end, the second one ends the program."""
-
-        def stop() -> None:
-            if not self._searching or self._job.cancel.is_set():
-                raise KeyboardInterrupt
-            self._job.cancel.set()
-            if not self._quiet:
-                console.complain_at_once("stopping; the best so far is kept (Ctrl-C again: quit)")
-
-        return console.on_interrupt(stop)
 
     def _show(self, event: events.Event, download: Download) -> None:
         if isinstance(event, events.Begun):
@@ -265,15 +216,16 @@ class _Show:
             if ended.left[0] is self._job.items[self._number - 1]:
                 return self._interrupted(ended.left)
             complain(f"stopped; not looked at: {_names(ended.left)}")
-            return INTERRUPTED
+            return console.INTERRUPTED
         count = len(self._job.items)
         if ended.failed and count > 1:
             complain(f"{len(ended.failed)} of {count} images failed")
         return 0 if not ended.failed else 2 if len(ended.failed) == count else 1
 
     def _interrupted(self, left: Sequence[Item]) -> int:
-        complain(f"interrupted; not done: {_names(left)}" if self._written else NOTHING_WRITTEN)
-        return INTERRUPTED
+        some = f"interrupted; not done: {_names(left)}"
+        complain(some if self._written else console.NOTHING_WRITTEN)
+        return console.INTERRUPTED
 
     def _say(self, text: str) -> None:
         """To the person, on stderr where stdout is for the program that reads the JSON."""

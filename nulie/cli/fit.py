@@ -27,19 +27,16 @@ example:
 
 def parser() -> arguments.Parser:
     parser = arguments.Parser("nulie fit", "FOLDER... [options]", DESCRIPTION, EPILOG)
-    parser.add_argument("photos", nargs="*", metavar="FOLDER", help="folder, pattern or files")
-    parser.add_argument(
-        "-o", "--output", type=Path, default=Path("taste.safetensors"), metavar="FILE",
-        help="where the fitted predictor goes (default taste.safetensors)",
-    )  # fmt: skip
-    parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
-    parser.add_argument("--recursive", action="store_true", help="look into folders of folders")
-    parser.add_argument(
-        "--effort", type=float, default=1.0, metavar="X",
-        help="X times the usual examples and steps (default 1, which takes minutes)",
-    )  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default 0")
-    parser.add_argument("--quiet", action="store_true", help="print errors only")
+    add = parser.add_argument
+    add("photos", nargs="*", metavar="FOLDER", help="folder, pattern or files")
+    where = "where the fitted predictor goes (default taste.safetensors)"
+    add("-o", "--output", type=Path, default="taste.safetensors", metavar="FILE", help=where)
+    add("--overwrite", action="store_true", help="replace an existing file")
+    add("--recursive", action="store_true", help="look into folders of folders")
+    effort = "X times the usual examples and steps (default 1, which takes minutes)"
+    add("--effort", type=float, default=1.0, metavar="X", help=effort)
+    add("--seed", type=int, default=0, metavar="N", help="default 0")
+    add("--quiet", action="store_true", help="print errors only")
     return parser
 
 
@@ -48,9 +45,7 @@ def main(argv: Sequence[str]) -> int:
     if not options.photos:
         raise SettingsError("name a folder of photographs; see nulie fit --help")
     items = inputs.items(options.photos, recursive=options.recursive)
-    work = Fit(
-        items, options.output, effort=options.effort, seed=options.seed, overwrite=options.overwrite
-    )
+    work = Fit(items, options.output, options.effort, options.seed, options.overwrite)
     with load_libraries():
         from .. import fit  # noqa: F401  # takes seconds
     with shares(hide=options.quiet) as show:

@@ -18,8 +18,6 @@ Download = Callable[[str, int, int], None]
 
 
 class Bar:
-    """The bar of one search after the other."""
-
     def __init__(self, *, hide: bool) -> None:
         self._hide = hide or not _on_terminal()
         self._bar: tqdm[None] | None = None
@@ -59,7 +57,6 @@ def shares(*, hide: bool) -> Iterator[Callable[[str, float], None]]:
 
 @contextmanager
 def download_bar(*, hide: bool) -> Iterator[Download]:
-    """A bar with the size, one for each file."""
     bars: dict[str, tqdm[None]] = {}
     hidden = hide or not _on_terminal()
 

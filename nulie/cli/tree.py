@@ -28,10 +28,8 @@ def parser() -> arguments.Parser:
     parser = arguments.Parser("nulie tree", "FILE [options]", DESCRIPTION, EPILOG)
     parser.add_argument("file", type=Path, help="checkpoint, see nulie --checkpoint")
     parser.add_argument("--dot", action="store_true", help="as a graph for Graphviz")
-    parser.add_argument(
-        "--most", type=int, default=200, metavar="N",
-        help="best nodes to show (default 200; 0: all)",
-    )  # fmt: skip
+    most = "best nodes to show (default 200; 0: all)"
+    parser.add_argument("--most", type=int, default=200, metavar="N", help=most)
     return parser
 
 

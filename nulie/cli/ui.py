@@ -98,7 +98,6 @@ def _auth(text: str | None) -> tuple[str, str] | None:
 
 
 def _folder_opener() -> Callable[[Path], None] | None:
-    """How this system shows a folder, or None where it cannot."""
     if sys.platform == "win32":
         return lambda folder: os.startfile(folder)
     tool = "open" if sys.platform == "darwin" else "xdg-open"

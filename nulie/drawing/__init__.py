@@ -7,19 +7,6 @@ from .tables import Row, cost, history, table, terms_table
 from .tree import tree
 
 __all__ = [
-    "CSS",
-    "DataImage",
-    "Row",
-    "Thumb",
-    "compare",
-    "cost",
-    "curve",
-    "embed",
-    "history",
-    "picture",
-    "report",
-    "table",
-    "terms_table",
-    "thumbs",
-    "tree",
-]
+    "CSS", "DataImage", "Row", "Thumb", "compare", "cost", "curve", "embed", "history", "picture",
+    "report", "table", "terms_table", "thumbs", "tree",
+]  # fmt: skip

@@ -10,8 +10,7 @@ MOST_POINTS = 400
 
 
 def curve(points: Sequence[tuple[float, float]], base: float, now: float) -> str:
-    """`points`: (seconds, best score) at each improvement; `base`: the input's score; `now`: how
-    long the search has lasted."""
+    """`points`: (seconds, best score) at each rise; `base`: the input's score; `now`: seconds."""
     points = [(0.0, base), *points]
     if len(points) > MOST_POINTS:
         stride = -(-len(points) // MOST_POINTS)

@@ -30,8 +30,6 @@ _KEEP = (
 
 @dataclass(frozen=True)
 class DataImage:
-    """A picture as a data URI, and its size in pixels."""
-
     uri: str
     width: int
     height: int
@@ -39,12 +37,9 @@ class DataImage:
 
 @dataclass(frozen=True)
 class Thumb:
-    """A variant as a small picture."""
-
     image: DataImage
     score: float
     words: str
-    """Its recipe."""
 
 
 def embed(pixels: Image.Image, photo: Photo, longest: int, *, quality: int = 90) -> DataImage:
@@ -77,12 +72,9 @@ def picture(image: DataImage, caption: str, *, size: tuple[int, int] | None = No
 
 
 def compare(
-    before: DataImage,
-    after: DataImage,
-    *,
-    size: tuple[int, int] | None = None,
-    names: tuple[str, str] = ("before", "after"),
-) -> str:
+    before: DataImage, after: DataImage, *,
+    size: tuple[int, int] | None = None, names: tuple[str, str] = ("before", "after"),
+) -> str:  # fmt: skip
     """The slider. Works by mouse, touch and keyboard (arrows, Home, End), without a network."""
     left, right = map(escape, names)
     return (
@@ -98,9 +90,8 @@ def compare(
 
 
 def _room(image: DataImage, size: tuple[int, int] | None) -> str:
-    """As wide as the column, never higher than the window, and small pictures not blown up. The
-    same for a preview as for the full size, so that nothing jumps when the one replaces the
-    other."""
+    """As wide as the column, never higher than the window, and small pictures not blown up; the
+    same for a preview as for the full size, so that nothing jumps when one replaces the other."""
     width, height = size or (image.width, image.height)
     room = f"min(100%,calc(72vh*{width / height:.4f}),{max(320, 2 * width)}px)"
     return f"aspect-ratio:{width}/{height};width:{room}"

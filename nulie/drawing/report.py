@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ..engine import Result
 
 LONGEST = 1600
-"""Long side of the pictures in the slider."""
 SMALL = 480
 
 CSS = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
@@ -42,14 +41,9 @@ _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-
 
 
 def report(
-    name: str,
-    photo: Photo,
-    result: Result,
-    *,
-    nodes: Sequence[Node],
-    points: Sequence[tuple[float, float]],
-    predictor: str,
-) -> str:
+    name: str, photo: Photo, result: Result, *,
+    nodes: Sequence[Node], points: Sequence[tuple[float, float]], predictor: str,
+) -> str:  # fmt: skip
     """The whole file. `points`: (seconds, best score) at each improvement of the search; `nodes`:
     what its tree remembers, best first."""
     before = embed(photo.pixels, photo, LONGEST)

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 
 def cost(result: Result, predictor: str) -> str:
-    """What a search has cost, and who judged."""
     ends = {"cancelled": "stopped after ", "saturated": "nothing left to gain after "}
     ended = ends.get(result.reason, "")
     rate = result.evaluations / result.seconds if result.seconds else 0.0
@@ -26,7 +25,6 @@ def cost(result: Result, predictor: str) -> str:
 
 
 def terms_table(base: Terms, terms: Terms) -> str:
-    """The objective's terms of the input and of a result, side by side."""
     rows = [
         ("Score", "what the predictor says", f"{base.score:.2f}", f"{terms.score:.2f}"),
         ("Light", "mean brightness, of the input's", "100 %", f"{100 * terms.light:.0f} %"),
@@ -50,11 +48,8 @@ def terms_table(base: Terms, terms: Terms) -> str:
 
 @dataclass
 class Row:
-    """A photo of a batch and what became of it."""
-
     name: str
     said: str = "waiting"
-    """How it stands; its recipe in the end."""
     notes: tuple[str, ...] = ()
     link: str = ""
     """To the result, as HTML."""
@@ -64,12 +59,10 @@ class Row:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """The photos of a batch with their scores."""
     return _table("nulie-terms", ("photo", "before", "after"), "".join(map(_line, rows)))
 
 
 def _table(look: str, words: Sequence[str], body: str) -> str:
-    """A column without a head, and one for each of the words."""
     head = "".join(f'<th scope="col">{word}</th>' for word in words)
     return (
         f'<table class="{look}"><thead><tr><th></th>{head}</tr></thead>'

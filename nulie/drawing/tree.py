@@ -1,5 +1,4 @@
-"""The tree of a search as SVG: its best branches, from the photo on the left to the finds on the
-right."""
+"""The tree of a search as SVG: its best branches, from the photo at the left to the finds."""
 
 from __future__ import annotations
 
@@ -25,7 +24,6 @@ class _Drawn:
     parent: _Drawn | None = None
     children: list[_Drawn] = field(default_factory=list)
     wins: bool = False
-    """Whether it leads to the winner."""
     depth: int = 0
     first: int = 0
     """Row of the first leaf of its branch, or its own."""
@@ -89,8 +87,7 @@ def _choose(known: Mapping[int, Node], won: Node) -> dict[int, Node]:
 
 
 def _place(root: _Drawn) -> tuple[list[_Drawn], int]:
-    """Gives each node its place; all of them, parents before their children, and how many rows
-    they take."""
+    """Gives each node its place; all, parents before children, and how many rows they take."""
     order, stack = [], [root]
     while stack:
         order.append(stack.pop())
@@ -121,7 +118,6 @@ def _branch(item: _Drawn, parent: _Drawn) -> str:
 
 
 def _dot(item: _Drawn, base: float, low: float, high: float) -> str:
-    """`low`, `high`: the ends of the scale of colors."""
     score, recipe = item.node.score, item.node.recipe
     title = f"the photo, score {base:.2f}"
     if item.parent is not None:

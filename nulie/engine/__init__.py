@@ -1,5 +1,4 @@
-"""One picture in memory: the objective, the run of a search, its finalists, its checkpoint, and the
-one door by which a recipe meets the picture."""
+"""One picture in memory: objective, run, finalists, checkpoint, and the door to a recipe."""
 
 from __future__ import annotations
 
@@ -14,8 +13,7 @@ __all__ = ["Enhancement", "Finished", "Improved", "Noted", "Progress", "Result",
 
 
 def __getattr__(name: str) -> Any:
-    """Brings torch along only when one of these is asked for: checkpoints are read, and recipes
-    applied, without."""
+    """Brings torch along only when asked for: checkpoints and recipes do without."""
     if name in __all__:
         module = ".run" if name == "Enhancement" else ".events"
         return getattr(import_module(module, __name__), name)

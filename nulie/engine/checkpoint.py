@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from PIL import Image
 
 from ..errors import CheckpointError, SettingsError
-from ..recipe import version1
-from ..recipe.settings import Settings
-from ..recipe.space import Space, space_from_json, space_to_json
-
-if TYPE_CHECKING:
-    from PIL import Image
+from ..recipe import Settings, Space, version1
+from ..recipe.space import space_from_json, space_to_json
 
 FORMAT, READABLE = 2, (1, 2)
-"""Numbers of the layout that is written and of those that are read. The first has no space, which
-was that of its version; within `tree` they differ, too, which knows each of them by itself."""
+"""Layouts that are written, and read. The first has no space, but that of its version."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +28,6 @@ class Checkpoint:
     settings: Settings
     evaluations: int
     seconds: float
-    """Time spent on the search so far."""
     best_score: float
     space: Space
     """What is searched: ops and ranges of a mode may change with the version of nulie."""
@@ -40,11 +35,9 @@ class Checkpoint:
     """`Tree.state()`."""
 
     def to_json(self) -> str:
-        """One line of JSON."""
-        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        fields["settings"] = dataclasses.asdict(self.settings)
-        fields["space"] = space_to_json(self.space)
-        return json.dumps({"nulie-checkpoint": FORMAT, **fields}, allow_nan=True)
+        data = {field.name: getattr(self, field.name) for field in fields(self)}
+        data |= {"settings": asdict(self.settings), "space": space_to_json(self.space)}
+        return json.dumps({"nulie-checkpoint": FORMAT, **data}, allow_nan=True)
 
     @classmethod
     def from_json(cls, text: str) -> Checkpoint:
@@ -84,20 +77,16 @@ class Checkpoint:
 
     def budget(self, seconds: float | None, evaluations: int | None) -> Settings:
         """The settings of the run with another budget, or the same when both are None. Budgets
-        count what is spent already.
-
-        Raises: SettingsError when nothing of it is left."""
+        count what is spent already. Raises: SettingsError when nothing of it is left."""
         settings = self.settings
         if seconds is not None or evaluations is not None:
             settings = replace(settings, seconds=seconds, evaluations=evaluations)
-        if settings.evaluations is not None and settings.evaluations <= self.evaluations:
-            raise SettingsError(
-                f"the checkpoint has {self.evaluations:,} evaluations already; give more than that"
-            )
-        if settings.seconds is not None and settings.seconds <= self.seconds:
-            raise SettingsError(
-                f"the checkpoint has had {self.seconds:.0f} seconds already; give more than that"
-            )
+        for most, spent, words in (
+            (settings.evaluations, self.evaluations, f"has {self.evaluations:,} evaluations"),
+            (settings.seconds, self.seconds, f"has had {self.seconds:.0f} seconds"),
+        ):
+            if most is not None and most <= spent:
+                raise SettingsError(f"the checkpoint {words} already; give more than that")
         return settings
 
 

@@ -32,8 +32,7 @@ def renderer(image: Image.Image, preview: torch.Tensor) -> Renderer:
 
 
 class Evaluator:
-    """Scores recipes on one photo's preview. To be used in a `with`, after which its threads are
-    gone."""
+    """Scores recipes on one photo's preview. To be used in a `with`, which ends its threads."""
 
     def __init__(self, render: Render, totals: Totals, preview: torch.Tensor) -> None:
         """`render` and `totals` are called from several threads where `threads` is more than 1.
@@ -43,7 +42,6 @@ class Evaluator:
         on_gpu = preview.device.type == "cuda"
         small = preview.numel() < GRAIN and preview.device.type == "cpu"
         self.threads = min(MOST_THREADS, torch.get_num_threads()) if small else 1
-        """Among which a batch is shared out."""
         self._workers = ThreadPoolExecutor(self.threads, "nulie") if self.threads > 1 else None
         new_stream: Any = torch.cuda.Stream  # has no types
         self._stream = new_stream(preview.device) if on_gpu else None
@@ -69,8 +67,7 @@ class Evaluator:
 
     def render(self, recipes: Sequence[Recipe]) -> torch.Tensor:
         """Previews `[B, 3, H, W]` uint8, made beside what the device is busy with: ops that read
-        statistics wait for their own stream alone, not for the predictor's work on the batch
-        before."""
+        statistics wait for their own stream alone, not for the predictor's work."""
         if self._stream is None:
             return self._render(recipes)
         before = torch.cuda.current_stream(self._stream.device)

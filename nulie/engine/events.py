@@ -15,8 +15,6 @@ __all__ = ["Event", "Finished", "Improved", "Noted", "Progress", "Result", "Star
 
 @dataclass(frozen=True)
 class Started:
-    """The input has been scored."""
-
     base: Terms
 
 
@@ -42,7 +40,6 @@ class Result:
     base: Terms
     """The input's marks, by the same exact scoring as the variants'."""
     variants: tuple[Variant, ...]
-    """Best first."""
     image: Image.Image = field(repr=False)
     """The best variant at full size, RGB, or the input's pixels when nothing beat them."""
     evaluations: int
@@ -52,12 +49,10 @@ class Result:
 
     @property
     def recipe(self) -> Recipe:
-        """The best variant's recipe, empty when nothing beat the input."""
         return self.variants[0].recipe if self.variants else Recipe()
 
     @property
     def terms(self) -> Terms:
-        """The best variant's marks, or the input's when nothing beat it."""
         return self.variants[0].terms if self.variants else self.base
 
 

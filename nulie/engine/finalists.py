@@ -12,9 +12,7 @@ from PIL import Image
 
 from ..color import distance, lab
 from ..predictor.base import Predictor
-from ..recipe import Recipe
-from ..recipe.settings import Settings
-from ..recipe.space import Space
+from ..recipe import Recipe, Settings, Space
 from ..search import Node, Reason, Tree
 from ..transforms.preview import shrink
 from ..tree.shorten import shorten
@@ -24,8 +22,7 @@ from .objective import Objective
 from .pipeline import apply_to_pixels
 
 MIN_DISTANCE = 2.3
-"""Mean CIE76 distance of the previews from which on two variants count as distinct: about the
-least difference a person notices (Mahy et al., 1994)."""
+"""Mean CIE76 from which on two variants are distinct, the least one notices (Mahy et al., 1994)."""
 LONG = 6
 """Steps from which on a recipe is long."""
 UNSEEN, UNSEEN_OF_LONG = 0.5, 1.5
@@ -46,17 +43,13 @@ FEWEST_TRIES, MOST_TRIES = 8, 300
 CHOICES = 12
 """Distinct candidates among which a predictor chooses that was not asked in the search."""
 WALKED, AT_ONCE = 512, 64
-"""Best nodes looked through for distinct variants, beside the best of each niche; and how many at
-once."""
+"""Best nodes looked through for variants, beside the best of each niche; and how many at once."""
 FINALISTS, TRIES_A_VARIANT = 3, 3
-"""Candidates with different ops that are rendered at full size of one node; and of how many nodes
-for each variant that is wanted."""
+"""Candidates of other ops rendered at full size of a node; nodes tried for each variant."""
 
 
 @dataclass(frozen=True)
 class Finalist:
-    """A candidate at full size."""
-
     variant: Variant
     image: Image.Image
     preview: torch.Tensor
@@ -92,20 +85,10 @@ class Election:
     """The end of a run: the best nodes of its tree become variants."""
 
     def __init__(
-        self,
-        image: Image.Image,
-        predictor: Predictor,
-        preview: torch.Tensor,
-        settings: Settings,
-        *,
-        evaluator: Evaluator,
-        floor: float,
-        space: Space,
-        spent: tuple[int, float],
-        reason: Reason,
-        clock: Callable[[], float],
-        choices: int = 1,
-    ) -> None:
+        self, image: Image.Image, predictor: Predictor, preview: torch.Tensor, settings: Settings,
+        *, evaluator: Evaluator, floor: float, space: Space, spent: tuple[int, float],
+        reason: Reason, clock: Callable[[], float], choices: int = 1,
+    ) -> None:  # fmt: skip
         """`predictor` is the one that decides, and `preview` the image's, `[3, H, W]` uint8, as it
         wants it; `floor` is what the image is worth to the search, which has `spent` evaluations
         and seconds. With more than one of `choices` the predictor is another than the search's, and
@@ -113,7 +96,6 @@ class Election:
         self._image, self._predictor, self._preview = image, predictor, preview
         self._judge = Objective(predictor, preview, settings)
         self.base = self._judge.base
-        """The image's own marks."""
         self._evaluator, self._floor, self._space = evaluator, floor, space
         self._top, self._clock = settings.top, clock
         self._choices = 1 if reason == "cancelled" else choices
@@ -205,8 +187,7 @@ class Election:
         return group
 
     def _candidates(self, node: Node, ranked: Sequence[Node]) -> list[Recipe]:
-        """A node shortened as far as it goes, as it is, shortened half as far, and the best nodes
-        made by other ops: the preview may have flattered one of them."""
+        """A node shortened, as it is, half shortened, and the best nodes made by other ops."""
         shorter = self._shorten(node, ranked)
         recipes: dict[tuple[str, ...], Recipe] = {}
         for other in (node, *ranked):
@@ -246,7 +227,6 @@ def unseen(recipe: Recipe) -> float:
 
 
 def acceptable_loss(gain: float) -> float:
-    """Points that a shorter recipe may cost."""
     return max(MOST_LOSS * gain, MIN_GAIN)
 
 

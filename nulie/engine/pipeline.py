@@ -24,11 +24,9 @@ class Models(Protocol):
 
 
 def apply(recipe: Recipe, photo: Photo, models: Models | None = None) -> Photo:
-    """The photo with the whole recipe applied: the models' steps before, the run of ops, the
-    models' steps after. Models may change the size; alpha and EXIF follow then.
-
-    Raises: RecipeError on a step that cannot be applied, or whose model there is no `models` to
-    ask for; then nothing was computed. And what `models` raises."""
+    """The photo with the whole recipe applied. Models may change the size; alpha and EXIF follow
+    then. Raises: RecipeError on a step that cannot be applied, or whose model there is no `models`
+    to ask for, before anything is computed; and what `models` raises."""
     return photo.with_pixels(apply_to_pixels(recipe, photo.pixels, models))
 
 

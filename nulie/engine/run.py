@@ -1,7 +1,5 @@
 """From an image to a better one: wires preview, objective, search and election, and tells of it.
-
-Prints nothing, reads and writes no file; whoever calls turns the events into a progress bar.
-"""
+Prints nothing, reads and writes no file."""
 
 from __future__ import annotations
 
@@ -9,6 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
+from typing import Any
 
 from PIL import Image
 
@@ -17,8 +16,7 @@ from ..errors import CheckpointError
 from ..predictor import Judging, Predictor, adapt, exact_form, take_notes
 from ..predictor.pair import Pair
 from ..predictor.target import Target
-from ..recipe.settings import Settings
-from ..recipe.space import Space
+from ..recipe import Settings, Space
 from ..search import Progress, Reason, Tree, run
 from ..transforms.preview import shrink
 from .checkpoint import Checkpoint, digest
@@ -40,39 +38,27 @@ class Enhancement:
     """One search on one image. Iterate over `events()` once; the last one is `Finished`."""
 
     def __init__(
-        self,
-        image: Image.Image,
-        predictor: Judging,
-        settings: Settings | None = None,
-        *,
-        resume: Checkpoint | None = None,
-        cancel: threading.Event | None = None,
+        self, image: Image.Image, predictor: Judging, settings: Settings | None = None, *,
+        resume: Checkpoint | None = None, cancel: threading.Event | None = None,
         clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """`image` is RGB and is never changed. With `resume` the search goes on from there; the
         settings should be the checkpoint's but for the budget. `cancel` may be set from any thread:
         the search then ends within a batch and the best so far is the result.
 
         Raises: SettingsError when the settings leave nothing to search with, CheckpointError when
         the checkpoint is of another photo or predictor, or damaged."""
-        self.settings = settings or Settings()
-        self.space: Space = (
-            resume.space
-            if resume is not None
-            else transforms.space(
-                self.settings.mode,  # type: ignore[arg-type]  # checked there
-                self.settings.ops,
-                self.settings.ranges,
-            )
-        )
+        given = self.settings = settings or Settings()
+        mode: Any = given.mode  # checked there
+        self.space: Space
+        self.space = resume.space if resume else transforms.space(mode, given.ops, given.ranges)
         self.image = image
         self.tree = Tree(self.space, self.settings.seed)
         self._predictor = adapt(predictor)
         self._exact = exact_form(self._predictor)
-        paired = isinstance(predictor, Pair)
-        self._choices = CHOICES if paired else 1
-        proposer = predictor.proposer if isinstance(predictor, Pair) else self._predictor
-        self._patience = _patience(self.settings, proposer)
+        pair = predictor if isinstance(predictor, Pair) else None
+        self._choices = CHOICES if pair else 1
+        self._patience = _patience(given, pair.proposer if pair else self._predictor)
         self._cancel = cancel or threading.Event()
         self._clock = clock
         self._spent = 0, 0.0  # evaluations, and seconds
@@ -111,18 +97,10 @@ class Enhancement:
                 preview = shrink(self.image, self._exact.input_size)
             preview = preview.to(self._exact.device)
             election = Election(
-                self.image,
-                self._exact,
-                preview,
-                settings,
-                evaluator=evaluator,
-                floor=objective.base.total,
-                space=self.space,
-                spent=self._spent,
-                reason=reason,
-                clock=self._clock,
-                choices=self._choices,
-            )
+                self.image, self._exact, preview, settings,
+                evaluator=evaluator, floor=objective.base.total, space=self.space,
+                spent=self._spent, reason=reason, clock=self._clock, choices=self._choices,
+            )  # fmt: skip
             variants, image = election.hold(self.tree)
         yield from self._notes()
         yield Finished(Result(election.base, variants, image, *self._spent, reason))
@@ -132,21 +110,12 @@ class Enhancement:
     ) -> Generator[Event, None, Reason]:
         done, spent = self._spent
         steps = run(
-            self.tree,
-            evaluator,
-            base_score=base_score,
-            seconds=self.settings.seconds,
-            evaluations=self.settings.evaluations,
-            batch=self._predictor.batch_size,
-            ahead=evaluator.ahead,
-            done=done,
-            spent=spent + self._clock() - start,
-            best_score=self._best_score,
-            patience=self._patience,
-            rise=MIN_GAIN,
-            cancel=self._cancel,
-            clock=self._clock,
-        )
+            self.tree, evaluator, base_score=base_score,
+            seconds=self.settings.seconds, evaluations=self.settings.evaluations,
+            batch=self._predictor.batch_size, ahead=evaluator.ahead,
+            done=done, spent=spent + self._clock() - start, best_score=self._best_score,
+            patience=self._patience, rise=MIN_GAIN, cancel=self._cancel, clock=self._clock,
+        )  # fmt: skip
         while True:
             try:
                 event = next(steps)
@@ -160,7 +129,6 @@ class Enhancement:
             yield event
 
     def _notes(self) -> Iterator[Noted]:
-        """What the predictor has to say since the last call."""
         return map(Noted, (*take_notes(self._predictor), *take_notes(self._exact)))
 
 

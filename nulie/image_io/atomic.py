@@ -14,10 +14,8 @@ from .read import reason, shown_path
 
 
 def write(path: Path, data: bytes, *, overwrite: bool) -> None:
-    """Write `data` to `path` so that no moment shows a part of it.
-
-    Without `overwrite` an existing file stays, even one that appears meanwhile.
-    Raises: ImageError naming the path and the reason; then nothing is left behind."""
+    """Write `data` to `path` so that no moment shows a part of it. Without `overwrite` an existing
+    file stays, even one that appears meanwhile. Raises: ImageError; then nothing is left behind."""
     with _refusals(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +50,6 @@ def check(path: Path, *, overwrite: bool) -> None:
 
 @contextlib.contextmanager
 def _refusals(path: Path) -> Iterator[None]:
-    """Turns what the system says into ImageError."""
     shown = shown_path(path)
     try:
         yield

@@ -23,10 +23,8 @@ LARGEST = {"JPEG": 65500, "WEBP": 16383}
 _LEAST_QUALITY = 90
 _BEST_QUALITY = 95
 _SEGMENT = 65533
-"""The most bytes that one segment of a JPEG holds."""
 
 _LOSSLESS = ("PNG", "TIFF", "BMP", "GIF")
-_PREDICTOR = 317
 
 
 def merged_text(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
@@ -60,9 +58,8 @@ def profile_for(metadata: Metadata, image: Image.Image) -> bytes | None:
     return profile
 
 
-def _jpeg(photo: Photo, pixels: Image.Image, quality: int | None) -> bytes:
+def _jpeg(photo: Photo, image: Image.Image, quality: int | None) -> dict[str, Any]:
     metadata = photo.metadata
-    image = assembled(photo, pixels, {"L", "RGB"})
     own = metadata.options if photo.format == "JPEG" else {}
     exif, packet = _tagged(metadata, keeps_comment=True)
     if packet and len(XMP_SEGMENT + packet) > _SEGMENT:
@@ -70,7 +67,7 @@ def _jpeg(photo: Photo, pixels: Image.Image, quality: int | None) -> bytes:
         nulie = {k: v for k, v in metadata.text.items() if k.startswith("nulie")}
         exif, packet = _tagged(replace(metadata, xmp=None, text=nulie), keeps_comment=True)
     segments = [*metadata.segments, *([(0xE1, XMP_SEGMENT + packet)] if packet else [])]
-    options: dict[str, Any] = {
+    return {
         "quality": quality or max(_LEAST_QUALITY, own.get("quality", _BEST_QUALITY)),
         "subsampling": own.get("subsampling", 0),
         "progressive": own.get("progressive", False),
@@ -81,12 +78,10 @@ def _jpeg(photo: Photo, pixels: Image.Image, quality: int | None) -> bytes:
         "exif": b"Exif\0\0" + exif if exif else b"",
         "comment": (metadata.comment or "").encode("utf-8", "replace")[:_SEGMENT],
     }
-    return _saved(image, "JPEG", metadata, options)
 
 
-def _png(photo: Photo, pixels: Image.Image, quality: int | None) -> bytes:
+def _png(photo: Photo, image: Image.Image, quality: int | None) -> dict[str, Any]:
     metadata = photo.metadata
-    image = assembled(photo, pixels, {"L", "LA", "RGB", "RGBA"})
     chunks = PngImagePlugin.PngInfo()
     for kind, data in metadata.png_chunks:
         chunks.add(kind, data)
@@ -98,69 +93,59 @@ def _png(photo: Photo, pixels: Image.Image, quality: int | None) -> bytes:
             chunks.add_text(name, value)
     if metadata.xmp:
         chunks.add_itxt(XMP_KEY, metadata.xmp.decode("utf-8", "replace"))
-    options = {"pnginfo": chunks, "exif": metadata.exif or b""}
-    return _saved(image, "PNG", metadata, options)
+    return {"pnginfo": chunks, "exif": metadata.exif or b""}
 
 
-def _webp(photo: Photo, pixels: Image.Image, quality: int | None) -> bytes:
-    image = assembled(photo, pixels, {"RGB", "RGBA"})
+def _webp(photo: Photo, image: Image.Image, quality: int | None) -> dict[str, Any]:
     exif, packet = _tagged(photo.metadata, states_dpi=True)
     lossless = photo.metadata.options.get("lossless", photo.format in _LOSSLESS)
     options: dict[str, Any] = {"exif": exif or b"", "xmp": packet or b"", "exact": True}
     if lossless and quality is None:
-        options["lossless"] = True
-    else:
-        options["quality"] = quality or _BEST_QUALITY
-    return _saved(image, "WEBP", photo.metadata, options)
+        return {**options, "lossless": True}
+    return {**options, "quality": quality or _BEST_QUALITY}
 
 
-def _tiff(photo: Photo, pixels: Image.Image, quality: int | None) -> bytes:
-    metadata = photo.metadata
-    image = assembled(photo, pixels, {"L", "LA", "RGB", "RGBA"})
-    options: dict[str, Any] = {"compression": metadata.options.get("compression", "tiff_lzw")}
-    if options["compression"] in ("tiff_lzw", "tiff_adobe_deflate", "tiff_deflate"):
-        # Differences of neighbours: without it these two make photographs larger.
-        options["tiffinfo"] = {_PREDICTOR: 2}
-    data = _saved(image, "TIFF", metadata, options)
-    exif, packet = _tagged(metadata)
-    resources = [s[len(PHOTOSHOP) :] for _, s in metadata.segments if s.startswith(PHOTOSHOP)]
-    return tiff.with_metadata(data, exif, packet, resources[0] if resources else None)
+def _tiff(photo: Photo, image: Image.Image, quality: int | None) -> dict[str, Any]:
+    compression = photo.metadata.options.get("compression", "tiff_lzw")
+    predictor = {tiff.PREDICTOR: 2} if compression in tiff.DIFFERENCED else {}
+    return {"compression": compression, "tiffinfo": predictor}
 
 
-def _avif(photo: Photo, pixels: Image.Image, quality: int | None) -> bytes:
-    image = assembled(photo, pixels, {"L", "RGB", "RGBA"})
+def _avif(photo: Photo, image: Image.Image, quality: int | None) -> dict[str, Any]:
     exif, packet = _tagged(photo.metadata, states_dpi=True)
-    options: dict[str, Any] = {"exif": exif or b"", "xmp": packet or b""}
-    options["quality"] = quality or _LEAST_QUALITY
-    if photo.transparent:
-        # The quality is alpha's too, and only the best leaves it untouched.
-        options["quality"] = 100
-    options["subsampling"] = "4:0:0" if image.mode == "L" else "4:4:4"
-    return _saved(image, "AVIF", photo.metadata, options)
+    # The quality is alpha's too, and only the best leaves it untouched.
+    quality = 100 if photo.transparent else quality or _LEAST_QUALITY
+    sampling = "4:0:0" if image.mode == "L" else "4:4:4"
+    tags = {"exif": exif or b"", "xmp": packet or b""}
+    return {**tags, "quality": quality, "subsampling": sampling}
 
 
-def _bmp(photo: Photo, pixels: Image.Image, quality: int | None) -> bytes:
-    return _saved(assembled(photo, pixels, {"L", "RGB"}), "BMP", photo.metadata, {})
-
-
-ENCODERS: Mapping[str, Callable[[Photo, Image.Image, int | None], bytes]] = {
-    "JPEG": _jpeg,
-    "PNG": _png,
-    "WEBP": _webp,
-    "TIFF": _tiff,
-    "AVIF": _avif,
-    "BMP": _bmp,
+_Options = Callable[[Photo, Image.Image, int | None], dict[str, Any]]
+_FORMATS: Mapping[str, tuple[set[str], _Options]] = {
+    "JPEG": ({"L", "RGB"}, _jpeg),
+    "PNG": ({"L", "LA", "RGB", "RGBA"}, _png),
+    "WEBP": ({"RGB", "RGBA"}, _webp),
+    "TIFF": ({"L", "LA", "RGB", "RGBA"}, _tiff),
+    "AVIF": ({"L", "RGB", "RGBA"}, _avif),
+    "BMP": ({"L", "RGB"}, lambda photo, image, quality: {}),
 }
+"""Modes that a format takes, and its options."""
 
 
-def _saved(
-    image: Image.Image, format: str, metadata: Metadata, options: Mapping[str, Any]
-) -> bytes:
+def encoded(photo: Photo, pixels: Image.Image, format: str, quality: int | None = None) -> bytes:
+    """A file of `pixels` with all that `photo` carries. Raises: whatever Pillow raises."""
+    modes, options = _FORMATS[format]
+    image, metadata = assembled(photo, pixels, modes), photo.metadata
     common = {"icc_profile": profile_for(metadata, image), "dpi": metadata.dpi}
+    known = {name: value for name, value in common.items() if value}
     # In memory, for Pillow's encoders hide why a disk refused to take their bytes.
     stream = BytesIO()
-    image.save(stream, format, **options, **{k: v for k, v in common.items() if v})
-    return stream.getvalue()
+    image.save(stream, format, **options(photo, image, quality), **known)
+    if format != "TIFF":
+        return stream.getvalue()
+    resources = [s[len(PHOTOSHOP) :] for _, s in metadata.segments if s.startswith(PHOTOSHOP)]
+    exif, packet = _tagged(metadata)
+    return tiff.with_metadata(stream.getvalue(), exif, packet, resources[0] if resources else None)
 
 
 def _with_comment(text: Mapping[str, str], metadata: Metadata) -> dict[str, str]:

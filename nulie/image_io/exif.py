@@ -21,202 +21,165 @@ _UNICODE = b"UNICODE\0"
 
 
 def upright(exif: bytes, turn: int = 1) -> tuple[bytes, int]:
-    """EXIF for upright pixels, and the orientation (1..8) that it had.
-
-    `turn` is used where the EXIF has no orientation of its own. The thumbnail goes, for it would
-    show the picture as it was. Raises: ValueError when this is no EXIF."""
-    data = bytearray(_bare(exif))
-    order = _order(data)
-    ifd = _first_ifd(data, order)
-    entries, next_at = _entries(data, order, ifd)
-    orientation = _number(data, order, entries.get(_ORIENTATION)) or turn
+    """EXIF for upright pixels, and the orientation (1..8) that it had, else `turn`. The thumbnail
+    goes, for it would show the picture as it was. Raises: ValueError when this is no EXIF."""
+    while exif.startswith(b"Exif\0\0"):
+        exif = exif[6:]
+    fields = _Exif(exif)
+    orientation = fields.number(fields.first.get(_ORIENTATION)) or turn
     if not 1 <= orientation <= 8:
         orientation = 1
-    if _ORIENTATION in entries:
-        struct.pack_into(order + "HIHH", data, entries[_ORIENTATION] + 2, _SHORT, 1, 1, 0)
-    if orientation >= 5:
-        _swap_size(data, order, _number(data, order, entries.get(_EXIF_IFD)))
-    _drop_thumbnail(data, order, next_at)
-    return bytes(data), orientation
+    if _ORIENTATION in fields.first:
+        fields.put("HIHH", fields.first[_ORIENTATION] + 2, _SHORT, 1, 1, 0)
+    second = fields.second()
+    if orientation >= 5 and _WIDTH in second and _HEIGHT in second:
+        # A quarter turn. Type, count and value move together, for one may be a short, one a long.
+        a, b = (slice(second[tag] + 2, second[tag] + 12) for tag in (_WIDTH, _HEIGHT))
+        fields.data[a], fields.data[b] = fields.data[b], fields.data[a]
+    fields.drop_thumbnail()
+    return bytes(fields.data), orientation
 
 
 def user_comment(exif: bytes) -> str | None:
     """The comment, which is where sd-webui keeps generation parameters in JPEG and WebP."""
     try:
-        data, order, entries = _opened(_bare(exif))
-        entries, _ = _entries(data, order, _number(data, order, entries.get(_EXIF_IFD)) or 0)
-        at = entries[_USER_COMMENT]
-        _, _, count, offset = struct.unpack_from(order + "HHII", data, at)
+        fields = _Exif(exif)
+        at = fields.second()[_USER_COMMENT]
     except (ValueError, KeyError):
         return None
-    value = bytes(data[offset : offset + count])
-    body = value[8:]
+    count, offset = fields.read("II", at + 4)
+    value = bytes(fields.data[offset : offset + count])
+    body, codec = value[8:], "utf-8"
     if value.startswith(_UNICODE):
         # The standard leaves the byte order open. Of sd-webui's text, half the bytes are zero:
         # the first ones in big-endian order, which is what it writes.
         codec = "utf-16-be" if body[::2].count(0) >= body[1::2].count(0) else "utf-16-le"
-        text = body.decode(codec, "replace")
-    else:
-        text = body.decode("utf-8", "replace")
-    return text.strip("\0 ") or None
+    return body.decode(codec, "replace").strip("\0 ") or None
 
 
 def with_user_comment(exif: bytes | None, text: str) -> bytes:
     """EXIF with `text` as its comment, readable by sd-webui."""
-    data = bytearray(exif or _EMPTY)
-    order = _order(data)
+    fields = _Exif(exif or _EMPTY)
     value = _UNICODE + text.encode("utf-16-be", "replace")
-    value_at = _append(data, value)
-    comment = struct.pack(order + "HHII", _USER_COMMENT, _UNDEFINED, len(value), value_at)
-    ifd = _first_ifd(data, order)
-    entries, _ = _entries(data, order, ifd)
-    pointer = entries.get(_EXIF_IFD)
+    value_at = fields.append(value)
+    comment = fields.pack("HHII", _USER_COMMENT, _UNDEFINED, len(value), value_at)
+    pointer = fields.first.get(_EXIF_IFD)
     if pointer is not None:
-        new = _grown(data, order, _number(data, order, pointer) or 0, comment)
-        struct.pack_into(order + "HII", data, pointer + 2, _LONG, 1, new)
+        fields.put("HII", pointer + 2, _LONG, 1, fields.grow(fields.number(pointer) or 0, comment))
     else:
-        new = _append(data, struct.pack(order + "H", 1) + comment + bytes(4))
-        entry = struct.pack(order + "HHII", _EXIF_IFD, _LONG, 1, new)
-        struct.pack_into(order + "I", data, 4, _grown(data, order, ifd, entry))
-    return bytes(data)
+        new = fields.append(fields.pack("H", 1) + comment + bytes(4))
+        fields.grow_first(fields.pack("HHII", _EXIF_IFD, _LONG, 1, new))
+    return bytes(fields.data)
 
 
 def resolution(exif: bytes) -> tuple[float, float] | None:
     """Dots per inch, for formats that have no other place for it."""
-    data, order, entries = _opened(exif)
-    unit = _number(data, order, entries.get(_RESOLUTION_UNIT)) or 2
+    fields = _Exif(exif)
+    scale = 2.54 if fields.number(fields.first.get(_RESOLUTION_UNIT)) == 3 else 1
     found = []
     for tag in (_X_RESOLUTION, _Y_RESOLUTION):
-        at = struct.unpack_from(order + "I", data, entries[tag] + 8)[0] if tag in entries else 0
-        if not 8 <= at <= len(data) - 8:
+        (at,) = fields.read("I", fields.first[tag] + 8) if tag in fields.first else (0,)
+        if not 8 <= at <= len(fields.data) - 8:
             return None
-        over, under = struct.unpack_from(order + "II", data, at)
-        found.append(over / under * (2.54 if unit == 3 else 1) if under else 0.0)
+        over, under = fields.read("II", at)
+        found.append(over / under * scale if under else 0.0)
     return found[0], found[1]
 
 
 def with_resolution(exif: bytes | None, dpi: tuple[float, float]) -> bytes:
     """EXIF that states dots per inch, unless it states something already."""
-    data, order, entries = _opened(exif or _EMPTY)
-    if _X_RESOLUTION in entries:
-        return bytes(data)
-    unit = struct.pack(order + "HHIHH", _RESOLUTION_UNIT, _SHORT, 1, 2, 0)
-    rows = [unit]
-    for tag, value in zip((_X_RESOLUTION, _Y_RESOLUTION), dpi, strict=True):
-        at = _append(data, struct.pack(order + "II", round(value * 100), 100))
-        rows.append(struct.pack(order + "HHII", tag, _RATIONAL, 1, at))
-    new = _grown(data, order, _first_ifd(data, order), *rows)
-    struct.pack_into(order + "I", data, 4, new)
-    return bytes(data)
+    fields = _Exif(exif or _EMPTY)
+    if _X_RESOLUTION not in fields.first:
+        rows = [fields.pack("HHIHH", _RESOLUTION_UNIT, _SHORT, 1, 2, 0)]
+        for tag, value in zip((_X_RESOLUTION, _Y_RESOLUTION), dpi, strict=True):
+            at = fields.append(fields.pack("II", round(value * 100), 100))
+            rows.append(fields.pack("HHII", tag, _RATIONAL, 1, at))
+        fields.grow_first(*rows)
+    return bytes(fields.data)
 
 
 def with_size(exif: bytes, size: tuple[int, int]) -> bytes:
     """EXIF whose fields for the picture's size, as many as there are, say `size`."""
-    data, order, first = _opened(exif)
-    try:
-        second, _ = _entries(data, order, _number(data, order, first.get(_EXIF_IFD)) or 0)
-    except ValueError:
-        second = {}
-    tables = ((first, _TIFF_WIDTH, _TIFF_HEIGHT), (second, _WIDTH, _HEIGHT))
+    fields = _Exif(exif)
+    tables = ((fields.first, _TIFF_WIDTH, _TIFF_HEIGHT), (fields.second(), _WIDTH, _HEIGHT))
     for entries, *tags in tables:
         for tag, value in zip(tags, size, strict=True):
             if tag in entries:
                 # A short may be too short for it; a long takes no more room.
-                struct.pack_into(order + "HII", data, entries[tag] + 2, _LONG, 1, value)
-    return bytes(data)
+                fields.put("HII", entries[tag] + 2, _LONG, 1, value)
+    return bytes(fields.data)
 
 
-def _opened(exif: bytes) -> tuple[bytearray, str, dict[int, int]]:
-    """A copy, its byte order, and the entries of its first directory."""
-    data = bytearray(exif)
-    order = _order(data)
-    return data, order, _entries(data, order, _first_ifd(data, order))[0]
+class _Exif:
+    """A copy to be changed. Raises: ValueError when it is no EXIF."""
 
+    def __init__(self, exif: bytes) -> None:
+        self.data = bytearray(exif)
+        order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
+        if order is None or len(exif) < 8:
+            raise ValueError("no EXIF header")
+        self._order = order
+        self.first, self._next_at = self._entries(*self.read("I", 4))
 
-def _bare(exif: bytes) -> bytes:
-    while exif.startswith(b"Exif\0\0"):
-        exif = exif[6:]
-    return exif
+    def read(self, layout: str, at: int) -> tuple[int, ...]:
+        return struct.unpack_from(self._order + layout, self.data, at)
 
+    def pack(self, layout: str, *values: int) -> bytes:
+        return struct.pack(self._order + layout, *values)
 
-def _order(data: bytearray) -> str:
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(bytes(data[:4]))
-    if order is None:
-        raise ValueError("no EXIF header")
-    return order
+    def put(self, layout: str, at: int, *values: int) -> None:
+        struct.pack_into(self._order + layout, self.data, at, *values)
 
+    def number(self, at: int | None) -> int | None:
+        """The value of an entry that holds one whole number."""
+        if at is None:
+            return None
+        code = {_SHORT: "H", _LONG: "I"}.get(self.read("H", at + 2)[0])
+        return self.read(code, at + 8)[0] if code else None
 
-def _first_ifd(data: bytearray, order: str) -> int:
-    if len(data) < 8:
-        raise ValueError("EXIF is cut short")
-    return int(struct.unpack_from(order + "I", data, 4)[0])
+    def second(self) -> dict[int, int]:
+        """Where each entry of the nested directory is; none where that is missing or damaged."""
+        return self._known(self.number(self.first.get(_EXIF_IFD)) or 0)
 
+    def append(self, block: bytes) -> int:
+        self.data += bytes(len(self.data) % 2)
+        at = len(self.data)
+        self.data += block
+        return at
 
-def _entries(data: bytearray, order: str, at: int) -> tuple[dict[int, int], int]:
-    """Where each tag's entry is, and where the offset of the next directory is."""
-    if not 8 <= at <= len(data) - 2:
-        raise ValueError("an EXIF directory is out of bounds")
-    count = struct.unpack_from(order + "H", data, at)[0]
-    end = at + 2 + 12 * count
-    if end > len(data):
-        raise ValueError("an EXIF directory is cut short")
-    places = range(at + 2, end, 12)
-    return {struct.unpack_from(order + "H", data, p)[0]: p for p in places}, end
+    def grow(self, ifd: int, *added: bytes) -> int:
+        """Append a copy of the directory with more entries; directories are sorted by tag."""
+        table = {tag: bytes(self.data[p : p + 12]) for tag, p in self._known(ifd).items()}
+        table |= {struct.unpack_from(self._order + "H", entry)[0]: entry for entry in added}
+        rows = b"".join(table[tag] for tag in sorted(table))
+        return self.append(self.pack("H", len(table)) + rows + bytes(4))
 
+    def grow_first(self, *added: bytes) -> None:
+        self.put("I", 4, self.grow(self.read("I", 4)[0], *added))
 
-def _number(data: bytearray, order: str, at: int | None) -> int | None:
-    """The value of an entry that holds one whole number."""
-    if at is None:
-        return None
-    kind = struct.unpack_from(order + "H", data, at + 2)[0]
-    code = {_SHORT: "H", _LONG: "I"}.get(kind)
-    return int(struct.unpack_from(order + code, data, at + 8)[0]) if code else None
+    def drop_thumbnail(self) -> None:
+        if self._next_at + 4 > len(self.data):
+            return
+        (ifd,) = self.read("I", self._next_at)
+        self.put("I", self._next_at, 0)
+        entries = self._known(ifd)
+        start, length = (self.number(entries.get(t)) or 0 for t in (_THUMBNAIL, _THUMBNAIL_LENGTH))
+        # Nothing refers to the bytes any more. They are taken out only where they lie last, as
+        # they usually do, for elsewhere that would move what follows them.
+        if ifd < start and start + length == len(self.data):
+            del self.data[start:]
 
+    def _entries(self, at: int) -> tuple[dict[int, int], int]:
+        """Where each tag's entry is, and where the offset of the next directory is."""
+        if not 8 <= at <= len(self.data) - 2:
+            raise ValueError("an EXIF directory is out of bounds")
+        end = at + 2 + 12 * self.read("H", at)[0]
+        if end > len(self.data):
+            raise ValueError("an EXIF directory is cut short")
+        return {self.read("H", place)[0]: place for place in range(at + 2, end, 12)}, end
 
-def _swap_size(data: bytearray, order: str, ifd: int | None) -> None:
-    """A picture turned by a quarter swaps the width and height that its EXIF states."""
-    try:
-        entries, _ = _entries(data, order, ifd or 0)
-    except ValueError:
-        return
-    if _WIDTH in entries and _HEIGHT in entries:
-        # Type, count and value move together, for one may be a short and the other a long.
-        a, b = (slice(entries[tag] + 2, entries[tag] + 12) for tag in (_WIDTH, _HEIGHT))
-        data[a], data[b] = data[b], data[a]
-
-
-def _drop_thumbnail(data: bytearray, order: str, next_at: int) -> None:
-    if next_at + 4 > len(data):
-        return
-    ifd = struct.unpack_from(order + "I", data, next_at)[0]
-    struct.pack_into(order + "I", data, next_at, 0)
-    try:
-        entries, _ = _entries(data, order, ifd)
-    except ValueError:
-        return
-    start = _number(data, order, entries.get(_THUMBNAIL)) or 0
-    length = _number(data, order, entries.get(_THUMBNAIL_LENGTH)) or 0
-    # Nothing refers to the bytes any more. They are taken out only where they lie last, as they
-    # usually do, for elsewhere that would move what follows them.
-    if ifd < start and start + length == len(data):
-        del data[start:]
-
-
-def _append(data: bytearray, block: bytes) -> int:
-    if len(data) % 2:
-        data.append(0)
-    at = len(data)
-    data += block
-    return at
-
-
-def _grown(data: bytearray, order: str, ifd: int, *added: bytes) -> int:
-    """Append a copy of the directory with more entries; directories are sorted by tag."""
-    try:
-        old, _ = _entries(data, order, ifd)
-    except ValueError:
-        old = {}
-    table = {tag: bytes(data[p : p + 12]) for tag, p in old.items()}
-    table |= {struct.unpack_from(order + "H", entry)[0]: entry for entry in added}
-    block = struct.pack(order + "H", len(table)) + b"".join(table[t] for t in sorted(table))
-    return _append(data, block + bytes(4))
+    def _known(self, at: int) -> dict[int, int]:
+        try:
+            return self._entries(at)[0]
+        except ValueError:
+            return {}

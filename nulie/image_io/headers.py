@@ -35,9 +35,7 @@ def png_colour_chunks(file: BinaryIO) -> tuple[tuple[bytes, bytes], ...]:
 
 
 def png_repaired(data: bytes, *, bare: bool) -> bytes:
-    """The PNG without the damaged ones of its dispensable chunks, or (`bare`) without any.
-
-    A lower-case first letter marks a chunk that the picture can do without."""
+    """The PNG without its damaged dispensable chunks (in lower case), or (`bare`) without any."""
     out = [data[:8]]
     at = 8
     while len(data) - at >= 12:
@@ -67,7 +65,6 @@ def jpeg_bare(data: bytes) -> bytes:
 
 
 def webp_lossless(file: BinaryIO) -> bool:
-    """Whether the first picture in the file is stored without loss."""
     file.seek(12)
     while len(head := file.read(8)) == 8:
         kind, length = head[:4], int.from_bytes(head[4:], "little")

@@ -23,15 +23,7 @@ _XMP_TAIL = b"http://ns.adobe.com/xmp/extension/\0"
 _APPENDED = re.compile(rb"hdrgm:Version|(?:MotionPhoto|MicroVideo)=[\"']1")
 # The luminance table of the JPEG standard (annex K) at quality 50, summed.
 _LUMINANCE_SUM = 3688
-_LOSSLESS_TIFF = (
-    "raw",
-    "packbits",
-    "tiff_lzw",
-    "tiff_adobe_deflate",
-    "tiff_deflate",
-    "zstd",
-    "lzma",
-)
+_LOSSLESS_TIFF = ("raw", "packbits", "zstd", "lzma", *tiff.DIFFERENCED)
 
 
 def collect(

@@ -26,7 +26,6 @@ class Metadata:
     """PNG text chunks, or what stands for them in formats that have none."""
     dpi: tuple[float, float] | None = None
     comment: str | None = None
-    """Comment of a JPEG or GIF."""
     segments: tuple[tuple[int, bytes], ...] = ()
     """JPEG segments as (marker, data): Photoshop's resources (captions, credits), long XMP."""
     png_chunks: tuple[tuple[bytes, bytes], ...] = ()
@@ -46,7 +45,6 @@ class Photo:
     grey: bool = False
     """The file was greyscale, and is written so as long as its pixels are grey."""
     format: str = "PNG"
-    """Pillow's name of the format it came in."""
     metadata: Metadata = field(default_factory=Metadata)
     path: Path | None = None
     notes: tuple[str, ...] = ()
@@ -62,8 +60,7 @@ class Photo:
         return self.alpha is not None and self.alpha.getextrema() != (255, 255)
 
     def with_pixels(self, pixels: Image.Image) -> Photo:
-        """The photo with other pixels, RGB. Where they are of another size, the rest follows: alpha
-        is scaled, the metadata state the new one."""
+        """The photo with other pixels, RGB; alpha and the metadata follow their size."""
         if pixels.size == self.size:
             return replace(self, pixels=pixels)
         alpha = self.alpha and self.alpha.resize(pixels.size, Image.Resampling.LANCZOS)

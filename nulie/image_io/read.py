@@ -2,63 +2,41 @@
 
 from __future__ import annotations
 
-import importlib
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib import import_module
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from PIL import (
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    UnidentifiedImageError,
-    WebPImagePlugin,
-    features,
-)
+from PIL import Image, ImageCms, UnidentifiedImageError, features
 
 from ..errors import ImageError
 from . import headers
 from .metadata import collect, tell_text
-from .modes import planes, too_deep
 from .photo import Photo
 
 # Pillow before 11.3 has no AVIF, and a Pillow built without its library cannot use it.
 HAS_AVIF = find_spec("PIL.AvifImagePlugin") is not None and bool(features.check("avif"))
-if HAS_AVIF:
-    importlib.import_module("PIL.AvifImagePlugin")
+# Names of our own, for Pillow knows formats that start other programs (EPS) or whose depth cannot
+# be told.
+_KINDS = ("Jpeg", "Png", "WebP", "Tiff", "Bmp", "Gif", *(["Avif"] if HAS_AVIF else []))
+_FORMATS = [kind.upper() for kind in _KINDS]
+for _kind in _KINDS:
+    import_module(f"PIL.{_kind}ImagePlugin")
 
 MAX_MEGAPIXELS = 178
 """Larger pictures are refused: the most that Pillow opens by default, half a gigabyte of pixels."""
 
-# A list of our own, for Pillow knows formats that start other programs (EPS) or whose depth
-# cannot be told.
-_FORMATS = [
-    JpegImagePlugin.JpegImageFile.format,
-    PngImagePlugin.PngImageFile.format,
-    WebPImagePlugin.WebPImageFile.format,
-    TiffImagePlugin.TiffImageFile.format,
-    BmpImagePlugin.BmpImageFile.format,
-    GifImagePlugin.GifImageFile.format,
-    *(["AVIF"] if HAS_AVIF else []),
-]
 _TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
 _quiet_lock = threading.Lock()
 
 
@@ -76,24 +54,19 @@ def load(source: Path | str | BinaryIO, *, name: str | None = None) -> Photo:
 
 
 def from_image(image: Image.Image, *, name: str = "the picture") -> Photo:
-    """The photo of a picture that is in memory, with what its `info` says of it.
-
-    Raises: ImageError where its mode is refused."""
+    """The photo of a picture that is in memory, with what its `info` says. Raises: ImageError."""
     with _quiet():
         try:
             return _photo(image, name, None, None)
         except ImageError:
             raise
         except Exception as e:
-            raise ImageError(
-                f"{name}: cannot be used ({reason(e)}); save it as PNG first"
-            ) from None
+            why = f"cannot be used ({reason(e)}); save it as PNG first"
+            raise ImageError(f"{name}: {why}") from None
 
 
 def read_text(source: Path | str | BinaryIO) -> dict[str, str]:
-    """All text of a picture by key: nulie's recipe, generation parameters, PNG text chunks.
-
-    Raises: ImageError as `load` does."""
+    """All text of a picture by key: recipe, parameters, PNG text. Raises: ImageError."""
     return tell_text(load(source).metadata)
 
 
@@ -103,16 +76,13 @@ def shown_path(path: Path) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """What went wrong, in one line."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(text.split()) or type(error).__name__
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Pillow's warnings to ourselves: each of them is decided on here.
-
-    The filters are global to the process, hence the lock."""
+    """Keeps Pillow's warnings to ourselves; the filters are the whole process's, hence the lock."""
     with _quiet_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -137,21 +107,19 @@ def _opened(path: Path, shown: str) -> Iterator[BinaryIO]:
 
 
 def _decoded(file: BinaryIO, shown: str, path: Path | None) -> Photo:
-    first: Exception | None = None
+    errors: list[Exception] = []
     for stream in _versions(file):
         try:
             photo = _photo(_open(stream, shown), shown, path, stream)
         except (ImageError, Image.DecompressionBombError, MemoryError) as e:
-            raise _refusal(file, shown, e) from None
+            errors = [e]  # it would not be mended
+            break
         except Exception as e:
-            first = first or e
-            continue
-        if stream is file:
-            return photo
-        note = f"{shown}: damaged metadata in it was left out"
-        return replace(photo, notes=(*photo.notes, note))
-    assert first is not None
-    raise _refusal(file, shown, first) from None
+            errors.append(e)
+        else:
+            note = () if stream is file else (f"{shown}: damaged metadata in it was left out",)
+            return replace(photo, notes=(*photo.notes, *note))
+    raise _refusal(file, shown, errors[0]) from None
 
 
 def _versions(file: BinaryIO) -> Iterator[BinaryIO]:
@@ -170,7 +138,6 @@ def _versions(file: BinaryIO) -> Iterator[BinaryIO]:
 
 
 def _refusal(file: BinaryIO, shown: str, error: Exception) -> ImageError:
-    """The error for the user, in one line."""
     if isinstance(error, ImageError):
         return error
     if isinstance(error, Image.DecompressionBombError):
@@ -192,9 +159,8 @@ def _unknown(file: BinaryIO) -> str:
         return "AVIF needs Pillow 11.3 or newer: pip install --upgrade pillow"
     if brand[:3] in (b"hei", b"hev", b"mif"):
         return "is HEIC, which Pillow cannot read; export it as JPEG or PNG"
-    return (
-        f"is no whole picture of a kind nulie reads ({', '.join(_FORMATS)}); save it as PNG first"
-    )
+    kinds = ", ".join(_FORMATS)
+    return f"is no whole picture of a kind nulie reads ({kinds}); save it as PNG first"
 
 
 def _too_large(shown: str) -> ImageError:
@@ -206,7 +172,7 @@ def _open(file: BinaryIO, shown: str) -> Image.Image:
     # Before Pillow sees it: decoders without the depth in question call the file no picture.
     depth, _ = headers.avif_depth(file)
     if depth > 8:
-        raise too_deep(shown, f"{depth} bits")
+        raise _too_deep(shown, f"{depth} bits")
     file.seek(0)
     image = Image.open(file, formats=_FORMATS)
     if image.width * image.height > MAX_MEGAPIXELS * 1_000_000:
@@ -216,14 +182,14 @@ def _open(file: BinaryIO, shown: str) -> Image.Image:
     elif image.format == "TIFF":
         depth = max(image.tag_v2.get(258) or (1,))  # type: ignore[attr-defined]
     if depth > 8:
-        raise too_deep(shown, f"{depth} bits")
+        raise _too_deep(shown, f"{depth} bits")
     image.load()
     return image
 
 
 def _photo(image: Image.Image, name: str, path: Path | None, file: BinaryIO | None) -> Photo:
     metadata, orientation, notes = collect(image, name, file)
-    rgb, alpha, grey, profile, mode_notes = planes(image, metadata.icc_profile, name)
+    rgb, alpha, grey, profile, mode_notes = _planes(image, metadata.icc_profile, name)
     if image.format == "AVIF" and file is not None:
         grey = grey or headers.avif_depth(file)[1]
     # Pillow turns TIFF upright by itself.
@@ -234,15 +200,59 @@ def _photo(image: Image.Image, name: str, path: Path | None, file: BinaryIO | No
     elif rgb is image:
         rgb = image.copy()
     rgb.info = {}
-    return Photo(
-        rgb,
-        alpha,
-        grey,
-        "JPEG" if image.format == "MPO" else image.format or "PNG",
-        replace(metadata, icc_profile=profile),
-        path,
-        (*_frames(image, name), *mode_notes, *notes),
+    format = "JPEG" if image.format == "MPO" else image.format or "PNG"
+    metadata = replace(metadata, icc_profile=profile)
+    notes = (*_frames(image, name), *mode_notes, *notes)
+    return Photo(rgb, alpha, grey, format, metadata, path, notes)
+
+
+_Planes = tuple[Image.Image, Image.Image | None, bool, bytes | None, tuple[str, ...]]
+"""RGB pixels, alpha, whether they were grey, what became of the colour profile, and notes."""
+
+
+def _planes(image: Image.Image, icc_profile: bytes | None, name: str) -> _Planes:
+    """Split `image` into RGB and alpha. Raises: ImageError for modes that would be damaged."""
+    mode = image.mode
+    if mode in ("F", "I") or mode.startswith("I;16"):
+        raise _too_deep(name, "floating point" if mode == "F" else "16 or more bits")
+    if mode == "CMYK":
+        return _from_cmyk(image, icc_profile, name)
+    if mode in ("LAB", "HSV"):
+        raise ImageError(f"{name}: {mode} colours are not supported; convert it to RGB first")
+    notes: tuple[str, ...] = ()
+    if mode == "1":
+        notes = (f"{name}: black and white, worked on as greyscale",)
+    elif mode in ("P", "PA"):
+        notes = (f"{name}: palette picture, worked on in full colour",)
+    grey = mode in ("1", "L", "LA", "La")
+    if "transparency" in image.info or mode in ("PA", "La", "RGBa"):
+        image = image.convert("LA" if mode == "La" else "RGBA")
+    alpha = image.getchannel("A") if image.mode in ("LA", "RGBA") else None
+    # The caller copies or turns what is RGB already: a large photo is not copied twice.
+    pixels = image if image.mode == "RGB" else image.convert("RGB")
+    return pixels, alpha, grey, icc_profile, notes
+
+
+def _too_deep(name: str, depth: str) -> ImageError:
+    return ImageError(
+        f"{name}: {depth} per channel, of which nulie would keep 8; convert it to 8 bits first"
     )
+
+
+def _from_cmyk(image: Image.Image, icc_profile: bytes | None, name: str) -> _Planes:
+    """Ink amounts mean no colour without a profile; with one, lcms knows."""
+    remedy = "convert it to sRGB first"
+    if icc_profile is None:
+        raise ImageError(f"{name}: CMYK without a colour profile; {remedy}")
+    target = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+    try:
+        source = ImageCms.ImageCmsProfile(BytesIO(icc_profile))
+        pixels = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        raise ImageError(f"{name}: CMYK with an unusable colour profile; {remedy}") from None
+    assert pixels is not None
+    note = f"{name}: CMYK, converted to sRGB by its colour profile"
+    return pixels, None, False, target.tobytes(), (note,)
 
 
 def _frames(image: Image.Image, name: str) -> tuple[str, ...]:

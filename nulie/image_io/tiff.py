@@ -9,7 +9,9 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-XMP, PHOTOSHOP = 700, 34377
+XMP, PHOTOSHOP, PREDICTOR = 700, 34377, 317
+DIFFERENCED = ("tiff_lzw", "tiff_adobe_deflate", "tiff_deflate")
+"""Compressions that make photographs larger unless PREDICTOR, 2, has them take differences."""
 _SHORT, _LONG, _BYTE = 3, 4, 1
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _UNITS = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4}

@@ -12,7 +12,7 @@ from PIL import Image
 
 from ..errors import ImageError, SettingsError
 from . import atomic
-from .encode import ENCODERS, LARGEST, NO_ALPHA, assembled, merged_text, profile_for
+from .encode import LARGEST, NO_ALPHA, assembled, encoded, merged_text, profile_for
 from .metadata import tell_text
 from .photo import Metadata, Photo
 from .read import HAS_AVIF, reason, shown_path
@@ -48,10 +48,8 @@ def check_output(photo: Photo, path: Path, *, overwrite: bool = False) -> tuple[
     shown = shown_path(path)
     format = _FORMATS.get(path.suffix.lower())
     if format is None:
-        kinds = ", ".join(sorted(_FORMATS))
-        raise ImageError(
-            f"{shown}: nulie does not write {path.suffix or 'this'}; choose of {kinds}"
-        )
+        kind, kinds = path.suffix or "this", ", ".join(sorted(_FORMATS))
+        raise ImageError(f"{shown}: nulie does not write {kind}; choose of {kinds}")
     if photo.transparent and format in NO_ALPHA:
         raise ImageError(f"{shown}: {format} cannot hold the transparency; choose .png or .webp")
     largest = LARGEST.get(format)
@@ -71,14 +69,9 @@ def same_format(photo: Photo, path: Path) -> bool:
 
 
 def save(
-    photo: Photo,
-    pixels: Image.Image,
-    path: Path,
-    *,
-    text: Mapping[str, str] | None = None,
-    quality: int | None = None,
-    overwrite: bool = False,
-) -> Path:
+    photo: Photo, pixels: Image.Image, path: Path, *,
+    text: Mapping[str, str] | None = None, quality: int | None = None, overwrite: bool = False,
+) -> Path:  # fmt: skip
     """Write `pixels` with all that `photo` carries, and `text` beside it. The suffix is the format.
 
     `text` replaces what an earlier run of nulie left. `quality` is for JPEG, WebP and AVIF.
@@ -87,7 +80,7 @@ def save(
     if quality is not None and not 1 <= quality <= 100:
         raise SettingsError(f"quality {quality} is out of range; choose 1 to 100")
     check_output(photo, path, overwrite=overwrite)
-    data = _encoded(photo, pixels, _FORMATS[path.suffix.lower()], text or {}, quality, path)
+    data = _encoded(photo, pixels, path, text or {}, quality)
     atomic.write(path, data, overwrite=overwrite)
     return path
 
@@ -119,19 +112,15 @@ def _same_file(a: Path, b: Path) -> bool:
 
 
 def _encoded(
-    photo: Photo,
-    pixels: Image.Image,
-    format: str,
-    text: Mapping[str, str],
-    quality: int | None,
-    path: Path,
+    photo: Photo, pixels: Image.Image, path: Path, text: Mapping[str, str], quality: int | None
 ) -> bytes:
     """The bytes of the file. Metadata that the format does not take must not cost the picture."""
+    format = _FORMATS[path.suffix.lower()]
     metadata = replace(photo.metadata, text=merged_text(photo.metadata.text, text))
     last: Exception | None = None
     for kept, lost in _less_and_less(metadata, text):
         try:
-            data = ENCODERS[format](replace(photo, metadata=kept), pixels, quality)
+            data = encoded(replace(photo, metadata=kept), pixels, format, quality)
         except Exception as e:
             last = last or e
             continue
@@ -139,9 +128,8 @@ def _encoded(
             _log.warning("%s: %s could not be stored (%s)", path, lost, last)
         return data
     assert last is not None
-    raise ImageError(
-        f"{shown_path(path)}: cannot be encoded as {format} ({reason(last)}); choose another format"
-    ) from None
+    why = f"cannot be encoded as {format} ({reason(last)}); choose another format"
+    raise ImageError(f"{shown_path(path)}: {why}") from None
 
 
 def _less_and_less(metadata: Metadata, text: Mapping[str, str]) -> Iterator[tuple[Metadata, str]]:

@@ -1,8 +1,7 @@
 """XMP packets: where nulie keeps its text in formats that have no text chunks.
 
-JPEG, WebP, TIFF and AVIF all carry XMP, and XMP has namespaces: a property of our own cannot be
-taken for, or overwrite, anything that belongs to another program, as EXIF's few comment fields can.
-The packet is edited as text, so that what others wrote in it stays as it is."""
+XMP has namespaces: a property of our own cannot be taken for, or overwrite, anything of another
+program's, as in EXIF's few comment fields. Edited as text, the packet keeps what others wrote."""
 
 from __future__ import annotations
 

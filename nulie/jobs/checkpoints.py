@@ -9,20 +9,13 @@ from pathlib import Path
 from ..engine.checkpoint import Checkpoint
 from ..errors import CheckpointError
 from ..image_io import atomic, shown_path
+from .inputs import reading
 
 
 def read(path: Path) -> Checkpoint:
     """Raises: CheckpointError that names the file."""
-    shown = shown_path(path)
-    try:
+    with reading(shown_path(path), CheckpointError, "not a checkpoint of nulie"):
         return Checkpoint.from_json(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError:
-        raise CheckpointError(f"{shown}: not a checkpoint of nulie") from None
-    except OSError as e:
-        reason = e.strerror or type(e).__name__
-        raise CheckpointError(f"{shown}: cannot be read ({reason}); check its name") from None
-    except CheckpointError as e:
-        raise CheckpointError(f"{shown}: {e}") from None
 
 
 class Keeper:

@@ -32,8 +32,6 @@ class Event:
 
 @dataclass(frozen=True)
 class Begun(Event):
-    """The file is looked at."""
-
     number: int = 1
     """Of `count` files, from 1."""
     count: int = 1
@@ -59,8 +57,6 @@ class Noted(_Said):
 
 @dataclass(frozen=True)
 class Failed(_Said):
-    """Nothing became of the file."""
-
     share = 1.0
 
 
@@ -89,8 +85,6 @@ class Loading(Event):
 
 @dataclass(frozen=True)
 class Waiting(Event):
-    """Others come first on the device."""
-
     before: int
 
     @property
@@ -113,7 +107,6 @@ class Searching(Event):
     evaluations: int
     seconds: float
     done: float
-    """Share of the budget that is spent, 0 to 1."""
     left: float | None
     """Seconds of the budget that are left; None where it is counted in evaluations alone."""
     stopping: bool = False
@@ -124,7 +117,6 @@ class Searching(Event):
 
     @property
     def rate(self) -> float:
-        """Evaluations a second."""
         return self.evaluations / self.seconds if self.seconds else 0.0
 
     @property
@@ -142,7 +134,6 @@ class Searching(Event):
 
     @property
     def pace(self) -> str:
-        """What was done and what remains."""
         return f"{self.evaluations:,} nodes \u00b7 {self.rate:,.0f} a second \u00b7 {self.rest}"
 
     @property
@@ -152,11 +143,8 @@ class Searching(Event):
 
 @dataclass(frozen=True)
 class Done(Event):
-    """The file's result is written."""
-
     outcome: Outcome
     written: tuple[Path, ...] = ()
-    """Files of its variants, the best first."""
     share = 1.0
     words = "done"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import zipfile
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from .. import image_io
 from ..engine.pipeline import apply
 from ..errors import ImageError, NulieError
-from ..image_io import Photo, atomic
+from ..image_io import Photo, atomic, reason, shown_path
 from ..recipe import Recipe
 from . import names
 from .checkpoints import Keeper
@@ -67,14 +68,9 @@ def read(item: Item, host: Host) -> Photo:
 
 
 def write(
-    photo: Photo,
-    recipe: Recipe,
-    target: Path,
-    results: Results,
-    *,
-    score: Mapping[str, Any] | None = None,
-    source: Item | None = None,
-) -> Path:
+    photo: Photo, recipe: Recipe, target: Path, results: Results, *,
+    score: Mapping[str, Any] | None = None, source: Item | None = None,
+) -> Path:  # fmt: skip
     """The file written: what `recipe` has made of a photo, with all that the photo carried, the
     recipe and its `score`. Where `results.numbered` a target that is there already stays, and a
     number makes the name another one. A photo that nothing was done to is copied from its `source`
@@ -86,13 +82,10 @@ def write(
             # Byte for byte, for encoding anew would lose for nothing.
             atomic.write(path, _bytes(source), overwrite=results.overwrite)
             return path
+        text, quality = file_text(recipe, score), results.quality
+        overwrite = results.overwrite
         return image_io.save(
-            photo,
-            photo.pixels,
-            path,
-            text=file_text(recipe, score),
-            quality=results.quality,
-            overwrite=results.overwrite,
+            photo, photo.pixels, path, text=text, quality=quality, overwrite=overwrite
         )
 
     return names.at_free_name(target, put, clash=ImageError) if results.numbered else put(target)
@@ -123,7 +116,6 @@ def _check_beside(plan: Plan, own: names.Names) -> Keeper | None:
 def _write(
     item: Item, outcome: Outcome, targets: Sequence[Path], plan: Plan, host: Host
 ) -> tuple[Path, ...]:
-    """The files written, the best first."""
     if not outcome.changed:
         return (write(outcome.before, Recipe(), targets[0], plan.results, source=item),)
     written: list[Path] = []
@@ -142,5 +134,18 @@ def _bytes(item: Item) -> bytes:
     try:
         return item.path.read_bytes()
     except OSError as e:
-        reason = e.strerror or type(e).__name__
-        raise ImageError(f"{item.shown}: cannot be read again ({reason})") from None
+        raise ImageError(f"{item.shown}: cannot be read again ({reason(e)})") from None
+
+
+def pack(paths: Sequence[Path]) -> Path:
+    """A zip of files beside the first of them, named after their folder; stored, not compressed,
+    for pictures are so already. One that is there is replaced. Raises: ImageError."""
+    folder = paths[0].parent
+    archive = folder / f"nulie-{folder.name}.zip"
+    try:
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
+            for path in paths:
+                file.write(path, path.name)
+    except OSError as e:
+        raise ImageError(f"{shown_path(archive)}: no zip ({reason(e)})") from None
+    return archive

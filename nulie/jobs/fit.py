@@ -25,14 +25,11 @@ Show = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class Fit:
-    """A fit of the predictor `statistics`, checked; `run` it once.
-
-    Raises: SettingsError, ImageError when the output cannot be written."""
+    """A fit of `statistics`, checked; `run` it once. Raises: SettingsError, ImageError."""
 
     items: Sequence[Item]
     output: Path
     effort: float = 1.0
-    """So many times the usual examples and steps."""
     seed: int = 0
     overwrite: bool = False
 
@@ -45,10 +42,8 @@ class Fit:
         atomic.check(self.output, overwrite=self.overwrite)
 
     def run(self, show: Show, complain: Callable[[str], None]) -> int:
-        """Fits and writes the file; the number of photographs it was fitted to. `complain` is told
-        of each that cannot be read.
-
-        Raises: ImageError when it cannot be written, ModelError on too few photographs."""
+        """Fits and writes the file; how many photographs it was fitted to. `complain` is told of
+        those that cannot be read. Raises: ImageError, ModelError on too few photographs."""
         from ..fit import fit
         from ..predictor import statistics
 
@@ -66,13 +61,9 @@ class Fit:
                 taken += 1
                 yield photo.pixels
 
-        weights = fit(
-            photos(),
-            seed=self.seed,
-            examples=round(EXAMPLES * self.effort),
-            steps=max(LEAST_STEPS, round(STEPS * self.effort)),
-            progress=show,
-        )
+        examples, steps = (round(usual * self.effort) for usual in (EXAMPLES, STEPS))
+        steps = max(LEAST_STEPS, steps)
+        weights = fit(photos(), seed=self.seed, examples=examples, steps=steps, progress=show)
         with tempfile.TemporaryDirectory() as folder:
             part = Path(folder) / "weights.safetensors"
             statistics.write(weights, part)

@@ -19,8 +19,7 @@ from ..errors import SettingsError
 from ..image_io import Photo
 from ..predictor import Judging, Predictor, adapt, exact_form, score_photos, take_notes
 from ..predictor.loaded import PREDICTORS
-from ..recipe import Recipe
-from ..recipe.settings import Settings
+from ..recipe import Recipe, Settings
 from ..transforms.preview import shrink
 from ..transforms.strength import scale
 from . import recipes, reference, values
@@ -34,14 +33,9 @@ Picture = Image.Image | str | os.PathLike[str]
 
 
 def enhance(
-    image: Picture,
-    *,
-    predictor: str | os.PathLike[str] | Judging = "auto",
-    device: str = "auto",
-    like: Picture | None = None,
-    strength: float = 1.0,
-    **settings: Any,
-) -> Result:
+    image: Picture, *, predictor: str | os.PathLike[str] | Judging = "auto", device: str = "auto",
+    like: Picture | None = None, strength: float = 1.0, **settings: Any,
+) -> Result:  # fmt: skip
     """The best version of an image that a search finds.
 
     >>> result = nulie.enhance("examples/faded.jpg", evaluations=200, predictor="statistics")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ImageError
-from ..image_io import shown_path
+from ..errors import ImageError, NulieError
+from ..image_io import reason, shown_path
 from .names import is_result
 
 SUFFIXES = frozenset(
@@ -30,13 +31,26 @@ class Item:
 
     @property
     def shown(self) -> str:
-        """Its name for a message, in one line."""
         return self.name or shown_path(self.path)
 
     @property
     def file_name(self) -> str:
         """The same without folders."""
         return self.name or shown_path(Path(self.path.name))
+
+
+@contextmanager
+def reading(shown: str, kind: type[NulieError], foreign: str) -> Iterator[None]:
+    """Around the reading of a file that is no picture: errors come out as of this kind and name the
+    file. `foreign` is what is said of one that holds no text."""
+    try:
+        yield
+    except UnicodeDecodeError:
+        raise kind(f"{shown}: {foreign}") from None
+    except OSError as e:
+        raise kind(f"{shown}: cannot be read ({reason(e)}); check its name") from None
+    except kind as e:
+        raise kind(f"{shown}: {e}") from None
 
 
 def items(named: Iterable[str], *, recursive: bool) -> list[Item]:
@@ -50,9 +64,7 @@ def items(named: Iterable[str], *, recursive: bool) -> list[Item]:
 
 
 def pictures(folder: Path, *, recursive: bool = False, hint: str = "") -> list[Item]:
-    """The pictures of a folder, by name, without hidden files and nulie's own results.
-
-    Raises: ImageError when there are none, with `hint` at its end."""
+    """As `items` has them of one folder. Raises: ImageError with `hint` when there are none."""
     shown = shown_path(folder)
     if not folder.is_dir():
         raise ImageError(f"{shown}: is no folder; check its name")
@@ -83,7 +95,7 @@ def _inside(folder: Path, recursive: bool) -> Iterator[Path]:
 
     def refuse(error: OSError) -> None:
         if error.filename is None or Path(error.filename) == folder:
-            why = f"cannot be looked into ({error.strerror or type(error).__name__})"
+            why = f"cannot be looked into ({reason(error)})"
             raise ImageError(f"{shown_path(folder)}: {why}; check its permissions") from None
 
     for here, folders, files in os.walk(folder, onerror=refuse):

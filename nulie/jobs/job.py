@@ -28,13 +28,9 @@ class Job:
     """Iterate over `events()` once; the last one is `Ended`."""
 
     def __init__(
-        self,
-        items: Sequence[Item],
-        plan: Plan,
-        host: Host | None = None,
-        *,
+        self, items: Sequence[Item], plan: Plan, host: Host | None = None, *,
         cancel: threading.Event | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """`cancel` may be set from any thread: the file in work ends with its best so far, and no
         other one is begun."""
         self.items = tuple(items)
@@ -61,19 +57,18 @@ class Job:
                         done.append(item)
                         written += event.written
                     yield event
+                continue
             except NulieError as e:
                 if isinstance(e, ModelError) and self._predictor is None:
                     raise
-                failed.append(item)
-                yield Failed(item, str(e))
+                text = str(e)
             except MemoryError:
-                failed.append(item)
-                too_large = "the memory is not enough for it; scale it down first"
-                yield Failed(item, f"{item.shown}: {too_large}")
+                text = f"{item.shown}: the memory is not enough for it; scale it down first"
             except Exception as e:
                 _log.exception("%s", item.shown)
-                failed.append(item)
-                yield Failed(item, f"{item.shown}: failed ({type(e).__name__}: {e})")
+                text = f"{item.shown}: failed ({type(e).__name__}: {e})"
+            failed.append(item)
+            yield Failed(item, text)
         ended = {*done, *failed}
         left = tuple(item for item in self.items if item not in ended)
         yield Ended(tuple(done), tuple(failed), left, tuple(written))

@@ -13,8 +13,6 @@ LONGEST = 512
 
 
 class Look:
-    """Shows recipes on a small copy, in some hundredths of a second each."""
-
     def __init__(self, photo: Photo, longest: int = LONGEST) -> None:
         self._small = scale_down(photo.pixels, longest)
 

@@ -24,8 +24,7 @@ def is_result(path: Path) -> bool:
 
 
 def target(name: Path, folder: Path | None, photo: Photo, suffix: str | None = None) -> Path:
-    """The result's path for a photo called `name`: `photo_nulie.jpg` beside it or in `folder`, in
-    the photo's format or with a `suffix` of one's choice."""
+    """The result's path for a photo called `name`: `photo_nulie.jpg`, beside it or in `folder`."""
     path = default_output(name, folder, photo=photo)
     return path.with_suffix(suffix) if suffix else path
 
@@ -58,8 +57,7 @@ def safe_name(name: str) -> str:
 
 
 class Names:
-    """The names of one job: of its inputs, which are never overwritten, and of its results, of
-    which no two may share one."""
+    """The names of a job: of its inputs, never overwritten, and of its results, never shared."""
 
     def __init__(self, inputs: Iterable[Path | None], *, overwrite: bool) -> None:
         self._overwrite = overwrite
@@ -72,10 +70,8 @@ class Names:
         written there."""
         other = self._results.get(_identity(path))
         if other is not None:
-            raise ImageError(
-                f"{shown}: its result would take the name of another one's"
-                f" ({shown_path(other)}); enhance it by itself, with --output"
-            )
+            taken = f"its result would take the name of another one's ({shown_path(other)})"
+            raise ImageError(f"{shown}: {taken}; enhance it by itself, with --output")
         notes = check_output(photo, path, overwrite=self._overwrite)
         self.refuse_inputs(path)
         return notes
@@ -83,19 +79,15 @@ class Names:
     def refuse_inputs(self, path: Path) -> None:
         """Raises: ImageError when `path` is one of the job's inputs, by whatever name."""
         if _identity(path) in self._inputs:
-            raise ImageError(
-                f"{shown_path(path)}: is an input, and those are never overwritten;"
-                " choose another name"
-            )
+            never = "is an input, and those are never overwritten; choose another name"
+            raise ImageError(f"{shown_path(path)}: {never}")
 
     def add(self, path: Path) -> None:
-        """Notes a result that was written."""
         if identity := _identity(path):
             self._results.setdefault(identity, path)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """None where there is no file."""
     try:
         found = path.stat()
     except (OSError, ValueError):

@@ -26,7 +26,6 @@ class Outcome:
     made: Photo | None
     """`after`, as long as it is held: see `light`."""
     recipe: Recipe
-    """What made it."""
     predictor: str = ""
     """Who judged; empty when nobody did."""
     base: Terms | None = None
@@ -36,7 +35,6 @@ class Outcome:
     points: tuple[tuple[float, float], ...] = field(default=(), repr=False)
     """(seconds, best score) at each improvement of the search."""
     nodes: Sequence[Node] = field(default=(), repr=False)
-    """What the search's tree remembers, the best first."""
 
     @property
     def after(self) -> Photo:
@@ -45,7 +43,6 @@ class Outcome:
 
     @property
     def changed(self) -> bool:
-        """Whether there is anything to write but the photo as it was."""
         return self.result is None or bool(self.result.variants)
 
     @property
@@ -66,8 +63,7 @@ class Outcome:
         return apply(self.recipes()[number], self.before, models) if self.changed else self.before
 
     def light(self) -> Outcome:
-        """The same for whoever keeps it: without the nodes and the result at full size, which take
-        most of the memory. `variant` makes each picture anew, `result.image` is the photo's."""
+        """To be kept: without the nodes and the full size, which take most of the memory."""
         result = self.result and replace(self.result, image=self.before.pixels)
         return replace(self, made=None, result=result, nodes=())
 
@@ -81,7 +77,6 @@ class Outcome:
         return {"before": self.base.score, "after": terms.score, "by": self.predictor}
 
     def data(self) -> dict[str, Any]:
-        """All that is known of it, as data for JSON."""
         result = self.result
         if result is None:
             return {"recipe": recipe_data(self.recipe)}
@@ -100,7 +95,6 @@ class Outcome:
 
 
 def recipe_data(recipe: Recipe) -> dict[str, Any]:
-    """A recipe as data for JSON."""
     data: dict[str, Any] = json.loads(recipe.to_json())
     return data
 
@@ -112,5 +106,4 @@ def file_text(recipe: Recipe, score: Mapping[str, Any] | None = None) -> dict[st
 
 
 def line(path: Path, outcome: Outcome, written: Sequence[Path]) -> dict[str, Any]:
-    """A file's row in a list of results, as data for JSON."""
     return {"input": str(path), **outcome.data(), "output": [str(p) for p in written]}

@@ -15,43 +15,31 @@ from ..engine.pipeline import apply
 from ..image_io import Photo
 from ..memory import give_back
 from ..predictor import Predictor, exact_form
-from ..recipe import Recipe
-from ..recipe.settings import Settings
+from ..recipe import Recipe, Settings
 from ..search import Improved, Progress
 from ..transforms.preview import shrink
 from ..transforms.strength import scale
 from .checkpoints import Keeper
 from .events import Event, Noted, Searching, Waiting
-from .host import Host
+from .host import LOOK, Host
 from .inputs import Item
-from .loading import load
 from .outcome import Outcome
 from .plan import Plan
 
-LOOK = 0.1
-"""Seconds between two looks at the line before a device."""
-
 
 def enhance(
-    item: Item,
-    photo: Photo,
-    plan: Plan,
-    host: Host,
-    *,
-    cancel: threading.Event,
-    keeper: Keeper | None = None,
-) -> Generator[Event, None, Outcome | None]:
+    item: Item, photo: Photo, plan: Plan, host: Host, *,
+    cancel: threading.Event, keeper: Keeper | None = None,
+) -> Generator[Event, None, Outcome | None]:  # fmt: skip
     """What the plan makes of a photo; None when it was cancelled before there was a best so far.
-
-    `cancel` may be set from any thread: a search then ends within a batch, with the best so far.
-    Raises: NulieError."""
+    `cancel` may be set from any thread: a search then ends within a batch. Raises: NulieError."""
     recipe, name = plan.recipe, item.file_name
     if recipe is not None and not plan.judge_recipe:
         return Outcome(name, photo, apply(recipe, photo, host.models), recipe)
     if plan.like is not None:
         predictor = plan.like.predictor(plan.choice.device)
     else:
-        predictor, note = yield from load(item, plan.choice, host)
+        predictor, note = yield from host.predictor(item, plan.choice)
         if note:
             yield Noted(item, note)
     ticket = host.line.join(str(predictor.device))
@@ -73,32 +61,18 @@ def enhance(
 
 
 def _search(
-    item: Item,
-    photo: Photo,
-    plan: Plan,
-    predictor: Predictor,
-    host: Host,
-    cancel: threading.Event,
-    keeper: Keeper | None,
-) -> Generator[Event, None, Outcome | None]:
+    item: Item, photo: Photo, plan: Plan, predictor: Predictor, host: Host,
+    cancel: threading.Event, keeper: Keeper | None,
+) -> Generator[Event, None, Outcome | None]:  # fmt: skip
     run = Enhancement(photo.pixels, predictor, plan.settings, resume=plan.resume, cancel=cancel)
     events = run.events()
     points: list[tuple[float, float]] = []
     base, recipe = 0.0, Recipe()
 
     def stand(progress: Progress) -> Searching:
-        done, left = _budget(plan.settings, progress)
-        return Searching(
-            item,
-            base=base,
-            best=progress.best_score,
-            recipe=recipe,
-            evaluations=progress.evaluations,
-            seconds=progress.seconds,
-            done=done,
-            left=left,
-            stopping=cancel.is_set(),
-        )
+        scores, cost = (base, progress.best_score), (progress.evaluations, progress.seconds)
+        budget = _budget(plan.settings, progress)
+        return Searching(item, *scores, recipe, *cost, *budget, stopping=cancel.is_set())
 
     try:
         for event in events:
@@ -160,7 +134,6 @@ def _budget(settings: Settings, progress: Progress) -> tuple[float, float | None
 def marks(photo: Photo, predictor: Predictor, settings: Settings) -> Callable[[Photo], Terms]:
     """Marks versions of a photo by the exact form of a predictor."""
     exact = exact_form(predictor)
-
     objective = Objective(exact, shrink(photo.pixels, exact.input_size).to(exact.device), settings)
 
     def mark(version: Photo) -> Terms:

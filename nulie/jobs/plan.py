@@ -12,8 +12,7 @@ from ..engine.checkpoint import Checkpoint
 from ..errors import SettingsError
 from ..image_io import shown_path
 from ..models.device import PRECISIONS
-from ..recipe import Recipe
-from ..recipe.settings import Settings
+from ..recipe import Recipe, Settings
 from ..transforms.strength import scale
 from . import checkpoints, recipes, reference, values
 from .inputs import SUFFIXES
@@ -37,8 +36,6 @@ class Choice:
 
 @dataclass(frozen=True)
 class Results:
-    """Where results go, and in what form."""
-
     output: Path | None = None
     """The result of a single picture."""
     output_dir: Path | None = None
@@ -46,7 +43,6 @@ class Results:
     numbered: bool = False
     """Whether a result whose name is taken gets a number; else it is refused."""
     overwrite: bool = False
-    """Whether results may replace what is there, inputs apart."""
     suffix: str | None = None
     """`.png` and the like; None: each as its input."""
     quality: int | None = None
@@ -64,9 +60,7 @@ class Plan:
 
     settings: Settings = field(default_factory=Settings)
     recipe: Recipe | None = None
-    """To be applied in place of a search."""
     recipe_file: Path | None = None
-    """Where that was read from."""
     choice: Choice = field(default_factory=Choice)
     results: Results = field(default_factory=Results)
     resume: Checkpoint | None = None
@@ -76,8 +70,7 @@ class Plan:
     like: Reference | None = None
     """What results are to look like: its likeness judges, in place of `choice`'s predictor."""
     strength: float = 1.0
-    """How far the recipes that a search has found are turned, see `transforms.strength.scale`;
-    `recipe` is turned already."""
+    """How far recipes that are found are turned, see `scale`; `recipe` is turned already."""
 
     @property
     def judge(self) -> str:
@@ -85,7 +78,6 @@ class Plan:
         return self.like.judge if self.like else self.choice.name
 
     def inputs(self) -> list[Path | None]:
-        """The files, beside the pictures, that the job reads."""
         choice = self.choice
         like = self.like.path if self.like else None
         return [self.recipe_file, Path(choice.name), choice.head, choice.clip_weights, like]
@@ -119,43 +111,26 @@ def plan(given: Mapping[str, Any], *, files: int = 1) -> Plan:
         given.setdefault("recipe", "")
     results = _results(given)
     _check_together(given, results, files)
-    like = _like(given)
+    like = given.get("like")
+    if like is not None and not isinstance(like, Reference):
+        like = reference.read(like)
     settings = values.settings({**(values.NO_GUARDS if like else {}), **given})
     strength = values.strength(given.get("strength", Plan.strength))
     recipe = scale(recipes.read(given["recipe"]), strength) if "recipe" in given else None
     resume = checkpoints.read(Path(given["resume"])) if "resume" in given else None
     if resume is not None:
         settings = resume.budget(given.get("seconds"), given.get("evaluations"))
+    recipe_file = given["recipe"] if isinstance(given.get("recipe"), Path) else None
     return Plan(
-        settings=settings,
-        recipe=recipe,
-        recipe_file=given["recipe"] if isinstance(given.get("recipe"), Path) else None,
-        choice=_choice(given),
-        results=results,
-        resume=resume,
-        resume_file=given.get("resume"),
-        judge_recipe=bool(given.get("judge_recipe", False)),
-        like=like,
-        strength=strength,
-    )
-
-
-def _like(given: Mapping[str, Any]) -> Reference | None:
-    if "like" not in given:
-        return None
-    like = given["like"]
-    return like if isinstance(like, Reference) else reference.read(like)
+        settings, recipe, recipe_file, _choice(given), results, resume, given.get("resume"),
+        judge_recipe=bool(given.get("judge_recipe", False)), like=like, strength=strength,
+    )  # fmt: skip
 
 
 def _choice(given: Mapping[str, Any]) -> Choice:
-    choice = Choice(
-        name=_name(given),
-        device=str(given.get("device", Choice.device)),
-        precision=str(given.get("precision", Choice.precision)),
-        views=values.whole("views", given.get("views", Choice.views)),
-        head=given.get("head"),
-        clip_weights=given.get("clip_weights"),
-    )
+    named = {name: given[name] for name in _OF_CHOICE - {"predictor"} if name in given}
+    named["views"] = values.whole("views", given.get("views", Choice.views))
+    choice = Choice(_name(given), **named)
     if choice.precision not in PRECISIONS:
         known = ", ".join(PRECISIONS)
         raise SettingsError(f"precision {choice.precision!r} is unknown; known: {known}")
@@ -179,7 +154,6 @@ def _results(given: Mapping[str, Any]) -> Results:
 
 
 def _check_together(given: Mapping[str, Any], results: Results, files: int) -> None:
-    """Raises: SettingsError when values contradict each other."""
     recipe, resume = given.get("recipe"), given.get("resume")
     if recipe is not None and (resume or results.checkpoint):
         raise SettingsError("--recipe applies a recipe without a search; leave checkpoints out")

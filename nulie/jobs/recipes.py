@@ -13,7 +13,7 @@ from ..errors import RecipeError
 from ..image_io import shown_path
 from ..recipe import Recipe
 from ..transforms import check
-from .inputs import SUFFIXES
+from .inputs import SUFFIXES, reading
 
 TEXT_KEY = "nulie"
 """Where a picture's text keeps the recipe that made it."""
@@ -44,21 +44,12 @@ def of_text(text: str) -> Recipe:
 
 
 def of_file(path: Path, name: str = "") -> Recipe:
-    """From a file with a JSON text, or from a picture that nulie wrote. `name` stands for the file
-    in messages. Raises: RecipeError, ImageError."""
+    """From a JSON file or a picture of nulie's, called `name`. Raises: RecipeError, ImageError."""
     shown = name or shown_path(path)
-    try:
-        if path.suffix.lower() in SUFFIXES:
-            text = image_io.load(path, name=shown).metadata.text.get(TEXT_KEY, "")
-            if not text:
-                raise RecipeError("holds no recipe; nulie writes one into its results")
-        else:
-            text = path.read_text(encoding="utf-8-sig")
+    with reading(shown, RecipeError, "is no recipe; give a JSON file or an image"):
+        if path.suffix.lower() not in SUFFIXES:
+            return of_text(path.read_text(encoding="utf-8-sig"))
+        text = image_io.load(path, name=shown).metadata.text.get(TEXT_KEY, "")
+        if not text:
+            raise RecipeError("holds no recipe; nulie writes one into its results")
         return of_text(text)
-    except UnicodeDecodeError:
-        raise RecipeError(f"{shown}: is no recipe; give a JSON file or an image") from None
-    except OSError as e:
-        reason = e.strerror or type(e).__name__
-        raise RecipeError(f"{shown}: cannot be read ({reason}); check its name") from None
-    except RecipeError as e:
-        raise RecipeError(f"{shown}: {e}") from None

@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reference:
-    """What the user shows."""
-
     name: str
-    """Its file's name, for people."""
     pixels: Image.Image = field(repr=False)
     """RGB, its long side `LONGEST` at most: colours need no more."""
     path: Path | None = None
@@ -45,9 +42,7 @@ class Reference:
 
 
 def read(given: Path | Photo | Image.Image, name: str = "") -> Reference:
-    """From a file, or from a picture in memory. `name` is what people call it.
-
-    Raises: ImageError when it cannot be read."""
+    """From a file, or a picture in memory; `name` is for people. Raises: ImageError."""
     if isinstance(given, Path):
         photo, path = image_io.load(given, name=name or None), given
     else:

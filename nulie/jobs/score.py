@@ -13,24 +13,20 @@ from .events import Event, Failed, Noted
 from .file import read
 from .host import Host
 from .inputs import Item
-from .loading import load
 from .plan import Choice
 
 
 @dataclass(frozen=True)
 class Scored(Event):
-    """A file's score."""
-
     score: float
     predictor: str
 
 
 def score(items: Sequence[Item], choice: Choice, host: Host) -> Generator[Event, None, None]:
-    """Yields `Scored` or `Failed` for each file, in their order but for the failed ones, which come
-    first of their batch. Raises: ModelError, WeightsError."""
+    """`Scored` or `Failed` for each file, of a batch the failed first. Raises: ModelError."""
     if not items:
         return
-    predictor, note = yield from load(items[0], choice, host)
+    predictor, note = yield from host.predictor(items[0], choice)
     if note:
         yield Noted(items[0], note)
     exact = exact_form(predictor)

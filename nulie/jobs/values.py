@@ -7,19 +7,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import SettingsError
-from ..recipe import Recipe
-from ..recipe.settings import Settings
+from ..recipe import Bounds, Recipe, Settings
 from ..transforms.strength import scale
 
-Bounds = tuple[float, float]
-NO_GUARDS: Mapping[str, Any] = {
-    "min_light": 0.0,
-    "min_color": 0.0,
-    "min_contrast": 0.0,
-    "protect_skin": False,
-}
-"""Settings in which nothing holds a result to what the photo was: for whoever shows what is wanted,
-be it pale or dark."""
+_SHARES = ("min_light", "min_color", "min_contrast")
+NO_GUARDS: Mapping[str, Any] = {**dict.fromkeys(_SHARES, 0.0), "protect_skin": False}
+"""Nothing holds a result to the photo: what is wanted is shown, be it pale or dark."""
 
 
 def settings(values: Mapping[str, Any]) -> Settings:
@@ -30,8 +23,7 @@ def settings(values: Mapping[str, Any]) -> Settings:
     Raises: SettingsError on a value without a meaning."""
     given = {name: value for name, value in values.items() if value is not None}
     wanted: dict[str, Any] = {"seconds": None} if "evaluations" in given else {}
-    for read, names in _READERS.items():
-        wanted |= {name: read(name, given[name]) for name in names if name in given}
+    wanted |= {name: read(name, given[name]) for name, read in _READERS.items() if name in given}
     return Settings(**wanted)
 
 
@@ -91,9 +83,8 @@ def _pair(name: str, value: Sequence[Any]) -> Bounds:
 
 
 def _no_range(text: str) -> SettingsError:
-    return SettingsError(
-        f"range {_short(text)}: write it as NAME=LOW:HIGH, such as saturation=1.0:1.3"
-    )
+    form = "write it as NAME=LOW:HIGH, such as saturation=1.0:1.3"
+    return SettingsError(f"range {_short(text)}: {form}")
 
 
 def _ops(given: str | Iterable[str]) -> tuple[str, ...]:
@@ -106,12 +97,11 @@ def _short(value: object) -> str:
     return text if len(text) < 80 else f"{text[:77]}..."
 
 
-_READERS: dict[Callable[[str, Any], Any], tuple[str, ...]] = {
-    number: ("seconds", "min_light", "min_color", "min_contrast", "keep_content", "patience"),
-    whole: ("evaluations", "seed", "top"),
-    lambda _, value: str(value): ("mode",),
-    lambda _, value: bool(value): ("protect_skin",),
-    lambda _, value: _ops(value): ("ops",),
-    lambda _, value: ranges(value): ("ranges",),
+_READERS: dict[str, Callable[[str, Any], Any]] = {
+    "mode": lambda _, value: str(value),
+    "protect_skin": lambda _, value: bool(value),
+    "ops": lambda _, value: _ops(value),
+    "ranges": lambda _, value: ranges(value),
+    **dict.fromkeys(("evaluations", "seed", "top"), whole),
+    **dict.fromkeys((*_SHARES, "seconds", "keep_content", "patience"), number),
 }
-"""What reads the fields of `Settings`."""

@@ -1,7 +1,5 @@
-"""What a file of weights says of itself, learned without loading it and without running its code.
-
-Two kinds of file: `.safetensors`, whose header is JSON, and PyTorch's pickles, of which plain
-tensors alone are accepted. What a file is called does not matter."""
+"""What a file of weights says of itself, learned without loading it or running its code. Two kinds,
+told by what is in them: `.safetensors`, and PyTorch's pickles of plain tensors alone."""
 
 from __future__ import annotations
 
@@ -21,15 +19,12 @@ _LONGEST_HEADER = 100_000_000
 
 @dataclass(frozen=True)
 class Contents:
-    """A file of weights before it is loaded."""
-
     path: Path
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Of a `.safetensors`, its metadata; of a pickle, the strings beside the tensors."""
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Of each tensor, by name. Empty for a TorchScript archive, which hides them in its code."""
     script: bool = False
-    """Whether it is a TorchScript archive."""
 
 
 def look(path: Path) -> Contents:

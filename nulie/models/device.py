@@ -15,8 +15,7 @@ PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 
 
 def resolve(name: str = "auto") -> torch.device:
-    """`auto`, `cuda`, `cuda:1`, `mps` or `cpu` as a device that is there. Raises: ModelError naming
-    what this machine has instead."""
+    """`auto`, `cuda`, `cuda:1`, `mps` or `cpu` as a device that is there. Raises: ModelError."""
     import torch
 
     if name == "auto":
@@ -66,8 +65,7 @@ def dtype(precision: str, device: torch.device) -> torch.dtype:
 
 
 def cpu_has_bf16() -> bool:
-    """Whether this CPU multiplies bfloat16 matrices in hardware (AVX512-BF16 or AMX). Others can
-    compute in bfloat16 too, but slower than in float32."""
+    """Whether this CPU multiplies bfloat16 in hardware; else that is slower than float32."""
     import torch
 
     capabilities = getattr(torch.cpu, "get_capabilities", None)

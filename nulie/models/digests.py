@@ -59,7 +59,6 @@ def recall(path: Path) -> str | None:
 
 
 def remember(path: Path, sha256: str) -> str:
-    """Notes the digest of the file as it is now, and returns it."""
     key, stamp = _stamp(path)
     notes = _notes()
     if notes.get(key) != [*stamp, sha256]:

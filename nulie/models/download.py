@@ -67,9 +67,8 @@ class _Stay(urllib.request.HTTPRedirectHandler):
 def to_file(
     url: str, target: Path, sha256: str, size: int, progress: Progress | None = None
 ) -> None:
-    """Downloads `url` to `target`, which appears whole and verified or not at all. What has come so
-    far is `target.part`, and the next call goes on from there. Raises: WeightsError when nobody
-    answers, the download breaks off, or the content is wrong; wrong content is deleted."""
+    """Downloads `url` to `target`, which appears whole and verified or not at all; the next call
+    goes on from `target.part`. Raises: WeightsError; wrong content is deleted."""
     reach(url)
     part = target.with_name(target.name + ".part")
     try:
@@ -145,9 +144,7 @@ def _append(part: Path, url: str, size: int, progress: Progress | None) -> int:
 def from_hub(
     repo: str, file: str, revision: str, name: str, size: int, progress: Progress | None = None
 ) -> Path:
-    """A file of a hub repository, through huggingface_hub: its cache, its resume, its variables.
-    The digest is the caller's affair. Raises: WeightsError when nobody answers or the hub refuses.
-    """
+    """A file of the hub, by huggingface_hub; its digest is not looked at. Raises: WeightsError."""
     endpoint = (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
     # huggingface_hub tries again for 46 s before it owns that it is offline.
     reach(f"{endpoint}/{repo}/resolve/{revision}/{file}")

@@ -15,6 +15,5 @@ class Locks:
         self._locks: WeakValueDictionary[Hashable, threading.Lock] = WeakValueDictionary()
 
     def of(self, key: Hashable) -> threading.Lock:
-        """To be used at once, in a `with`."""
         with self._guard:
             return self._locks.setdefault(key, threading.Lock())

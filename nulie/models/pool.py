@@ -13,8 +13,7 @@ from typing import Generic, TypeVar
 from .download import Progress
 
 MOST_LOADED = 2
-"""Models kept in memory; the one that was used longest ago goes first. While others are being
-loaded there may be one more, those included."""
+"""Models kept, the last used ones; while others are being loaded one more, those included."""
 
 Model = TypeVar("Model")
 _Key = tuple[str, str, tuple[Path, ...]]
@@ -31,26 +30,21 @@ class Pool(Generic[Model]):
         self._loading: dict[_Key, _Loading[Model]] = {}
 
     def get(
-        self,
-        name: str = "auto",
-        device: str = "auto",
-        *,
-        folders: Sequence[Path] = (),
-        progress: Progress | None = None,
-    ) -> Model:
+        self, name: str = "auto", device: str = "auto", *,
+        folders: Sequence[Path] = (), progress: Progress | None = None,
+    ) -> Model:  # fmt: skip
         """The model of that name. All who wait for it are told by their own `progress`, each in its
         own thread, how far a download is. Whoever raises there waits no longer; if it is the one
         that loads, the next takes over. Raises: what loading it raises."""
         key = (name, device, tuple(folders))
+
+        def settled() -> bool:
+            known = key in self._loaded or key in self._loading
+            return known or len(self._loading) <= MOST_LOADED
+
         while True:
             with self._changed:
-                self._changed.wait_for(
-                    lambda: (
-                        key in self._loaded
-                        or key in self._loading
-                        or len(self._loading) <= MOST_LOADED
-                    )
-                )
+                self._changed.wait_for(settled)
                 if key in self._loaded:
                     self._loaded.move_to_end(key)
                     return self._loaded[key]
@@ -74,7 +68,6 @@ class Pool(Generic[Model]):
             self._loaded.clear()
 
     def _fill(self, key: _Key, loading: _Loading[Model], progress: Progress | None) -> Model:
-        """Loads, for all who wait."""
 
         def tell(file: str, done: int, size: int) -> None:
             with self._changed:

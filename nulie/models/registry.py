@@ -1,6 +1,5 @@
-"""Models by name: one of nulie's own, or an entry point of an installed package; by the path of a
-file, which goes to whoever recognizes its contents; by `module:Name`, code of the user's own,
-imported as Python imports it, or from the current folder."""
+"""Models by name: nulie's own, or an entry point of a package; by the path of a file; by
+`module:Name`, code of the user's own, imported as Python does, or from the current folder."""
 
 from __future__ import annotations
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 Options = TypeVar("Options")
-"""What a model is loaded with."""
 Model = TypeVar("Model")
 
 _OWN_CODE = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*")
@@ -29,18 +27,13 @@ _OWN_CODE = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*")
 
 @dataclass(frozen=True)
 class Entry(Generic[Options, Model]):
-    """A model that comes with nulie."""
-
     name: str
     help: str
-    """A sentence for those who choose."""
     load: Callable[[Options], Model]
 
 
 @dataclass(frozen=True)
 class FileKind(Generic[Options, Model]):
-    """A kind of file that a model can be loaded from."""
-
     what: str
     """Such as `a file of nulie fit`."""
     recognizes: Callable[[Contents], bool]
@@ -60,9 +53,7 @@ class Registry(Generic[Options, Model]):
         self._kinds: dict[str, FileKind[Options, Model]] = {}
 
     def add(self, *added: Entry[Options, Model] | FileKind[Options, Model]) -> None:
-        """Adds all of them. Kinds of files are tried in the order in which they came.
-
-        Raises: DuplicateModelError; the registry is then left as it was."""
+        """Kinds of files are tried in their order. Raises: DuplicateModelError, adding none."""
         entries, kinds = dict(self._entries), dict(self._kinds)
         for one in added:
             known: dict[str, Any] = entries if isinstance(one, Entry) else kinds
@@ -79,7 +70,6 @@ class Registry(Generic[Options, Model]):
         return (*self._entries, *self._points())
 
     def help(self) -> dict[str, str]:
-        """A sentence for each name."""
         said = {name: entry.help for name, entry in self._entries.items()}
         for name, points in self._points().items():
             said[name] = f"of the package {' and of '.join(map(_package, points))}"
@@ -137,9 +127,8 @@ class Registry(Generic[Options, Model]):
                 raise
             except Exception as e:
                 reason = (str(e).strip() or "no reason given").splitlines()[0]
-                raise ModelError(
-                    f"the {self._noun} {said} cannot be loaded: {type(e).__name__}: {reason}"
-                ) from e
+                why = f"cannot be loaded: {type(e).__name__}: {reason}"
+                raise ModelError(f"the {self._noun} {said} {why}") from e
 
         return load
 

@@ -1,8 +1,6 @@
-"""The store of weights: where files lie, how they get here, whether they are intact.
-
-It knows no file by itself, but is given a table; `obtain` and `fetch` alone use the network. Files
-of the hub live in the Hugging Face cache, which other programs share; others in nulie's own folder.
-"""
+"""The store of weights: where files lie, how they get here, whether they are intact. It is given
+tables of files; `obtain` and `fetch` alone use the network. Files of the hub live in the Hugging
+Face cache, which other programs share; others in nulie's own folder."""
 
 from __future__ import annotations
 
@@ -30,11 +28,8 @@ _OBTAINING = Locks()
 
 @dataclass(frozen=True)
 class Status:
-    """What is known of one weights file on this machine."""
-
     name: str
     users: tuple[str, ...]
-    """Which models need it."""
     size: int
     """Bytes: of the file on this machine, else of the download."""
     license: str
@@ -49,9 +44,8 @@ class Status:
 
 
 def find(weights: Weights, folders: Sequence[Path] = ()) -> Path | None:
-    """An intact copy on this machine, or None; no network. `folders` are further places to look,
-    such as a web UI's folder of CLIP models. Reads a large file whole the first time it is met,
-    and remembers its digest after that."""
+    """An intact copy on this machine or in `folders`, or None; no network. A large file is read
+    whole the first time it is met, and its digest remembered."""
     for path, sha256 in _candidates(weights, folders):
         try:
             if digests.verify(path, sha256, anew=weights.size <= SMALL):
@@ -63,15 +57,11 @@ def find(weights: Weights, folders: Sequence[Path] = ()) -> Path | None:
 
 
 def obtain(
-    weights: Weights,
-    *,
-    folders: Sequence[Path] = (),
-    progress: Progress | None = None,
+    weights: Weights, *, folders: Sequence[Path] = (), progress: Progress | None = None,
     network: bool = True,
-) -> Path:
-    """The path of an intact copy, downloaded where there is none. Raises: WeightsError within 5
-    seconds when there is none and its publisher cannot be reached, and whenever what comes is not
-    the file expected."""
+) -> Path:  # fmt: skip
+    """The path of an intact copy, downloaded where there is none. Raises: WeightsError, within 5
+    seconds when its publisher cannot be reached."""
     with _OBTAINING.of(weights.name):
         path = find(weights, folders)
         if path is not None:
@@ -93,9 +83,8 @@ def obtain(
 def fetch(
     table: Table, name: str, *, progress: Progress | None = None, folders: Sequence[Path] = ()
 ) -> list[Path]:
-    """Sees to it that the files of the model `name` (or the one file of that name) are here, the
-    small ones first, and returns their paths. Raises: UnknownModelError; WeightsError as `obtain`
-    does."""
+    """The paths of the files of the model `name`, or of that file, the small ones first, downloaded
+    where missing. Raises: UnknownModelError; WeightsError as `obtain` does."""
     return [obtain(w, folders=folders, progress=progress) for w in named(table, name)]
 
 
@@ -168,8 +157,7 @@ def _hub_candidates(source: HubFile, sha256: str) -> Iterator[tuple[Path, str]]:
 
 
 def _snapshots(source: HubFile) -> Path:
-    """Where the hub's cache keeps the repository, by the hub's own rules; importing it to ask
-    takes a second."""
+    """Where the hub's cache keeps the repository, by its rules; importing it takes a second."""
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     home = os.environ.get("HF_HOME") or f"{cache}/huggingface"
     old = os.environ.get("HUGGINGFACE_HUB_CACHE")

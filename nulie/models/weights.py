@@ -1,5 +1,4 @@
-"""What is known of files of weights before they are on this machine, in tables such as that of
-`predictor/published.py`. Pure values; `store` finds the files and brings them here."""
+"""What is known of weights before they are here, in tables such as `predictor/published.py`."""
 
 from __future__ import annotations
 
@@ -14,11 +13,8 @@ from . import digests
 
 @dataclass(frozen=True)
 class HubFile:
-    """A file on the Hugging Face hub."""
-
     repo: str
     revision: str
-    """Commit of the repository which has the file."""
     name: str
     older: str = ""
     """Another name under which the repository has had the same weights."""
@@ -26,8 +22,6 @@ class HubFile:
 
 @dataclass(frozen=True)
 class WebFile:
-    """A file at an address."""
-
     host: str
     """Such as `https://raw.githubusercontent.com`."""
     path: str
@@ -72,11 +66,9 @@ class Weights:
     sha256: str
     license: str
     users: tuple[str, ...]
-    """The models that need it."""
     otherwise: str
     """What a user can do instead of downloading it; continues a sentence."""
     copy: Copy | None = None
 
 
 Table = Mapping[str, Weights]
-"""Known weights by name."""

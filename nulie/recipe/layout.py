@@ -18,8 +18,7 @@ from typing import Any
 from ..errors import RecipeError
 
 FORMAT = 2
-"""Number of the JSON layout that is written. A reader refuses what it does not know, so a change of
-meaning needs a new one."""
+"""Of the layout that is written; readers refuse others, so a change of meaning needs a new one."""
 READABLE = (1, 2)
 RESERVED = frozenset({"op", "model", "frozen"})
 """Keys of a step that are no parameters."""
@@ -36,9 +35,7 @@ def dump(frozen: bool, steps: list[dict[str, Any]]) -> str:
 
 
 def load(text: str) -> tuple[int, bool | None, list[Any]]:
-    """The format's number, whether it says that it is frozen, and its steps as they stand there.
-
-    Raises: RecipeError when the text is no recipe."""
+    """The format's number, whether it says that it is frozen, its steps. Raises: RecipeError."""
     try:
         data = json.loads(text.removeprefix("\ufeff"))
     except (ValueError, RecursionError) as e:  # of more than 4,300 digits, too
@@ -93,7 +90,6 @@ def read_carried(data: Any) -> tuple[tuple[str, Carried], ...]:
 
 
 def write_carried(carried: tuple[tuple[str, Carried], ...]) -> dict[str, Any]:
-    """The inverse of `read_carried`."""
     return {
         name: base64.b64encode(value).decode() if isinstance(value, bytes) else value
         for name, value in carried

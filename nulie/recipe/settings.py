@@ -13,10 +13,8 @@ from .space import Bounds, find_mode, space
 
 @dataclass(frozen=True)
 class Settings:
-    """Defaults are those of every shell.
-
-    Raises: SettingsError on a value of another type, without a meaning, or that names no op. Names
-    of ops are known once `nulie.transforms` is imported; until then each is refused."""
+    """Defaults are those of every shell. Raises: SettingsError on a value of another type, without
+    a meaning, or that names no op; ops are known once `nulie.transforms` is imported."""
 
     mode: str = "soft"
     """`soft` turns the gentle ops a little; `hard` turns them far and adds the drastic ones."""

@@ -26,8 +26,7 @@ class Dial:
     """A number of an op, between `low` and `high`; at `neutral` the op leaves the image as it is.
 
     `unit` says what the number means; a `factor` is turned on a logarithmic scale, since half and
-    double are equally far from one. `step` is the grid of values worth telling apart.
-    """
+    double are equally far from one. `step` is the grid of values worth telling apart."""
 
     name: str
     low: float
@@ -39,8 +38,7 @@ class Dial:
     hard: Bounds | None = None
     """How far the two modes turn it in one step; None: not at all."""
     middle: float = field(init=False, repr=False, compare=False)
-    """Where the op does nothing, as a position in [0, 1] (see `to_unit`): that of `neutral`, or of
-    the bound next to it."""
+    """Position in [0, 1] of `neutral`, or of the bound next to it: where the op does nothing."""
     _start: float = field(init=False, repr=False, compare=False)
     _way: float = field(init=False, repr=False, compare=False)
     _digits: int = field(init=False, repr=False, compare=False)
@@ -85,8 +83,7 @@ class Dial:
 class Move:
     """An op that a search may apply, its dials as far as one step may turn them.
 
-    With `once` the op stands at most once in a recipe, so that the bounds hold for all of it.
-    """
+    With `once` the op stands at most once in a recipe, so that the bounds hold for all of it."""
 
     op: str
     dials: tuple[Dial, ...]
@@ -176,9 +173,7 @@ def space_to_json(moves: Space) -> list[dict[str, Any]]:
 
 
 def space_from_json(data: Iterable[Mapping[str, Any]]) -> Space:
-    """A space written by this version or an earlier one, whose ops may have had fewer dials.
-
-    Raises: KeyError, TypeError, ValueError on other data."""
+    """A space of this version or an earlier one. Raises: KeyError, TypeError, ValueError."""
     return tuple(_move(**move) for move in data)
 
 

@@ -1,8 +1,4 @@
-"""Recipes: immutable chains of steps. Pure values; no image library, no torch.
-
-What the ops and their parameters mean is `nulie.transforms`' business; a recipe only promises
-well-formed data: names, finite numbers, short texts.
-"""
+"""Recipes: immutable chains of steps, well formed; their meaning is `nulie.transforms`' affair."""
 
 from __future__ import annotations
 
@@ -25,8 +21,7 @@ class Step:
 
     `frozen` is None for a step that measures the picture it is applied to, where its op measures
     anything. A frozen step carries what was measured, as sorted (name, value) pairs, none where its
-    op measures nothing, and does the same to every picture.
-    """
+    op measures nothing, and does the same to every picture."""
 
     op: str
     params: Params = ()
@@ -75,12 +70,10 @@ class ModelStep:
 
     @property
     def name(self) -> str:
-        """The model's name without the digest."""
         return self.model.partition("@")[0]
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the model's weights, 64 hexadecimal digits."""
         return self.model.partition("@")[2]
 
     def __str__(self) -> str:
@@ -111,13 +104,11 @@ class Recipe:
 
     @property
     def entries(self) -> tuple[ModelStep | Step, ...]:
-        """All steps in order."""
         return (*self.before, *self.steps, *self.after)
 
     @property
     def frozen(self) -> bool:
-        """Whether each op's step carries what was measured, so that none measures anything. True of
-        a recipe without ops."""
+        """Whether every op's step carries what was measured, so that none measures."""
         return all(step.frozen is not None for step in self.steps)
 
     def thaw(self) -> Recipe:
@@ -135,8 +126,7 @@ class Recipe:
         return ", ".join(map(str, self.entries)) or "unchanged"
 
     def to_json(self) -> str:
-        """One line of JSON that `from_json` reads back to an equal recipe. Of one without ops it
-        cannot tell whether a model's step stood before or after them; it reads `before`."""
+        """One line of JSON for `from_json`. Without ops, models' steps are all read as `before`."""
         frozen = self.frozen
         return layout.dump(frozen, [_write_entry(entry, frozen) for entry in self.entries])
 

@@ -1,5 +1,4 @@
-"""What a restorer is, weights with a name and a digest that make one picture from another, and the
-choice among those of installed packages and of the user."""
+"""What a restorer is, a model that makes one picture from another, and the choice among them."""
 
 from __future__ import annotations
 
@@ -8,13 +7,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import ModelError, WeightsError
 from ..models.registry import Registry, instance
-from ..recipe.space import Dial
+from ..recipe import Dial
 
 if TYPE_CHECKING:
     import torch
 
 FACTS = ("name", "digest", "scale", "channels", "halo", "dials")
-"""What a restorer says of itself."""
 
 
 class Restorer(Protocol):
@@ -78,5 +76,4 @@ def _own(thing: Any, name: str, device: str) -> Restorer:
 
 
 REGISTRY: Registry[str, Restorer] = Registry("restorer", "nulie.restorers", _own)
-"""Every restorer that can be chosen, loaded with the name of a device. A package adds its own by
-an entry point of that group."""
+"""Every restorer, loaded with a device's name. A package adds its own by an entry point."""

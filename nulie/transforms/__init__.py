@@ -2,23 +2,11 @@
 
 from . import tone, histogram, color, detail  # noqa: F401, I001  # each registers its ops; in this order
 from ..recipe.space import MODES, Mode, space
-from .base import Op, check, get, merge, ops, register, resolve
+from .base import Op, check, get, ops, register, resolve
 from .render import freeze, halo, render
 from .words import describe
 
 __all__ = [
-    "MODES",
-    "Mode",
-    "Op",
-    "check",
-    "describe",
-    "freeze",
-    "get",
-    "halo",
-    "merge",
-    "ops",
-    "register",
-    "render",
-    "resolve",
-    "space",
-]
+    "MODES", "Mode", "Op", "check", "describe", "freeze", "get", "halo", "ops", "register",
+    "render", "resolve", "space",
+]  # fmt: skip

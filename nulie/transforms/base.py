@@ -1,5 +1,4 @@
-"""What an op is: its dials, its exact Pillow form, its form for batches of previews, and what it
-measures of an image before it changes it."""
+"""What an op is: its dials, its exact Pillow form and one for batches, and what it measures."""
 
 from __future__ import annotations
 
@@ -12,9 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import RecipeError
-from ..recipe import Recipe, Step
-from ..recipe.layout import Carried
-from ..recipe.space import Dial, declare, unknown
+from ..recipe import Carried, Dial, Recipe, Step
+from ..recipe.space import declare, unknown
 
 if TYPE_CHECKING:
     import torch
@@ -26,9 +24,8 @@ Measured = Mapping[str, npt.NDArray[Any]]
 """Statistic's name -> `[B, *shape]` whole numbers."""
 Tables = npt.NDArray[np.uint8]
 """`[B, 3, 256]`, or `[B, 1, 256]` where the three channels share one table."""
+Table = Callable[[Values, Measured], Tables]
 Need = Literal["nothing", "grey mean", "histogram", "histograms", "short side"]
-
-Merge = Callable[[dict[str, float], dict[str, float]], dict[str, float]]
 
 
 @dataclass(frozen=True)
@@ -63,16 +60,10 @@ class Statistic:
         return values.astype(np.int64).reshape(self.shape)
 
 
-def _nothing(values: Values, seen: npt.NDArray[Any]) -> Measured:
-    return {}
-
-
 @dataclass(frozen=True)
 class Op:
-    """One operation in two forms that do the same: `pil`, and either `table` or `tensor`.
-
-    It is applied in two parts. `measure` looks at an image, `table` or `tensor` does with what was
-    measured the same to any image."""
+    """One operation in two forms that do the same: `pil`, and either `table` or `tensor`. `measure`
+    looks at an image, the forms do with what was measured the same to any image."""
 
     id: str
     help: str
@@ -80,16 +71,14 @@ class Op:
     pil: Callable[..., Image.Image]
     """(RGB image, **values) -> new RGB image of the same size: the truth. Of an op without a table
     it takes what was measured, too, by name; it measures for itself where that is not given."""
-    table: Callable[[Values, Measured], Tables] | None = None
-    """For an op that maps each channel's levels: (values, measured) -> tables that give the bytes
-    of `pil` exactly."""
+    table: Table | None = None
+    """For an op that maps levels: (values, measured) -> tables that give the bytes of `pil`."""
     needs: Need = "nothing"
     """What `measure` looks at. `grey mean`: `[B]` mean of Pillow's mode L; `histogram`:
     `[B, 3, 256]` counts; `histograms`: `[B, 4, 256]`, that of mode L besides; `short side`: `[B]`
     pixels."""
     measures: tuple[Statistic, ...] = ()
-    """What `measure` gives."""
-    measure: Callable[[Values, npt.NDArray[Any]], Measured] = _nothing
+    measure: Callable[[Values, npt.NDArray[Any]], Measured] = lambda values, seen: {}
     """(values, what the op needs) -> measured."""
     tensor: Callable[[torch.Tensor, Values, Measured], torch.Tensor] | None = None
     """For every other op: (`[B, 3, H, W]` uint8, values, measured) -> the same shape."""
@@ -101,22 +90,22 @@ class Op:
     """For the same: how many pixels away a neighbour may be, at most, that has a say."""
     tolerance: int = 0
     """Largest difference, in levels of 255, between `tensor` and `pil`."""
-    merge: Merge | None = None
-    """The values of one application that does about what two in a row do, where there are any."""
 
 
 _OPS: dict[str, Op] = {}
 
 
-def register(op: Op) -> None:
+def register(*added: Op) -> None:
     """Raises: ValueError on an op without exactly one batch form, one that needs something and
-    measures nothing, or what `space.declare` refuses; the table is then left as it was."""
-    if (op.table is None) == (op.tensor is None):
-        raise ValueError(f"{op.id}: needs a table form or a tensor form, not both")
-    if (op.needs == "nothing") != (not op.measures):
-        raise ValueError(f"{op.id}: needs {op.needs} and measures {len(op.measures)} statistics")
-    declare(op.id, op.dials)
-    _OPS[op.id] = op
+    measures nothing, or what `space.declare` refuses; it and what follows it are not added."""
+    for op in added:
+        if (op.table is None) == (op.tensor is None):
+            raise ValueError(f"{op.id}: needs a table form or a tensor form, not both")
+        if (op.needs == "nothing") != (not op.measures):
+            count = len(op.measures)
+            raise ValueError(f"{op.id}: needs {op.needs} and measures {count} statistics")
+        declare(op.id, op.dials)
+        _OPS[op.id] = op
 
 
 def ops() -> Mapping[str, Op]:
@@ -142,9 +131,8 @@ def resolve(step: Step) -> tuple[Op, dict[str, float]]:
     for dial in op.dials:
         value = given.pop(dial.name, dial.neutral)
         if not dial.low <= value <= dial.high:
-            raise RecipeError(
-                f"{op.id}: {dial.name}={value:g} is outside {dial.low:g}..{dial.high:g}"
-            )
+            bounds = f"{dial.low:g}..{dial.high:g}"
+            raise RecipeError(f"{op.id}: {dial.name}={value:g} is outside {bounds}")
         if dial.step == 1 and value != round(value):
             raise RecipeError(f"{op.id}: {dial.name}={value:g} is no whole number")
         values[dial.name] = value
@@ -155,9 +143,7 @@ def resolve(step: Step) -> tuple[Op, dict[str, float]]:
 
 
 def statistics_of(op: Op, step: Step) -> Measured | None:
-    """What a frozen step carries, each `[1, *shape]`; None of a step that is to measure.
-
-    Raises: RecipeError when it is not what the op measures."""
+    """What a frozen step carries, each `[1, *shape]`; else None. Raises: RecipeError."""
     if step.frozen is None:
         return None
     given, names = dict(step.frozen), [s.name for s in op.measures]
@@ -173,19 +159,16 @@ def statistics_of(op: Op, step: Step) -> Measured | None:
 
 
 def freeze_step(op: Op, step: Step, measured: Measured) -> Step:
-    """The step with the first image's entry of what was measured."""
     pairs = ((s.name, s.pack(measured[s.name][0])) for s in op.measures)
     return Step(step.op, step.params, tuple(sorted(pairs)))
 
 
 def as_batch(values: Mapping[str, float]) -> Values:
-    """One image's values as those of a batch of one."""
     return {name: np.array([value]) for name, value in values.items()}
 
 
 def check(recipe: Recipe) -> Recipe:
-    """The recipe itself. Raises: RecipeError when one of its ops cannot be applied. Whether a model
-    can, only those know who have it."""
+    """The recipe. Raises: RecipeError when an op cannot be applied; models are not looked at."""
     for number, step in enumerate(recipe.steps, 1 + len(recipe.before)):
         try:
             op, _ = resolve(step)
@@ -196,24 +179,11 @@ def check(recipe: Recipe) -> Recipe:
 
 
 def ops_of(recipe: Recipe) -> tuple[Step, ...]:
-    """The recipe's steps. Raises: RecipeError when some are a model's, for what only ops can do
-    would pass them over."""
+    """The recipe's steps. Raises: RecipeError when some are a model's, not to pass them over."""
     if recipe.before or recipe.after:
         model = (*recipe.before, *recipe.after)[0]
         raise RecipeError(f"{model}: this step needs a model, and here only ops can be applied")
     return recipe.steps
-
-
-def merge(first: Step, second: Step) -> Step | None:
-    """One step for two of the same op in a row, or None where there is none or it leaves the op's
-    range. Only about the same: clipping between the two is not repeated."""
-    op, before = resolve(first)
-    _, after = resolve(second)
-    if first.op != second.op or op.merge is None:
-        return None
-    values = op.merge(before, after)
-    inside = all(d.low <= values[d.name] <= d.high for d in op.dials)
-    return Step.of(op.id, **{d.name: d.snap(values[d.name]) for d in op.dials}) if inside else None
 
 
 def apply_pil(steps: Sequence[Step], image: Image.Image) -> Image.Image:

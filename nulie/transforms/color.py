@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageEnhance
 
-from ..recipe.space import Dial
+from ..recipe import Dial
 from .base import Measured, Op, Values, register
-from .tone import FACTOR, multiply
+from .tone import FACTOR
 
 if TYPE_CHECKING:
     import torch
@@ -34,10 +34,6 @@ def blend(start: torch.Tensor, end: torch.Tensor, amount: npt.NDArray[np.float64
     return mixed.clamp(0, 255).byte()
 
 
-def saturation_pil(image: Image.Image, factor: float) -> Image.Image:
-    return ImageEnhance.Color(image).enhance(factor)
-
-
 def saturation_tensor(batch: torch.Tensor, values: Values, _: Measured) -> torch.Tensor:
     return blend(grey(batch), batch, values["factor"])
 
@@ -46,8 +42,7 @@ def hue_matrix(shift: float) -> tuple[float, ...]:
     """Nine numbers, row by row, that turn RGB about the grey axis and keep its luminance.
 
     The hueRotate matrix of W3C's Filter Effects Module Level 1 (feColorMatrix), so `shift` turns
-    are CSS's `hue-rotate(shift * 360deg)`. Unlike a way through 8-bit HSV it makes no bands.
-    """
+    are CSS's `hue-rotate(shift * 360deg)`. Unlike a way through 8-bit HSV it makes no bands."""
     red, green, blue = 0.213, 0.715, 0.072
     c, s = math.cos(2 * math.pi * shift), math.sin(2 * math.pi * shift)
     return (
@@ -72,24 +67,12 @@ def hue_tensor(batch: torch.Tensor, values: Values, _: Measured) -> torch.Tensor
     return (mixed + 0.5).clamp(0, 255).byte()
 
 
+# fmt: off
 register(
-    Op(
-        "saturation",
-        "scales colourfulness; 0 is grey",
-        (FACTOR,),
-        saturation_pil,
-        tensor=saturation_tensor,
-        merge=multiply("factor"),
-    )
+    Op("saturation", "scales colourfulness; 0 is grey", (FACTOR,),
+       lambda image, factor: ImageEnhance.Color(image).enhance(factor), tensor=saturation_tensor),
+    Op("hue", "turns all colours about the grey axis",
+       (Dial("shift", -0.5, 0.5, neutral=0.0, unit="turn", hard=(-0.1, 0.1)),),
+       hue_pil, tensor=hue_tensor, tolerance=1),
 )
-register(
-    Op(
-        "hue",
-        "turns all colours about the grey axis",
-        (Dial("shift", -0.5, 0.5, neutral=0.0, unit="turn", hard=(-0.1, 0.1)),),
-        hue_pil,
-        tensor=hue_tensor,
-        tolerance=1,
-        merge=lambda first, second: {"shift": first["shift"] + second["shift"]},
-    )
-)
+# fmt: on

@@ -1,19 +1,17 @@
-"""Ops on a pixel's neighbourhood. Lengths are shares of the image's short side, so that a small
-preview shows what the full size will be."""
+"""Ops on a pixel's neighbourhood, in shares of the short side, so that previews show the same."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
-from ..recipe.space import Dial
+from ..recipe import Dial
 from .base import Measured, Op, Statistic, Values, register
 from .color import blend
-from .tone import FACTOR, multiply
+from .tone import FACTOR
 
 if TYPE_CHECKING:
     import torch
@@ -91,34 +89,17 @@ def gaussian(batch: torch.Tensor, radii: npt.NDArray[np.float64]) -> torch.Tenso
     return image.byte()
 
 
-def short_side_measure(_: Values, short_side: npt.NDArray[Any]) -> Measured:
-    return {"short_side": short_side}
-
-
-def blur_radii(values: Values, measured: Measured) -> npt.NDArray[np.float64]:
-    """`[B]`, in pixels."""
-    return values["radius"] * measured["short_side"]
-
-
-def sharpness_radii(_: Values, measured: Measured) -> npt.NDArray[np.float64]:
-    """`[B]`, in pixels."""
-    return SHARPNESS_RADIUS * measured["short_side"]
-
-
 def blur_tensor(batch: torch.Tensor, values: Values, measured: Measured) -> torch.Tensor:
-    return gaussian(batch, blur_radii(values, measured))
+    return gaussian(batch, values["radius"] * measured["short_side"])
 
 
 def blur_grain(pixels: torch.Tensor, blurred: torch.Tensor, values: Values) -> torch.Tensor:
     return blend(pixels, blurred, np.minimum(values["radius"] / SHARPNESS_RADIUS, 1))
 
 
-def sharpness_grain(pixels: torch.Tensor, blurred: torch.Tensor, values: Values) -> torch.Tensor:
-    return blend(blurred, pixels, values["factor"])
-
-
 def sharpness_tensor(batch: torch.Tensor, values: Values, measured: Measured) -> torch.Tensor:
-    return blend(gaussian(batch, sharpness_radii(values, measured)), batch, values["factor"])
+    blurred = gaussian(batch, SHARPNESS_RADIUS * measured["short_side"])
+    return blend(blurred, batch, values["factor"])
 
 
 def reach(radii: npt.NDArray[np.float64]) -> int:
@@ -127,48 +108,22 @@ def reach(radii: npt.NDArray[np.float64]) -> int:
     return PASSES * (taps - 1)
 
 
-SHORT_SIDE = Statistic("short_side", low=1, high=1_000_000)
-
+# fmt: off
+LENGTH: dict[str, Any] = {
+    "needs": "short side", "measures": (Statistic("short_side", low=1, high=1_000_000),),
+    "measure": lambda _, short_side: {"short_side": short_side},
+}
+"""Of an op whose lengths are shares of the short side."""
 
 register(
-    Op(
-        "sharpness",
-        "strengthens fine detail above 1, weakens it below",
-        (FACTOR,),
-        sharpness_pil,
-        needs="short side",
-        measures=(SHORT_SIDE,),
-        measure=short_side_measure,
-        tensor=sharpness_tensor,
-        grain=sharpness_grain,
-        reach=lambda values, measured: reach(sharpness_radii(values, measured)),
-        tolerance=1,
-        merge=multiply("factor"),
-    )
+    Op("sharpness", "strengthens fine detail above 1, weakens it below", (FACTOR,),
+       sharpness_pil, **LENGTH, tensor=sharpness_tensor, tolerance=1,
+       grain=lambda pixels, blurred, values: blend(blurred, pixels, values["factor"]),
+       reach=lambda _, measured: reach(SHARPNESS_RADIUS * measured["short_side"])),
+    Op("blur", "Gaussian blur",
+       (Dial("radius", 0.0, 0.1, neutral=0.0, unit="short sides", step=0.0001,
+             soft=(0.0, 0.004), hard=(0.0, 0.008)),),
+       blur_pil, **LENGTH, tensor=blur_tensor, grain=blur_grain,
+       reach=lambda values, measured: reach(values["radius"] * measured["short_side"])),
 )
-register(
-    Op(
-        "blur",
-        "Gaussian blur",
-        (
-            Dial(
-                "radius",
-                0.0,
-                0.1,
-                neutral=0.0,
-                unit="short sides",
-                step=0.0001,
-                soft=(0.0, 0.004),
-                hard=(0.0, 0.008),
-            ),
-        ),
-        blur_pil,
-        needs="short side",
-        measures=(SHORT_SIDE,),
-        measure=short_side_measure,
-        tensor=blur_tensor,
-        grain=blur_grain,
-        reach=lambda values, measured: reach(blur_radii(values, measured)),
-        merge=lambda first, second: {"radius": math.hypot(first["radius"], second["radius"])},
-    )
-)
+# fmt: on

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from ..recipe.space import Dial
+from ..recipe import Dial
 from .base import Measured, Op, Statistic, Tables, Values, register
-from .tone import AMOUNT, RAMP, blend, column, mix
+from .tone import AMOUNT, FULL, RAMP, blend, column
 
 
 def autocontrast_pil(
@@ -35,16 +35,11 @@ def autocontrast_measure(values: Values, histogram: npt.NDArray[Any]) -> Measure
 
 
 def autocontrast_table(values: Values, measured: Measured) -> Tables:
-    """`ImageOps.autocontrast`: what lies from low to high is stretched to 0..255; a channel with
-    one level left stays."""
+    """`ImageOps.autocontrast`: low to high becomes 0..255; a channel with one level left stays."""
     low, high = measured["low"][..., None], measured["high"][..., None]
     scale = 255.0 / np.maximum(high - low, 1)
     stretched = (RAMP * scale - low * scale).clip(0, 255).astype(np.uint8)
     return blend(RAMP, np.where(high > low, stretched, RAMP), column(values["amount"]))
-
-
-def equalize_pil(image: Image.Image, amount: float) -> Image.Image:
-    return Image.blend(image, ImageOps.equalize(image), amount)
 
 
 def equalize_measure(_: Values, histogram: npt.NDArray[Any]) -> Measured:
@@ -58,54 +53,19 @@ def equalize_measure(_: Values, histogram: npt.NDArray[Any]) -> Measured:
     return {"table": np.where(step > 0, flat, RAMP)}
 
 
-def equalize_table(values: Values, measured: Measured) -> Tables:
-    return blend(RAMP, measured["table"], column(values["amount"]))
-
-
+# fmt: off
 register(
-    Op(
-        "autocontrast",
-        "stretches each channel, or all in common, to the full range, less a cut-off at both ends",
-        (
-            AMOUNT,
-            Dial(
-                "cutoff",
-                0.0,
-                20.0,
-                neutral=0.0,
-                unit="per cent",
-                step=0.1,
-                soft=(0.0, 1.0),
-                hard=(0.0, 2.0),
-            ),
-            Dial(
-                "common",
-                0.0,
-                1.0,
-                neutral=0.0,
-                unit="switch",
-                step=1.0,
-                soft=(0.0, 1.0),
-                hard=(0.0, 1.0),
-            ),
-        ),
-        autocontrast_pil,
-        autocontrast_table,
-        needs="histograms",
-        measures=(Statistic("low", (3,)), Statistic("high", (3,))),
-        measure=autocontrast_measure,
-    )
+    Op("autocontrast",
+       "stretches each channel, or all in common, to the full range, less a cut-off at both ends",
+       (AMOUNT,
+        Dial("cutoff", 0.0, 20.0, neutral=0.0, unit="per cent", step=0.1,
+             soft=FULL, hard=(0.0, 2.0)),
+        Dial("common", 0.0, 1.0, neutral=0.0, unit="switch", step=1.0, soft=FULL, hard=FULL)),
+       autocontrast_pil, autocontrast_table, needs="histograms", measure=autocontrast_measure,
+       measures=(Statistic("low", (3,)), Statistic("high", (3,)))),
+    Op("equalize", "flattens each channel's histogram", (AMOUNT,),
+       lambda image, amount: Image.blend(image, ImageOps.equalize(image), amount),
+       lambda values, measured: blend(RAMP, measured["table"], column(values["amount"])),
+       needs="histogram", measures=(Statistic("table", (3, 256)),), measure=equalize_measure),
 )
-register(
-    Op(
-        "equalize",
-        "flattens each channel's histogram",
-        (AMOUNT,),
-        equalize_pil,
-        equalize_table,
-        needs="histogram",
-        measures=(Statistic("table", (3, 256)),),
-        measure=equalize_measure,
-        merge=mix,
-    )
-)
+# fmt: on

@@ -1,6 +1,5 @@
-"""Recipes on a small preview, many at once. The preview is always the whole photo, so statistics
-such as contrast's mean are the photo's. A frozen step brings its own; its lengths alone are shares
-of the preview's short side all the same, as they are shares of the photo's."""
+"""Recipes on a small preview of the whole photo, many at once. A frozen step brings its own
+statistics; its lengths alone are shares of the preview's short side all the same."""
 
 from __future__ import annotations
 
@@ -88,7 +87,6 @@ class Renderer:
         return self._previews(batch)
 
     def _previews(self, batch: torch.Tensor) -> torch.Tensor:
-        """`[B, 3, pixels]` -> a view `[B, 3, H, W]` of the preview's."""
         seen = batch[..., : self._shape.numel()]
         return seen.view(*batch.shape[:-1], *self._shape)
 
@@ -129,7 +127,6 @@ class Renderer:
     def _apply_tensor(
         self, op: Op, part: torch.Tensor, values: Values, measured: Measured
     ) -> torch.Tensor:
-        """`[B, 3, pixels]` with an op of the tensor form applied."""
         assert op.tensor is not None  # an op has a table or this
         if op.grain is None:
             return op.tensor(part[:, :, None], values, measured)[:, :, 0]
@@ -174,8 +171,6 @@ def _resolve(step: Step) -> Resolved:
 
 @dataclass(frozen=True)
 class _Group:
-    """Rows of a batch whose next step is one of the same op, each to measure or none."""
-
     op: Op
     measures: bool
     rows: list[int]
@@ -195,16 +190,14 @@ class _Group:
 
 
 def _group(todo: Sequence[Sequence[Resolved]], depth: int) -> list[_Group]:
-    """The rows that have a step at this place, by its op."""
     groups: dict[tuple[str, bool], _Group] = {}
     for row, steps in enumerate(todo):
         if depth < len(steps):
             op, _, carried = steps[depth]
-            key = op.id, carried is None
-            if key not in groups:
-                groups[key] = _Group(op, carried is None, [], [])
-            groups[key].rows.append(row)
-            groups[key].steps.append(steps[depth])
+            new = _Group(op, carried is None, [], [])
+            group = groups.setdefault((op.id, carried is None), new)
+            group.rows.append(row)
+            group.steps.append(steps[depth])
     return list(groups.values())
 
 
@@ -224,7 +217,6 @@ class _Tables:
             self._waiting[row] = True
 
     def flush(self, batch: torch.Tensor, rows: list[int]) -> torch.Tensor:
-        """The batch with the tables of these rows applied."""
         rows = sorted(r for r in rows if self._waiting[r])  # in the order of the batch
         if not rows:
             return batch

@@ -36,9 +36,8 @@ def freeze(recipe: Recipe, image: Image.Image) -> Recipe:
 
 
 def halo(recipe: Recipe) -> int:
-    """How many pixels around a tile have a say in it. The ops of a frozen recipe, rendered on a
-    tile with so much of the image around it, of which is then cut off what was added, give the
-    pixels that they give on the whole image.
+    """How many pixels around a tile have a say in it: rendered with so much of the image around it,
+    which is then cut off, a tile is what it is in the whole image.
 
     Raises: RecipeError on a recipe that is not frozen, or a step that cannot be applied."""
     pixels = 0
@@ -60,7 +59,6 @@ class _Levels:
         self._table: npt.NDArray[np.uint8] | None = None
 
     def apply(self, step: Step) -> Step:
-        """Applies the step; gives it back frozen. Raises: RecipeError."""
         op, values = resolve(step)
         batch = as_batch(values)
         measured = statistics_of(op, step)
@@ -82,9 +80,9 @@ class _Levels:
 
     def _map(self, table: npt.NDArray[np.uint8]) -> None:
         table = np.broadcast_to(table, (3, 256))
-        self._table = (
-            table if self._table is None else np.take_along_axis(table, self._table.astype(int), -1)
-        )
+        if self._table is not None:
+            table = np.take_along_axis(table, self._table.astype(int), -1)
+        self._table = table
 
     def _look(self, need: Need) -> npt.NDArray[Any]:
         """What an op needs of the image as it would be with the table applied; see `Op.needs`."""

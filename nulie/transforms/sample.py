@@ -24,8 +24,7 @@ _TAIL = 1e-4
 
 @dataclass(frozen=True)
 class Sample:
-    """Pixels of a photo; the closer to either end of a channel's levels, the more of them are here
-    and the less each stands for, for a stretch is decided at the ends."""
+    """Pixels of a photo, more from the ends of the levels, which decide how far it is stretched."""
 
     pixels: npt.NDArray[np.uint8]
     """`[3, N]`."""
@@ -51,27 +50,17 @@ def sample(image: Image.Image, count: int = PIXELS) -> Sample:
     chances = 1 / (tail + _TAIL)
     # By lightness, so that every level has its share.
     order = np.argsort(pixels @ np.array([2, 4, 1]), kind="stable")
-    chosen, weights = _draw(chances[order], count)
-    chosen = order[chosen]
+    ends = chances[order].cumsum()
+    at = (np.arange(count) + 0.5) * (ends[-1] / count)  # at equal distances
+    chosen = order[np.searchsorted(ends, at).clip(max=len(ends) - 1)]
+    weights = 1 / chances[chosen]
     weights *= image.width * image.height / weights.sum()
     small = image.reduce(max(1, min(image.size) // _BLURRED))
     blurred = _grid(blur_pil(small, SHARPNESS_RADIUS), size)
-    return Sample(
-        pixels[chosen].T, blurred[chosen].T, np.maximum(1, weights.round()).astype(np.int32)
-    )
+    whole = np.maximum(1, weights.round()).astype(np.int32)
+    return Sample(pixels[chosen].T, blurred[chosen].T, whole)
 
 
 def _grid(image: Image.Image, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """`[N, 3]`: as many pixels as an image of `size` has, at equal distances, none of them mixed
-    of others."""
+    """`[N, 3]`: as many pixels as an image of `size` has, at equal distances, none mixed."""
     return np.asarray(image.resize(size, Image.Resampling.NEAREST)).reshape(-1, 3)
-
-
-def _draw(
-    chances: npt.NDArray[np.float64], count: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """`count` places along the line of chances at equal distances, and what each stands for."""
-    ends = chances.cumsum()
-    at = (np.arange(count) + 0.5) * (ends[-1] / count)
-    chosen = np.searchsorted(ends, at).clip(max=len(chances) - 1)
-    return chosen, 1 / chances[chosen]

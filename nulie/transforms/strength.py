@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from ..errors import SettingsError
-from ..recipe import Recipe, Step
-from ..recipe.space import Dial
+from ..recipe import Dial, Recipe, Step
 from .base import resolve
 
 MOST = 1.5
@@ -14,11 +13,8 @@ MOST = 1.5
 def scale(recipe: Recipe, strength: float) -> Recipe:
     """The recipe with each dial `strength` times as far from its neutral point, along the dial's
     own scale and within its bounds: 1 is the recipe itself, 0 has no steps of ops left. Whole
-    numbers are rounded. Switches, what steps carry, and the steps of models stay as they are; steps
-    that do nothing any more are left out.
-
-    Raises: SettingsError when `strength` is not within 0..`MOST`, RecipeError on a step that cannot
-    be applied."""
+    numbers are rounded. Switches, what steps carry, and models' steps stay; steps that do nothing
+    any more go. Raises: SettingsError when `strength` is not within 0..`MOST`, RecipeError."""
     if not 0 <= strength <= MOST:
         raise SettingsError(f"strength must be within 0..{MOST:g}, not {strength:g}")
     if strength == 1:
@@ -29,7 +25,6 @@ def scale(recipe: Recipe, strength: float) -> Recipe:
 
 
 def _scale(step: Step, strength: float) -> Step | None:
-    """None where nothing is left of it."""
     op, values = resolve(step)
     turned = {dial.name: _turn(dial, values[dial.name], strength) for dial in op.dials}
     idle = all(turned[dial.name] == dial.neutral for dial in op.dials)

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import math
 
-from ..recipe import ModelStep, Recipe, Step
-from ..recipe.layout import Carried
-from ..recipe.space import Dial
+from ..recipe import Carried, Dial, ModelStep, Recipe, Step
 from .base import resolve
 
 
 def describe(recipe: Recipe) -> str:
-    """`contrast 1.20, blur 0.0030 short sides`. What a step carries is named, and of a frozen
-    recipe it is said first that it is: `frozen: contrast 1.20 (mean 105)`.
-
-    Raises: RecipeError on a step that cannot be applied."""
+    """`contrast 1.20, blur 0.0030 short sides`; what steps carry is named, and a recipe that is all
+    frozen begins so: `frozen: contrast 1.20 (mean 105)`. Raises: RecipeError on an unknown op."""
     words = [
         _with_model(entry) if isinstance(entry, ModelStep) else _of_op(entry)
         for entry in recipe.entries

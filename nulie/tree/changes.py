@@ -1,8 +1,4 @@
-"""The kinds of change, each of which makes another recipe of a good one, and what has paid of late.
-
-A change is a function of a recipe and of the choices it may leave to others; `KINDS` has all of
-them by name. None looks at a score.
-"""
+"""The kinds of change that make a recipe of a good one, and what has paid. None sees a score."""
 
 from __future__ import annotations
 
@@ -11,8 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..recipe import Recipe, Step
-from ..recipe.space import Move, Space
+from ..recipe import Move, Recipe, Space, Step
 from .state import number
 
 MAX_STEPS = 10
@@ -32,22 +27,18 @@ class Child(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What a change is handed: the moves by op, chance, and two choices that follow what has paid
-    so far."""
+    """What a change is handed: moves by op, chance, and two choices that follow what has paid."""
 
     moves: Mapping[str, Move]
     rng: random.Random
     pick_op: Callable[[Sequence[str]], str]
-    """One of these ops, to be added."""
     pick_recipe: Callable[[], Recipe]
-    """Another good recipe."""
 
 
 Change = Callable[[Recipe, Choices], Child]
 
 
 def extend(recipe: Recipe, choices: Choices) -> Child:
-    """Adds a step."""
     rng, steps = choices.rng, recipe.steps
     present = {step.op for step in steps}
     ops = [op for op, move in choices.moves.items() if not (move.once and op in present)]
@@ -94,7 +85,6 @@ def cross(recipe: Recipe, choices: Choices) -> Child:
 
 
 def drop(recipe: Recipe, choices: Choices) -> Child:
-    """Takes a step out."""
     steps = recipe.steps
     if len(steps) < 2:
         return refine(recipe, choices)
@@ -103,7 +93,6 @@ def drop(recipe: Recipe, choices: Choices) -> Child:
 
 
 def swap(recipe: Recipe, choices: Choices) -> Child:
-    """Lets two steps change places."""
     if len(recipe.steps) < 2:
         return refine(recipe, choices)
     steps = list(recipe.steps)
@@ -145,7 +134,6 @@ def _inside(at: float, way: float) -> float:
 
 
 def _turn(step: Step, move: Move, size: float, rng: random.Random) -> Step:
-    """The step with its dials turned at random, by `size` of their way or so."""
     values = dict(step.params)
     for dial in move.dials:
         values[dial.name] = dial.from_unit(dial.to_unit(values[dial.name]) + rng.gauss(0, size))
@@ -174,18 +162,15 @@ class Credit:
         self._tried = dict.fromkeys(self._paid, 2.0)
 
     def record(self, name: str, paid: bool) -> None:
-        """One more try of a choice, and whether it has paid."""
         self._paid[name] = self.MEMORY * self._paid[name] + paid
         self._tried[name] = self.MEMORY * self._tried[name] + 1
 
     def pick(self, rng: random.Random, among: Sequence[str] | None = None) -> str:
-        """One of all the choices, or of these."""
         names = list(self._paid if among is None else among)
         weights = [self.FLOOR + self._paid[name] / self._tried[name] for name in names]
         return rng.choices(names, weights)[0]
 
     def state(self) -> dict[str, dict[str, float]]:
-        """Data for JSON."""
         return {"paid": self._paid, "tried": self._tried}
 
     def restore(self, state: Mapping[str, Any]) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any, NamedTuple
 
-from ..recipe import Recipe
-from ..recipe.space import Space
+from ..recipe import Recipe, Space
 from .changes import KINDS, MAX_STEPS, Child, Choices, Credit, probes
 from .guide import Guide
 from .node import ORPHAN, Node, Scored
@@ -18,8 +18,7 @@ from .state import LAYOUT, count, integer, number, present_layout, read_steps, w
 
 
 class _Origin(NamedTuple):
-    """How a recipe came about: the number of its parent, and the kind of change and the op that get
-    the credit for it; none get it where the surrogate chose."""
+    """Number of a recipe's parent; the kind of change and the op that get the credit, if any."""
 
     parent: int = ORPHAN
     credit: tuple[str, str] | None = None
@@ -29,24 +28,19 @@ class Tree:
     """Grows from the best nodes, and from the best of each niche: a child adds a step to a good
     recipe, or changes one of its steps, or crosses it with another good one. Which kind of change
     and which op are tried next follows what has paid so far; early on most children are those of
-    which a surrogate hopes for most.
-
-    Deterministic for a seed and a sequence of scores. At most `capacity` nodes are remembered; the
-    worst are forgotten.
-    """
+    which a surrogate hopes for most. Deterministic for a seed and a sequence of scores. At most
+    `capacity` nodes are remembered, the best ones."""
 
     STEP_COST = 0.003
     """Share of the gain so far that a step must be worth."""
     GUIDED_UNTIL = 3000
-    """So many evaluations have a surrogate's guidance; after them a node costs less without, and
-    gains as much."""
+    """Evaluations that a surrogate guides; later a node costs less without, and gains as much."""
     UNGUIDED_SHARE = 0.25
     """Share of those evaluations in which the surrogate has no say."""
     LESSON_GROWTH = 1.25
     """Growth of what is known after which the surrogate learns anew."""
     FROM_ELITES = 0.4
-    """Share of the guided that choose among children of elites alone: what the surrogate hopes for
-    most lies near the best nodes, and another basin may be deeper."""
+    """Share of the guided that are children of elites alone, since another basin may be deeper."""
     MOST_SEEN = 1_000_000
     """Recipes that are known to have been tried; a repeated one costs one evaluation, no more."""
 
@@ -73,18 +67,17 @@ class Tree:
         return self._population.best(n)
 
     def elites(self) -> Sequence[Node]:
-        """The best node of each niche, best first. A niche is a set of ops, each turned up or down;
-        all are unlike each other, where the best nodes are much the same."""
+        """The best node of each niche, a set of ops turned up or down; best first, all unlike."""
         return self._population.elites()
 
     def ask(self, n: int) -> list[Recipe]:
         """Up to `n` recipes that were not tried before, none when no new one can be thought of."""
         if not len(self._population):
             return [Recipe()]
-        recipes = self._probe(n)
+        recipes = self._fresh(n, self._probe())
         if len(recipes) < n:
             recipes += self._ask_guide(n - len(recipes))
-            recipes += self._change(n - len(recipes), tries=200 + 20 * n)
+            recipes += self._fresh(n - len(recipes), self._change(tries=200 + 20 * n))
         return recipes
 
     def tell(self, results: Sequence[Scored]) -> None:
@@ -119,9 +112,7 @@ class Tree:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Goes on from the `state` of a tree of the same space, also one that an earlier version
-        has written.
-
-        Raises: IndexError, KeyError, TypeError, ValueError when it is none."""
+        has written. Raises: IndexError, KeyError, TypeError, ValueError when it is none."""
         state = present_layout(state)
         lesson = state["lesson"]
         rng, gauss = state["rng"], state["rng"]["gauss"]
@@ -155,14 +146,14 @@ class Tree:
             for dial in move.dials:
                 dial.to_unit(values[dial.name])  # no logarithm of a factor of 0
 
-    def _probe(self, n: int) -> list[Recipe]:
-        """Up to `n` of the probes that are left."""
-        recipes: list[Recipe] = []
-        while self._probes and len(recipes) < n:
+    def _fresh(self, n: int, some: Iterator[tuple[Recipe, _Origin]]) -> list[Recipe]:
+        """The first `n` that are worth a try."""
+        return list(islice((recipe for recipe, origin in some if self._admit(recipe, origin)), n))
+
+    def _probe(self) -> Iterator[tuple[Recipe, _Origin]]:
+        while self._probes:
             recipe, op = self._probes.pop()
-            if self._admit(recipe, _Origin(0, ("extend", op))):
-                recipes.append(recipe)
-        return recipes
+            yield recipe, _Origin(0, ("extend", op))
 
     def _ask_guide(self, n: int) -> list[Recipe]:
         """Of up to `n` recipes the share that the surrogate chooses: those it hopes for most."""
@@ -190,18 +181,13 @@ class Tree:
         )
         return [recipe for recipe in admitted if recipe is not None]
 
-    def _change(self, n: int, *, tries: int) -> list[Recipe]:
-        """Up to `n` changes of good recipes: a small discrete space may hold nothing new."""
-        recipes: list[Recipe] = []
+    def _change(self, tries: int) -> Iterator[tuple[Recipe, _Origin]]:
+        """Changes of good recipes, so many at most: a small discrete space may hold nothing new."""
         for _ in range(tries):
-            if len(recipes) == n:
-                break
             parent = self._population.pick_parent(self._rng)
             kind = self._kinds.pick(self._rng)
             recipe, op = KINDS[kind](parent.recipe, self._choices)
-            if self._admit(recipe, _Origin(parent.number, (kind, op))):
-                recipes.append(recipe)
-        return recipes
+            yield recipe, _Origin(parent.number, (kind, op))
 
     def _admit(self, recipe: Recipe, origin: _Origin) -> bool:
         """Whether the recipe is worth a try; from then on it counts as tried."""
@@ -229,7 +215,6 @@ class Tree:
         self._evaluations += 1
 
     def _does_something(self, recipe: Recipe) -> bool:
-        """Whether the recipe has steps and each of them changes the picture."""
         moves = self._moves
         return bool(recipe.steps) and all(moves[step.op].changes(step) for step in recipe.steps)
 

@@ -1,5 +1,4 @@
-"""What to try next while evaluations are few: many changes of good recipes, all looked at together
-as points, of which those are taken that a surrogate hopes for most."""
+"""What to try next while evaluations are few: of many changes those a surrogate hopes for most."""
 
 from __future__ import annotations
 
@@ -8,8 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ..recipe import Recipe
-from ..recipe.space import Space
+from ..recipe import Recipe, Space
 from .node import Scored
 from .points import Array, Points
 from .surrogate import Surrogate
@@ -25,8 +23,7 @@ class Guide:
     POOL = 96
     """Parents at once."""
     PROPOSALS = 16
-    """Points looked at for each recipe that is wanted. With three times as many, the search crowds
-    around one optimum."""
+    """Points looked at for each recipe wanted; with more the search crowds around one optimum."""
     KINDS = (0.3, 0.2, 0.4, 0.1)
     """Shares of the points that turn the dials in use, turn another one, go along the difference of
     two others (as differential evolution does; Storn and Price, 1997), or give a dial up."""
@@ -36,7 +33,6 @@ class Guide:
         self._surrogate = Surrogate()
         self._most_steps = most_steps
         self.lesson: list[Scored] = []
-        """What was learnt from last."""
         self.ready = False
         """Whether that was enough to make proposals."""
 
@@ -51,11 +47,9 @@ class Guide:
         self, parents: Sequence[Recipe], n: int, seed: int, *, elites: int, elite_children: int
     ) -> list[Iterator[tuple[int, Recipe]]]:
         """For each of `n` recipes that are wanted a few to choose from, the most hopeful first,
-        each with the index of its parent.
-
-        The `n` look at different points, in turn with care and boldly: the last `elite_children` of
-        them at children of the last `elites` parents, the others at children of the rest. The same
-        for the same `seed`, 0 or more. Only when `ready`."""
+        each with the index of its parent. The `n` look at different points, in turn with care and
+        boldly: the last `elite_children` at children of the last `elites` parents, the others at
+        those of the rest. The same for the same `seed`, 0 or more. Only when `ready`."""
         rng = np.random.default_rng(seed)
         origins = self._points.of(parents)
         rest = len(parents) - elites

@@ -17,8 +17,7 @@ ORPHAN = -1
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A recipe that was scored. `number` counts evaluations from 0, the input itself; `parent` is
-    the number of the node it was made from, or ORPHAN."""
+    """A scored recipe; `number` counts evaluations, 0 the input; `parent` is a number or ORPHAN."""
 
     recipe: Recipe
     score: float

@@ -1,5 +1,4 @@
-"""Recipes as points: how far each dial is turned in all. Thousands of them can be compared at once,
-and the few that are worth it become recipes again."""
+"""Recipes as points: how far each dial is turned in all, to compare thousands of them at once."""
 
 from __future__ import annotations
 
@@ -8,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ..recipe import Recipe, Step
-from ..recipe.space import Move, Space
+from ..recipe import Move, Recipe, Space, Step
 
 Array = npt.NDArray[np.float64]
 
@@ -88,7 +86,6 @@ class Points:
         return Recipe(tuple(steps))
 
     def _turn_op(self, steps: list[Step], move: Move, way: Sequence[float], most: int) -> None:
-        """Turns the steps of one op, in place, by its part of `way`."""
         own = [at for at, step in enumerate(steps) if step.op == move.op]
         free = most - len(steps)
         if move.once:
@@ -125,8 +122,7 @@ class Points:
 
 
 def _share_out(steps: list[list[float]], dial: int, way: float, neutral: float) -> float:
-    """Turns one dial of some steps, given as the positions of their dials, by `way` in all, as far
-    as they have room for it; what is left of the way."""
+    """Turns a dial in some steps' positions by `way` in all, as far as there is room; the rest."""
     end = float(way > 0)
     # First no further than to where the dial does nothing.
     for limit in (min(end, neutral) if end else max(end, neutral), end):

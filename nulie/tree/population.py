@@ -7,8 +7,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..recipe import Recipe
-from ..recipe.space import Space
+from ..recipe import Recipe, Space
 from .node import Node
 from .state import number, read_node, write_node
 
@@ -23,7 +22,6 @@ class Population:
     NICHES = 512
     """So many niches at least are remembered, the worst forgotten."""
     ELITE_PARENTS = 0.25
-    """Share of the parents that are elites."""
 
     def __init__(self, space: Space, capacity: int) -> None:
         """At most `capacity` nodes beside the elites are remembered after `forget`."""
@@ -43,11 +41,9 @@ class Population:
         return len(self._nodes)
 
     def best(self, n: int | None = None) -> list[Node]:
-        """The `n` best nodes, or all that are remembered, best first."""
         return self._nodes[:n]
 
     def elites(self) -> Sequence[Node]:
-        """The best node of each niche, best first."""
         if self._ranked is None:
             self._ranked = sorted(self._elites.values(), key=lambda node: -node.score)
         return self._ranked
@@ -61,8 +57,7 @@ class Population:
         return frozenset(turns)
 
     def add(self, node: Node, worth: float) -> int:
-        """Remembers a node; its rank among all, from 0. What is `worth` more ranks before it, and
-        so does what came earlier and is worth the same."""
+        """Remembers a node; its rank by `worth` among all, from 0, the older before its equals."""
         rank = bisect.bisect_right(self._keys, -worth)
         if rank < self._capacity:
             self._keys.insert(rank, -worth)
@@ -74,7 +69,6 @@ class Population:
         return rank
 
     def forget(self) -> None:
-        """Forgets the worst beyond what is to be remembered."""
         del self._keys[self._capacity :], self._nodes[self._capacity :]
         if len(self._elites) > 2 * self.NICHES:
             self._elites = {self.niche(n.recipe): n for n in self.elites()[: self.NICHES]}
@@ -97,9 +91,7 @@ class Population:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Goes on from a `state` of the same space.
-
-        Raises: IndexError, KeyError, TypeError, ValueError when it is none."""
+        """Goes on from a `state` of the same space. Raises: as `Tree.restore` does."""
         nodes, elites = (list(map(read_node, state[key])) for key in ("nodes", "elites"))
         keys = [-number(worth) for worth in state["worth"]]
         if len(nodes) != len(keys) or bool(nodes) != bool(elites):

@@ -7,9 +7,8 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 
-from ..recipe import Recipe, Step
-from ..recipe.space import Dial, Move, Space
-from ..transforms import get, merge
+from ..recipe import Dial, Move, Recipe, Space, Step
+from ..transforms import get
 from .node import Evaluate, Scored
 
 Moves = Mapping[str, Move]
@@ -23,21 +22,13 @@ none is good enough as it is; and what is best then is turned again, in so many 
 
 
 def shorten(
-    recipe: Recipe,
-    score: float,
-    evaluate: Evaluate,
-    space: Space,
-    *,
-    loss: float,
-    most: int,
-    alike: Alike | None = None,
-) -> list[Recipe]:
+    recipe: Recipe, score: float, evaluate: Evaluate, space: Space, *,
+    loss: float, most: int, alike: Alike | None = None,
+) -> list[Recipe]:  # fmt: skip
     """Recipes of no more steps whose scores are at least `score - loss`: the shortest first,
     rounded if it may be, the given one last. With `alike` those with a score below `score` must
-    look like the given one, too.
-
-    At most about `most` evaluations. A step is dropped before two are merged. Steps merged stay
-    inside the bounds that `space` sets for ops that may stand once."""
+    look like the given one, too. At most about `most` evaluations. A step is dropped before two are
+    merged, inside the bounds that `space` sets for ops that may stand once."""
     floor, left = score - loss, most
 
     def fitting(results: Sequence[Scored]) -> list[Scored]:
@@ -78,14 +69,10 @@ def _rank(results: Iterable[Scored]) -> list[Scored]:
 
 
 def _polish(
-    ranked: list[Scored],
-    fitting: Callable[[Sequence[Scored]], list[Scored]],
-    rank: Rank,
-    moves: Moves,
-    rng: random.Random,
-) -> Scored | None:
-    """The best that fits, of these recipes and of what comes of turning their dials, no further
-    than until one does; None when none does."""
+    ranked: list[Scored], fitting: Callable[[Sequence[Scored]], list[Scored]], rank: Rank,
+    moves: Moves, rng: random.Random,
+) -> Scored | None:  # fmt: skip
+    """The best that fits, of these and of what comes of turning their dials until one does."""
     found = fitting(ranked)
     for _ in range(ROUNDS):
         if found or not ranked:
@@ -112,15 +99,13 @@ def _turn(recipe: Recipe, moves: Moves, rng: random.Random) -> Iterator[Recipe]:
 
 
 def _bounds(move: Move) -> Iterator[tuple[Dial, Dial]]:
-    """Each dial with the mode's bounds, and with those that hold here: merged steps of an op that
-    may stand twice may have left the mode's."""
+    """Each dial with the mode's bounds, and with those that hold here, wider for merged steps."""
     whole = {dial.name: dial for dial in get(move.op).dials}
     for bound in move.dials:  # of an older space, which may have had fewer
         yield bound, bound if move.once else whole[bound.name]
 
 
 def _drop_one(recipe: Recipe) -> Iterator[Recipe]:
-    """The recipe without each of its steps."""
     for at in range(len(recipe.steps)):
         yield Recipe(recipe.steps[:at] + recipe.steps[at + 1 :])
 
@@ -130,10 +115,22 @@ def _merge_two(recipe: Recipe, moves: Moves) -> Iterator[Recipe]:
     steps = recipe.steps
     for i, j in combinations(range(len(steps)), 2):
         if steps[i].op == steps[j].op and not moves[steps[i].op].once:
-            one = merge(steps[i], steps[j])
+            one = _merged(steps[i], steps[j], moves[steps[i].op])
             if one is not None:
                 yield Recipe((*steps[:i], one, *steps[i + 1 : j], *steps[j + 1 :]))
                 yield Recipe((*steps[:i], *steps[i + 1 : j], one, *steps[j + 1 :]))
+
+
+def _merged(first: Step, second: Step, move: Move) -> Step | None:
+    """About what two steps of one op do, or None where that leaves the op's range."""
+    values, more = dict(first.params), dict(second.params)
+    for _, dial in _bounds(move):
+        one, other = values[dial.name], more[dial.name]
+        both = one * other if dial.unit == "factor" else one + other - dial.neutral
+        if not dial.low <= both <= dial.high:
+            return None
+        values[dial.name] = dial.snap(both)
+    return Step.of(first.op, **values)
 
 
 def _round(recipe: Recipe, moves: Moves) -> Iterator[Recipe]:

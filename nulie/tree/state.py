@@ -1,7 +1,4 @@
-"""The state of a tree as plain data for JSON, read back with care: a file may be damaged.
-
-What reads raises KeyError, TypeError or ValueError on what it cannot read.
-"""
+"""A tree's state as data for JSON; what reads raises KeyError, TypeError, ValueError."""
 
 from __future__ import annotations
 
@@ -17,9 +14,7 @@ LAYOUT = 2
 
 
 def nodes(state: Mapping[str, Any]) -> list[Node]:
-    """The nodes that a tree of this state remembers, best first.
-
-    Raises: KeyError, TypeError, ValueError when it is none."""
+    """The nodes that a tree of this state remembers, best first. Raises: as all that reads."""
     return list(map(read_node, present_layout(state)["nodes"]))
 
 
@@ -38,7 +33,6 @@ def write_steps(recipe: Recipe) -> list[dict[str, Any]]:
 
 
 def read_steps(data: Sequence[Mapping[str, Any]]) -> Recipe:
-    """A recipe of these steps."""
     return Recipe(tuple(_read_step(**item) for item in data))
 
 
@@ -50,7 +44,6 @@ def _read_step(op: str, **params: Any) -> Step:
 
 
 def write_node(node: Node) -> dict[str, Any]:
-    """Data that `read_node` reads back to an equal node."""
     steps = write_steps(node.recipe)
     return {"steps": steps, "score": node.score, "parent": node.parent, "number": node.number}
 
@@ -76,14 +69,12 @@ def number(data: Any) -> float:
 
 
 def integer(data: Any) -> int:
-    """A whole number."""
     if type(data) is not int:
         raise TypeError(f"{data!r} is no whole number")
     return data
 
 
 def count(data: Any) -> int:
-    """A count, 0 or more."""
     if not 0 <= integer(data) < 2**63:
         raise ValueError(f"{data!r} counts nothing")
     return integer(data)

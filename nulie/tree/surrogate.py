@@ -11,14 +11,12 @@ from ..threads import one_core
 
 Array = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.floating[Any]]
-"""In either precision."""
 
 
 class Surrogate:
     """A Gaussian process (Rasmussen and Williams, 2006, section 2.2) on points, `[N, D]`.
 
-    Linear plus squared exponential kernel, of the length that makes what is known the likeliest.
-    """
+    Linear plus squared exponential kernel, of the length that makes what is known the likeliest."""
 
     LENGTHS = (0.03, 0.06, 0.12, 0.25, 0.5, 1.0, 2.0)
     NOISE = 0.01

@@ -11,8 +11,8 @@ import gradio as gr
 
 from ..drawing import table
 from ..errors import ImageError, NulieError, RecipeError
-from ..jobs.archive import pack
 from ..jobs.events import Event
+from ..jobs.file import pack
 from ..jobs.inputs import Item, pictures
 from ..jobs.names import safe_name
 from ..jobs.plan import plan

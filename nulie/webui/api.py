@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from .. import __version__
 from ..errors import ImageError, NulieError, SettingsError, WeightsError
 from ..image_io import Photo, load
-from ..image_io.encode import ENCODERS, merged_text
+from ..image_io.encode import encoded, merged_text
 from ..jobs.outcome import file_text
 from ..jobs.plan import Choice, Plan, plan
 from ..jobs.score import of_photo
@@ -207,4 +207,4 @@ def _encode(photo: Photo, recipe: Recipe | None = None, score: dict[str, Any] | 
         metadata = photo.metadata
         text = merged_text(metadata.text, file_text(recipe, score))
         photo = replace(photo, metadata=replace(metadata, text=text))
-    return base64.b64encode(ENCODERS["PNG"](photo, photo.pixels, None)).decode()
+    return base64.b64encode(encoded(photo, photo.pixels, "PNG")).decode()

@@ -13,7 +13,7 @@ from typing import TypeVar
 from PIL import Image
 
 from ..image_io import Photo
-from ..jobs import loading, picture
+from ..jobs import picture
 from ..jobs.events import Event, Loading, Noted, Searching
 from ..jobs.host import Host
 from ..jobs.inputs import Item
@@ -69,7 +69,7 @@ def load(webui: WebUI, choice: Choice, show: Show) -> tuple[Predictor, str]:
     """The predictor, and what to tell the user of the choice. To be called as `enhance` is.
 
     Raises: NulieError."""
-    return _Screen(show).follow(loading.load(ITEM, choice, _host(webui)))
+    return _Screen(show).follow(_host(webui).predictor(ITEM, choice))
 
 
 def _host(webui: WebUI) -> Host:

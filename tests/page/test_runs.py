@@ -15,8 +15,8 @@ from PIL import Image
 
 from nulie import image_io
 from nulie.errors import PredictorError
-from nulie.jobs.archive import pack
 from nulie.jobs.events import Loading, Searching, Waiting
+from nulie.jobs.file import pack
 from nulie.jobs.host import Host as JobHost
 from nulie.jobs.inputs import Item, pictures
 from nulie.jobs.plan import Choice, plan
