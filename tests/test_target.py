@@ -130,9 +130,9 @@ def chart(height: int, width: int, kind: str) -> torch.Tensor:
 
 
 KNOWN = {
-    ("ramp", 64, 96): (6.970295, -2.856308, 7.422916, 2.435297),
-    ("weave", 64, 80): (7.125814, -11.705784, 6.779882, -0.295173),
-    ("grey", 20, 30): (5.805253, 3.931607, 6.446789, 5.805253),
+    ("ramp", 64, 96): (6.457592, -2.505762, 7.227131, 2.972402),
+    ("weave", 64, 80): (6.307072, -11.231541, 7.355193, -0.417699),
+    ("grey", 20, 30): (5.94687, 3.804586, 6.57385, 5.94687),
 }
 """Scores by the embedded parameters, of a chart, its negative, a dull one, and with the channels
 turned."""
@@ -144,8 +144,9 @@ def test_scores_of_the_embedded_parameters_are_as_ever(known: tuple[str, int, in
     photo = chart(height, width, kind)
     batch = torch.stack([photo, 255 - photo, photo // 2 + 40, photo.flip(0)])
     scores = Statistics().judge(photo)(batch).scores.tolist()
-    # Products of matrices differ in the last bits from machine to machine.
-    assert scores == pytest.approx(KNOWN[known], abs=2e-5)
+    # Sums of a network differ in the last bits from machine to machine, and by them a few of the
+    # rendered pixels by a level, each of which is some 0.0001 of a score.
+    assert scores == pytest.approx(KNOWN[known], abs=5e-4)
 
 
 @pytest.mark.parametrize("seed", range(3))
