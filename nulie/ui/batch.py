@@ -34,6 +34,7 @@ class Batch:
 
     host: Host
     state: Any
+    visitor: Any
     sessions: Sessions
     options: Options
 
@@ -67,8 +68,8 @@ class Batch:
                 elem_id="nulie_batch_format", min_width=140,
             )  # fmt: skip
             self.quality = gr.Number(
-                value=0, precision=0, minimum=0, maximum=100, min_width=140,
-                label="Quality (0: as the photo)", elem_id="nulie_batch_quality",
+                value=0, precision=0, min_width=140, label="Quality (0: as the photo)",
+                elem_id="nulie_batch_quality",
             )  # fmt: skip
         with gr.Row():
             self.run = gr.Button("Enhance all", variant="primary", elem_id="nulie_batch_run")
@@ -83,7 +84,8 @@ class Batch:
     def connect(self) -> None:
         asked = [self.files, self.folder, self.what, self.recipe, self.format, self.quality]
         inputs = [self.state, *asked, *self.options.inputs]
-        changed = [self.state, self.status, self.table, self.zip, self.run, self.stop]
+        mine = [self.state, self.visitor]
+        changed = [*mine, self.status, self.table, self.zip, self.run, self.stop]
         self.run.click(self._on_run, inputs, changed, **quiet(many=True))
         self.stop.click(self._on_stop, [self.state], None, **quiet(queue=False))
         self.what.input(self._on_what, [self.what], [self.recipe], **quiet(queue=False))
@@ -99,7 +101,8 @@ class Batch:
         self, session: Session | None, files: Any, folder: str, what: str, recipe: str,
         format: str, quality: float, *values: Any,
     ) -> Iterator[Updates]:  # fmt: skip
-        session = self.sessions.touch(session)
+        session = self.sessions.find(session)
+        mine = {self.state: session, self.visitor: words.visitor(session)}
         try:
             items = self._items(files, folder)
             given = {**self.options.values(values), **saving.values(format, quality), "top": 1}
@@ -107,11 +110,11 @@ class Batch:
                 given.update(recipe=recipe.strip() or session.recipe.to_json(), judge_recipe=True)
             run = self._begin(session, items, given)
         except NulieError as e:
-            yield {self.state: session, self.status: words.error(str(e))}
+            yield {**mine, self.status: words.error(str(e))}
             return
         try:
             busy = buttons(self.run, self.stop, busy=True)
-            yield {self.state: session, self.zip: "", **busy}
+            yield {**mine, self.zip: "", **busy}
             yield from self._watch(run)
         finally:
             if not run.over:  # the page was closed
@@ -163,7 +166,7 @@ class Batch:
         share = (begun.number - 1 + event.share) / begun.count
         self.host.progress(share, f"nulie: {begun.item.file_name}", None)
         text = begun.words if event is begun else f"{begun.words}: {event.words}"
-        return words.status(text, share=share, token=run.token)
+        return words.status(text, share=share)
 
     def _end(self, run: BatchRun) -> Updates:
         if run.error:

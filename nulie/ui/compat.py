@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
 import tempfile
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from html import escape
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,6 +21,8 @@ import gradio as gr
 OWN = "nulie-"
 """Start of the name of a folder for uploads that is ours alone."""
 MAJOR = int(gr.__version__.split(".")[0])
+_HERE = str(Path(__file__).parent)
+_log = logging.getLogger(__name__)
 HIDDEN: Any = "hidden" if MAJOR >= 6 else False
 """Value of `visible` for what is not seen, but there: scripts press it."""
 
@@ -57,9 +64,14 @@ def uploads(value: Any, *, once: bool = False) -> list[tuple[Path, str]]:
     return files
 
 
+def upload_folder() -> Path:
+    """Where gradio puts uploads."""
+    return Path(os.environ.get("GRADIO_TEMP_DIR") or Path(tempfile.gettempdir()) / "gradio")
+
+
 def forget(path: Path) -> None:
     """Deletes an upload that has been read, if it lies where gradio puts uploads."""
-    folder = Path(os.environ.get("GRADIO_TEMP_DIR") or Path(tempfile.gettempdir()) / "gradio")
+    folder = upload_folder()
     with suppress(OSError, ValueError):
         if path.resolve().is_relative_to(folder.resolve()):
             path.unlink()
@@ -83,10 +95,25 @@ def link(path: Path, text: str, *, style: str = "") -> str:
 
 
 def theme() -> Any:
-    """The default one, without its fonts, which would come from another server."""
-    return gr.themes.Default(
+    """The default one, without its fonts, which would come from another server, and with colours
+    that can be told from what is behind them."""
+    made = gr.themes.Default(
         font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace")
     )
+    return made.set(
+        color_accent="*primary_600",
+        body_text_color_subdued="*neutral_600", body_text_color_subdued_dark="*neutral_300",
+        block_info_text_color="*neutral_600", block_info_text_color_dark="*neutral_300",
+        input_placeholder_color="*neutral_500", input_placeholder_color_dark="*neutral_400",
+        link_text_color="*primary_700", link_text_color_dark="*primary_300",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover_dark="*primary_600",
+        button_cancel_background_fill="#b91c1c", button_cancel_background_fill_dark="#b91c1c",
+        button_cancel_text_color="white", button_cancel_text_color_dark="white",
+        button_primary_text_color="white", button_primary_text_color_dark="white",
+    )  # fmt: skip
 
 
 def blocks(title: str, look: Any = None) -> Any:
@@ -97,3 +124,48 @@ def blocks(title: str, look: Any = None) -> Any:
 def script(code: str) -> dict[str, Any]:
     """The option of an event that has the browser run a function before the server's."""
     return {"js" if MAJOR >= 4 else "_js": code}
+
+
+def take_over() -> None:
+    """In a process that is the page's alone: handlers get whatever a request says, if only of the
+    right type, since gradio has an error of its own for each number out of range; and what it finds
+    wrong with a request is a line in the log, unless it comes from a handler."""
+    for kind, read in _READ.items():
+        kind.preprocess = lambda self, value, read=read: read(value)
+    for name in ("blocks", "queueing", "routes", "route_utils", "utils"):
+        module: Any = import_module(f"gradio.{name}") if find_spec(f"gradio.{name}") else None
+        if hasattr(module, "traceback"):
+            module.traceback = _Complaints()
+
+
+class _Complaints:
+    """What gradio's modules use of `traceback`."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(traceback, name)
+
+    def print_exc(self, *_: Any, **__: Any) -> None:
+        kind, error, trace = sys.exc_info()
+        ours = any(frame.filename.startswith(_HERE) for frame in traceback.extract_tb(trace))
+        _log.warning("%s: %.200s", getattr(kind, "__name__", ""), error, exc_info=ours)
+
+
+def _number(value: Any) -> float | None:
+    """None for what is no number, as for an emptied field."""
+    return value if isinstance(value, (int, float)) and value == value else None
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _texts(value: Any) -> list[str]:
+    return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
+
+
+_READ: dict[Any, Callable[[Any], Any]] = {
+    **dict.fromkeys((gr.Number, gr.Slider), _number),
+    **dict.fromkeys((gr.Textbox, gr.Dropdown, gr.Radio), _text),
+    **{gr.CheckboxGroup: _texts, gr.Checkbox: bool},
+}
+"""What reads the values of components."""

@@ -46,11 +46,11 @@ class Options:
         with gr.Row():
             self.seconds = gr.Number(
                 value=defaults.seconds or 10.0, label="Seconds to search", elem_id="nulie_seconds",
-                minimum=0.5, min_width=120,
+                min_width=120,
             )  # fmt: skip
             self.top = gr.Number(
-                value=defaults.top, precision=0, minimum=1, maximum=12,
-                label="Variants to find", elem_id="nulie_top", min_width=120,
+                value=defaults.top, precision=0, label="Variants to find", elem_id="nulie_top",
+                min_width=120,
             )  # fmt: skip
         self.early = gr.Checkbox(
             value=True, label="End earlier when nothing is left to gain", elem_id="nulie_early"

@@ -4,7 +4,6 @@ a search for one photo, a batch of several."""
 from __future__ import annotations
 
 import logging
-import secrets
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -12,7 +11,6 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from weakref import WeakValueDictionary
 
 from ..drawing import DataImage, Row, embed, tree
 from ..errors import NulieError
@@ -37,15 +35,6 @@ THUMB = 96
 
 _log = logging.getLogger(__name__)
 
-_RUNS: WeakValueDictionary[str, Run] = WeakValueDictionary()
-
-
-def leave(token: str) -> None:
-    """Ends the run of that token, whose visitor has closed the page."""
-    run = _RUNS.get(token)
-    if run is not None:
-        run.stop(drop=True)
-
 
 class Run(ABC):
     """`start` it, look at `latest()` now and then until `wait` says that it is over."""
@@ -54,9 +43,6 @@ class Run(ABC):
         self.error: str | None = None
         """Why it has failed."""
         self.cancel = threading.Event()
-        self.token = secrets.token_hex(16)
-        """For `leave`."""
-        _RUNS[self.token] = self
         self._dropped = threading.Event()
         self._over = threading.Event()
         self._latest: Event | None = None
