@@ -97,7 +97,7 @@ def _serve(options: argparse.Namespace, results: Path, auth: tuple[str, str] | N
             also=options.name,
         )  # fmt: skip
     except OSError as e:
-        reason = e.strerror or "it cannot be had"
+        reason = (e.strerror or "it cannot be had").partition(" (")[0]
         raise SettingsError(
             f"port {options.port} at {options.host}: {reason}; choose another with --port"
         ) from None

@@ -72,7 +72,7 @@ def _table(look: str, words: Sequence[str], body: str) -> str:
     """A column without a head, and one for each of the words."""
     head = "".join(f'<th scope="col">{word}</th>' for word in words)
     return (
-        f'<table class="{look}"><thead><tr><th></th>{head}</tr></thead>'
+        f'<table class="{look}"><thead><tr><td></td>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table>"
     )
 

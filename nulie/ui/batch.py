@@ -56,8 +56,10 @@ class Batch:
             visible=self.host.folders,
         )  # fmt: skip
         self.what = gr.Radio(
-            choices=[SEARCH, APPLY], value=SEARCH, label="What to do", elem_id="nulie_batch_what"
-        )
+            choices=[SEARCH, APPLY], value=SEARCH, label="What to do", elem_id="nulie_batch_what",
+            info="Mode, seconds for each photo, guards, predictor and operations are those of the"
+            " Photo tab.",
+        )  # fmt: skip
         self.recipe = gr.Textbox(
             label="Recipe for all (JSON; empty: the one on the Photo tab)",
             elem_id="nulie_batch_recipe", lines=2, visible=False,
@@ -76,10 +78,6 @@ class Batch:
             self.stop = gr.Button(
                 "Stop", variant="stop", elem_id="nulie_batch_stop", interactive=False
             )
-        gr.HTML(
-            '<p class="nulie-note">Mode, seconds for each photo, guards, predictor and'
-            " operations are those of the Photo tab.</p>"
-        )
 
     def connect(self) -> None:
         asked = [self.files, self.folder, self.what, self.recipe, self.format, self.quality]

@@ -146,13 +146,15 @@ class _Complaints:
 
     def print_exc(self, *_: Any, **__: Any) -> None:
         kind, error, trace = sys.exc_info()
-        ours = any(frame.filename.startswith(_HERE) for frame in traceback.extract_tb(trace))
-        _log.warning("%s: %.200s", getattr(kind, "__name__", ""), error, exc_info=ours)
+        if any(frame.filename.startswith(_HERE) for frame in traceback.extract_tb(trace)):
+            traceback.print_exc()
+        else:
+            _log.warning("%s: %.200s", getattr(kind, "__name__", ""), error)
 
 
 def _number(value: Any) -> float | None:
     """None for what is no number, as for an emptied field."""
-    return value if isinstance(value, (int, float)) and value == value else None
+    return value if isinstance(value, (int, float)) and abs(value) < 1e300 else None
 
 
 def _text(value: Any) -> str:
