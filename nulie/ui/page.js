@@ -15,6 +15,10 @@
   function name() {
     all('#nulie_photo input[type=file], #nulie_batch_files input[type=file], #nulie_like input[type=file]')
       .forEach((e) => set(e, 'accept', 'image/*,.tif,.tiff,.jfif,.jpe'));
+    all('[id^=nulie_] button[aria-label]').filter((e) => e.querySelector('input[type=file]')).forEach((e) => {
+      const label = e.closest('[id^=nulie_]').querySelector('label');
+      set(e, 'aria-label', [label && label.innerText, e.innerText].join(' ').replace(/\s+/g, ' ').trim());
+    });
     all('[id^=nulie_] .label-wrap').forEach((e) => {
       set(e, 'aria-expanded', String(e.classList.contains('open')));
       if (e.tagName === 'BUTTON') return;

@@ -51,8 +51,8 @@ def test_a_new_photo_during_a_search(visit: Visit, photo: Path, tmp_path: Path) 
     assert page.locator("#nulie_curve svg").locator("visible=true").count() == 0
     assert page.evaluate(WIDTH, 400)
     assert page.locator("#nulie_save").is_visible()
-    person.enhance(0.5)
-    person.wait_finished()
+    person.enhance(2)
+    person.wait_finished(60)
     assert person.save().name == "another_nulie.png"
 
 
@@ -62,8 +62,8 @@ def test_the_score_is_that_of_the_picture(visit: Visit, photo: Path) -> None:
     person.drop(photo)
     page.get_by_text("hard: drastic").click()
     page.fill("#nulie_top input", "13")
-    person.enhance(2)
-    person.wait_finished()
+    person.enhance(3)
+    person.wait_finished(60)
     labels = page.locator("#nulie_variant label").all_inner_texts()
     assert len(labels) > 2
     scores = [label.split(":")[1].strip() for label in labels]
