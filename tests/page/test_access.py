@@ -45,6 +45,7 @@ def test_the_whole_way_by_keyboard(visit: Visit, photo: Path) -> None:
     person = visit()
     page = person.page
     page.evaluate(TOLD)
+    page.wait_for_timeout(1500)  # the button is there before gradio listens to it
     page.keyboard.press("Tab")
     tab_to(page, "#nulie_photo")
     with page.expect_file_chooser() as chooser:
