@@ -17,9 +17,9 @@ from ..jobs.inputs import Item, pictures
 from ..jobs.names import safe_name
 from ..jobs.plan import plan
 from ..recipe import Recipe
-from . import saving, words
+from . import words
 from .compat import link, quiet, uploads
-from .host import Host
+from .host import FORMATS, Host, form
 from .options import Options
 from .running import INTERVAL, BatchRun
 from .session import Session, Sessions
@@ -66,7 +66,7 @@ class Batch:
         )  # fmt: skip
         with gr.Row():
             self.format = gr.Dropdown(
-                choices=list(saving.FORMATS), value=self.host.format, label="Format of all",
+                choices=list(FORMATS), value=self.host.format, label="Format of all",
                 elem_id="nulie_batch_format", min_width=140,
             )  # fmt: skip
             self.quality = gr.Number(
@@ -103,7 +103,7 @@ class Batch:
         mine = {self.state: session, self.visitor: words.visitor(session)}
         try:
             items = self._items(files, folder)
-            given = {**self.options.values(values), **saving.values(format, quality), "top": 1}
+            given = {**self.options.values(values), **form(format, quality), "top": 1}
             if what == APPLY:
                 given.update(recipe=recipe.strip() or session.recipe.to_json(), judge_recipe=True)
             run = self._begin(session, items, given)
@@ -136,7 +136,7 @@ class Batch:
         with session.lock:
             if session.batch is not None:
                 raise ImageError("a batch of yours is under way; stop it first")
-            folder = saving.new_folder(self.host, session, "batch")
+            folder = self.host.new_folder(session.folder, "batch")
             wanted = replace(wanted, results=replace(wanted.results, output_dir=folder))
             run = session.batch = BatchRun(items, wanted, self.host.work, self.host.saved)
         run.start()

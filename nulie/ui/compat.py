@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from html import escape
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
@@ -83,6 +83,14 @@ def forget(path: Path) -> None:
                         stray.unlink()
 
 
+def here(text: str) -> str:
+    """A message without remedies that are options of the command line."""
+    parts = [part for part in text.split("; ") if " --" not in part]
+    if " --predictor" in text:
+        parts.append("others can be chosen under Predictor and seed")
+    return "; ".join(parts)
+
+
 def link(path: Path, text: str, *, style: str = "") -> str:
     """A link that downloads a file of the results folder."""
     # Relative, so that it holds behind a proxy and inside another page.
@@ -97,23 +105,21 @@ def link(path: Path, text: str, *, style: str = "") -> str:
 def theme() -> Any:
     """The default one, without its fonts, which would come from another server, and with colours
     that can be told from what is behind them."""
-    made = gr.themes.Default(
-        font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace")
-    )
-    return made.set(
-        color_accent="*primary_600",
-        body_text_color_subdued="*neutral_600", body_text_color_subdued_dark="*neutral_300",
-        block_info_text_color="*neutral_600", block_info_text_color_dark="*neutral_300",
-        input_placeholder_color="*neutral_500", input_placeholder_color_dark="*neutral_400",
-        link_text_color="*primary_700", link_text_color_dark="*primary_300",
-        button_primary_background_fill="*primary_700",
-        button_primary_background_fill_hover="*primary_800",
-        button_primary_background_fill_dark="*primary_700",
-        button_primary_background_fill_hover_dark="*primary_600",
-        button_cancel_background_fill="#b91c1c", button_cancel_background_fill_dark="#b91c1c",
-        button_cancel_text_color="white", button_cancel_text_color_dark="white",
-        button_primary_text_color="white", button_primary_text_color_dark="white",
-    )  # fmt: skip
+    looks = {
+        "body_text_color_subdued": ("*neutral_600", "*neutral_300"),
+        "block_info_text_color": ("*neutral_600", "*neutral_300"),
+        "input_placeholder_color": ("*neutral_500", "*neutral_400"),
+        "link_text_color": ("*primary_700", "*primary_300"),
+        "button_primary_background_fill": ("*primary_700", "*primary_700"),
+        "button_primary_background_fill_hover": ("*primary_800", "*primary_600"),
+        "button_primary_text_color": ("white", "white"),
+        "button_cancel_background_fill": ("#b91c1c", "#b91c1c"),
+        "button_cancel_text_color": ("white", "white"),
+    }
+    dark = {f"{name}_dark": color for name, (_, color) in looks.items()}
+    light = {name: color for name, (color, _) in looks.items()}
+    fonts: Any = {"font": ("system-ui", "sans-serif"), "font_mono": ("ui-monospace", "monospace")}
+    return gr.themes.Default(**fonts).set(color_accent="*primary_600", **light, **dark)
 
 
 def blocks(title: str, look: Any = None) -> Any:
@@ -132,24 +138,19 @@ def take_over() -> None:
     wrong with a request is a line in the log, unless it comes from a handler."""
     for kind, read in _READ.items():
         kind.preprocess = lambda self, value, read=read: read(value)
-    for name in ("blocks", "queueing", "routes", "route_utils", "utils"):
-        module: Any = import_module(f"gradio.{name}") if find_spec(f"gradio.{name}") else None
+    lenient = SimpleNamespace(**{**vars(traceback), "print_exc": _complain})
+    for name in ("blocks", "queueing", "routes", "utils"):
+        module: Any = import_module(f"gradio.{name}")
         if hasattr(module, "traceback"):
-            module.traceback = _Complaints()
+            module.traceback = lenient
 
 
-class _Complaints:
-    """What gradio's modules use of `traceback`."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(traceback, name)
-
-    def print_exc(self, *_: Any, **__: Any) -> None:
-        kind, error, trace = sys.exc_info()
-        if any(frame.filename.startswith(_HERE) for frame in traceback.extract_tb(trace)):
-            traceback.print_exc()
-        else:
-            _log.warning("%s: %.200s", getattr(kind, "__name__", ""), error)
+def _complain(*_: Any, **__: Any) -> None:
+    kind, error, trace = sys.exc_info()
+    if any(frame.filename.startswith(_HERE) for frame in traceback.extract_tb(trace)):
+        traceback.print_exc()
+    else:
+        _log.warning("%s: %.200s", getattr(kind, "__name__", ""), error)
 
 
 def _number(value: Any) -> float | None:

@@ -7,8 +7,8 @@ import ipaddress
 import logging
 import socket
 from collections.abc import Iterable
+from contextlib import suppress
 from http.cookies import CookieError, SimpleCookie
-from pathlib import Path
 from typing import Any
 
 from .compat import upload_folder
@@ -24,28 +24,22 @@ _HEADERS = [
     (b"x-frame-options", b"SAMEORIGIN"),
     (b"x-content-type-options", b"nosniff"),
 ]
-
 _log = logging.getLogger(__name__)
 
 
-def names(address: str, others: Iterable[str] = ()) -> frozenset[str]:
-    """What visitors may call a server at that address; `*` stands for any address in figures."""
-    found = {"localhost", "127.0.0.1", "::1", address, *others}
-    if address in ("0.0.0.0", "::"):
-        found |= {"*", socket.gethostname(), socket.getfqdn()}
-    return frozenset(name.lower() for name in found)
-
-
 class Gate:
-    """ASGI middleware of gradio's application, which has the log-ins. A page of another name leads
-    here when that name's owner says so, so only the server's own `names` are answered; a page of
-    another origin can send a request, so those are not answered at all."""
+    """ASGI middleware of gradio's application, which has the log-ins. Any name leads here if its
+    owner says so, thus only the names of a server at `address` are answered, and those it has
+    `also`; and any page can send requests here, thus only those of its own pages are."""
 
-    def __init__(self, app: Any, *, names: frozenset[str], auth: bool) -> None:
-        self._app, self._names, self._auth = app, names, auth
+    def __init__(self, app: Any, *, address: str, also: Iterable[str], auth: bool) -> None:
+        self._app, self._auth = app, auth
+        self._names = {"localhost", "127.0.0.1", "::1", address, *map(str.lower, also)}
+        self._everywhere = address in ("0.0.0.0", "::")
+        if self._everywhere:
+            self._names |= {socket.gethostname().lower(), socket.getfqdn().lower()}
         self._trying = asyncio.Lock()
-        self._tries = 0
-        self._arriving = 0  # bytes of uploads
+        self._tries = self._arriving = 0  # who wait to log in, bytes of uploads
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -53,44 +47,33 @@ class Gate:
             return
         headers = {name.decode("latin-1"): v.decode("latin-1") for name, v in scope["headers"]}
         path = scope["path"].strip("/").removeprefix("gradio_api/")
-        refused = self._refuse(scope, path, headers)
-        if refused:
-            await _answer(scope, send, *refused)
-        elif scope.get("method") == "POST" and path == "login":
+        size = headers.get("content-length", "")
+        host, origin = headers.get("host", ""), headers.get("origin")
+        first = path in ("", "login") or path.startswith(_OPEN)
+        if not self._is_own(host):
+            await _refuse(scope, send, 403, "no server of that name; see --name of nulie ui")
+        elif origin is not None and origin.partition("://")[2] != host:
+            await _refuse(scope, send, 403, "not for pages of other servers")
+        elif self._auth and not first and not _is_known(scope["app"], headers.get("cookie", "")):
+            await _refuse(scope, send, 401, "log in first")
+        elif path == "login" and scope.get("method") == "POST":
             await self._log_in(scope, receive, send)
-        elif scope.get("method") == "POST" and path == "upload":
-            await self._upload(int(headers["content-length"]), scope, receive, send)
+        elif path == "upload":
+            await self._upload(int(size) if size.isdecimal() else None, scope, receive, send)
         else:
             await self._pass(scope, receive, send)
 
-    def _refuse(self, scope: Any, path: str, headers: dict[str, str]) -> tuple[int, str] | None:
-        """Status and words where a request is not answered."""
-        host = headers.get("host", "")
-        if not self._is_own(host):
-            return 403, "this server is not called that; see --name of nulie ui"
-        origin = headers.get("origin")
-        if origin is not None and origin.partition("://")[2] != host:
-            return 403, "not for pages of other servers"
-        first = path in ("", "login") or path.startswith(_OPEN)
-        if self._auth and not first and not _is_known(scope["app"], headers.get("cookie", "")):
-            return 401, "log in first"
-        if path == "upload" and not headers.get("content-length", "").isdecimal():
-            return 411, "how long is it?"
-        return None
-
     def _is_own(self, host: str) -> bool:
-        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
-        name = name.strip("[]").lower()
-        if name in self._names or "*" not in self._names:
-            return name in self._names
-        try:
-            return bool(ipaddress.ip_address(name))
-        except ValueError:
-            return False
+        name, colon, port = host.rpartition(":")
+        name = (name if colon and port.isdecimal() else host).strip("[]").lower()
+        if self._everywhere:
+            with suppress(ValueError):  # nobody can have an address in figures lead elsewhere
+                return bool(ipaddress.ip_address(name))
+        return name in self._names
 
     async def _log_in(self, scope: Any, receive: Any, send: Any) -> None:
         if self._tries >= MOST_TRIES:
-            await _answer(scope, send, 429, "too many tries at once; wait a little")
+            await _refuse(scope, send, 429, "too many tries at once; wait a little")
             return
         self._tries += 1
         try:
@@ -100,10 +83,10 @@ class Gate:
         finally:
             self._tries -= 1
 
-    async def _upload(self, size: int, scope: Any, receive: Any, send: Any) -> None:
-        held = await asyncio.get_running_loop().run_in_executor(None, _held, upload_folder())
-        if held + self._arriving + size > MOST_UPLOADS * 1_000_000:
-            await _answer(scope, send, 413, "the server holds too many uploads; try again later")
+    async def _upload(self, size: int | None, scope: Any, receive: Any, send: Any) -> None:
+        held = await asyncio.get_running_loop().run_in_executor(None, _held)
+        if size is None or held + self._arriving + size > MOST_UPLOADS * 1_000_000:
+            await _refuse(scope, send, 413, "the server holds too many uploads; try again later")
             return
         self._arriving += size
         try:
@@ -123,33 +106,29 @@ class Gate:
 
         try:
             await self._app(scope, receive, send_on)
-        except Exception:
-            # gradio takes requests for what they should be.
+        except Exception:  # gradio takes requests for what they should be
             _log.debug("a request failed", exc_info=True)
             if not begun:
-                await _answer(scope, send, 400, "a request without a meaning")
+                await _refuse(scope, send, 400, "a request without a meaning")
 
 
 def _is_known(app: Any, cookie: str) -> bool:
     """Whether one of the cookies is gradio's proof of a log-in."""
-    try:
+    with suppress(CookieError):
         return any(value.value in app.tokens for value in SimpleCookie(cookie).values())
-    except CookieError:
-        return False
+    return False
 
 
-def _held(folder: Path) -> int:
-    """Bytes of the files in a folder."""
-    sizes = 0
-    for path in folder.rglob("*"):
-        try:
-            sizes += path.stat().st_size
-        except OSError:
-            continue  # it has just been read
-    return sizes
+def _held() -> int:
+    """Bytes of the uploads that lie here."""
+    size = 0
+    for path in upload_folder().rglob("*"):
+        with suppress(OSError):  # it has just been read
+            size += path.stat().st_size
+    return size
 
 
-async def _answer(scope: Any, send: Any, status: int, words: str) -> None:
+async def _refuse(scope: Any, send: Any, status: int, words: str) -> None:
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008})
         return

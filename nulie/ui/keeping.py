@@ -19,9 +19,9 @@ from ..jobs.outcome import file_text
 from ..jobs.plan import plan
 from ..recipe import Recipe
 from ..transforms import describe
-from . import saving, scripts, views, words
+from . import scripts, views, words
 from .compat import link, quiet, script
-from .host import Host
+from .host import Host, form
 from .photo_tab import PhotoTab
 from .session import Session
 from .views import Updates
@@ -57,8 +57,8 @@ class Keeping:
             session = session or Session()
             opened, recipe = session.need(idle=True), session.recipe
             yield {tab.status: words.shown(session, "Saving at full size.")}
-            folder = saving.folder(self.host, session)
-            results = plan({**saving.values(format, quality), "output_dir": folder}).results
+            folder = self.host.folder(session.folder)
+            results = plan({**form(format, quality), "output_dir": folder}).results
             photo = opened.result(recipe)
             target = names.target(Path(opened.name), folder, photo, results.suffix)
             path = file.write(photo, recipe, target, results, score=session.score(recipe))
@@ -78,7 +78,7 @@ class Keeping:
 
     def _on_open(self, session: Session | None) -> Updates:
         assert self.host.open_folder is not None
-        folder = saving.folder(self.host, session or Session())
+        folder = self.host.folder((session or Session()).folder)
         try:
             if not folder.is_dir():
                 folder = self.host.results_folder()

@@ -5,7 +5,6 @@
   window.nulieHere = 1;
   const all = (what) => [...document.querySelectorAll(what)];
   const seen = (what) => all(what).find((e) => e.offsetParent);
-  const picture = () => document.querySelector('#nulie_view .nulie-frame');
   const live = document.body.appendChild(document.createElement('div'));
   live.id = 'nulie_live';
   live.setAttribute('role', 'status');
@@ -17,13 +16,11 @@
       .forEach((e) => set(e, 'accept', 'image/*,.tif,.tiff,.jfif,.jpe'));
     all('[id^=nulie_] button[aria-label]').filter((e) => e.querySelector('input[type=file]')).forEach((e) => {
       const label = e.closest('[id^=nulie_]').querySelector('label');
-      set(e, 'aria-label', [label && label.innerText, e.innerText].join(' ').replace(/\s+/g, ' ').trim());
+      set(e, 'aria-label', `${label ? label.innerText : ''} ${e.innerText}`.replace(/\s+/g, ' ').trim());
     });
     all('[id^=nulie_] .label-wrap').forEach((e) => {
       set(e, 'aria-expanded', String(e.classList.contains('open')));
-      if (e.tagName === 'BUTTON') return;
-      set(e, 'role', 'button'); // 3.41
-      set(e, 'tabindex', '0');
+      if (e.tagName === 'DIV') ['role=button', 'tabindex=0'].forEach((a) => set(e, ...a.split('=')));
     });
     all('[id^=nulie_] input[type=radio]').forEach((e) => set(e, 'name', e.closest('[id^=nulie_]').id));
     all('[id^=nulie_] input[type=number]').forEach((e) => {
@@ -70,32 +67,24 @@
   }));
 
   let due = 0;
-  function tidy() {
-    due = 0;
-    name();
-    tell();
-    rescue();
-  }
+  const tidy = () => { due = 0; name(); tell(); rescue(); };
   new MutationObserver(() => { due = due || setTimeout(tidy, 100); }).observe(document.body, {
-    subtree: true, childList: true, characterData: true, attributes: true,
-    attributeFilter: ['class', 'disabled', 'hidden', 'style'],
+    subtree: true, childList: true, characterData: true, attributeFilter: ['class', 'disabled', 'style'],
   });
   tidy();
 
   // On a phone the picture may be out of sight.
-  function look(event) {
-    if (window.innerWidth >= 700 || !event.target.closest(event.type === 'click' ? '#nulie_enhance' : '#nulie_photo')) return;
-    document.getElementById('nulie_view').scrollIntoView({block: 'nearest'});
-  }
-  window.addEventListener('click', look, true);
-  window.addEventListener('change', look, true);
-
+  const look = (what) => (event) => {
+    if (window.innerWidth < 700 && event.target.closest(what))
+      document.getElementById('nulie_view').scrollIntoView({block: 'nearest'});
+  };
+  window.addEventListener('click', look('#nulie_enhance'), true);
+  window.addEventListener('change', look('#nulie_photo'), true);
   window.addEventListener('keydown', (event) => {
     const on = event.target;
-    if ((event.key === 'Enter' || event.key === ' ') && on.matches('[id^=nulie_] div.label-wrap')) {
-      event.preventDefault();
-      on.click();
-    }
+    if (!['Enter', ' '].includes(event.key) || !on.matches('[id^=nulie_] div.label-wrap')) return;
+    event.preventDefault();
+    on.click();
   }, true);
 
   // A photo can be dropped anywhere; elsewhere the browser would leave the page for it.
@@ -112,7 +101,7 @@
   });
 
   window.addEventListener('beforeunload', (event) => {
-    if (!picture()) return;
+    if (!document.querySelector('#nulie_view .nulie-frame')) return;
     event.preventDefault();
     event.returnValue = '';
   });

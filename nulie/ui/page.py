@@ -13,7 +13,7 @@ from ..drawing import CSS
 from . import help, scripts
 from .batch import Batch
 from .compat import MAJOR, blocks, quiet, script, take_over, theme
-from .gate import Gate, names
+from .gate import Gate
 from .host import LARGEST_UPLOAD, Host
 from .keeping import Keeping
 from .options import Options
@@ -23,13 +23,9 @@ from .single import Single
 
 AT_ONCE = 64
 """Handlers that run at once; the searches among them wait in their own line."""
-VISITORS = 1_000
-"""Whose state a newer gradio keeps for an hour after they left. Their photos have a bound of their
-own."""
 WAITING = 256
 """Events that gradio keeps waiting before it refuses more."""
 LARGEST = f"{LARGEST_UPLOAD}mb"
-HOUR = 3600
 
 
 def build(host: Host) -> Any:
@@ -71,7 +67,7 @@ def serve(
     it is `also` known by. Raises: OSError when the port is taken."""
     take_over()
     page = build(host)
-    gate = Middleware(Gate, names=names(address, also), auth=auth is not None)
+    gate = Middleware(Gate, address=address, also=also, auth=auth is not None)
     options: dict[str, Any] = {
         "server_name": address, "server_port": port, "auth": auth, "inbrowser": browser,
         "allowed_paths": [str(host.results_folder())], "quiet": True, "prevent_thread_lock": True,
@@ -79,9 +75,8 @@ def serve(
     }  # fmt: skip
     _queue(page)
     if MAJOR >= 4:
-        options["state_session_capacity"] = VISITORS
         options["max_file_size"] = LARGEST
-        page.delete_cache = (HOUR, 24 * HOUR)  # uploads of batches, which may be run again
+        page.delete_cache = (3600, 24 * 3600)  # uploads of batches, which may be run again
     if MAJOR >= 6:
         options.update(theme=theme(), footer_links=[])
     else:
@@ -102,7 +97,6 @@ def mount(app: Any, page: Any, *, address: str | None = None) -> Any:
     _queue(page)
     options: dict[str, Any] = {}
     if MAJOR >= 4:
-        page.state_session_capacity = VISITORS
         options["max_file_size"] = LARGEST
     elif address is not None:
         options["gradio_api_url"] = address
@@ -123,11 +117,8 @@ def _queue(page: Any) -> None:
 
 def _hear(app: Any, page: Any) -> None:
     """Browsers tell the server's FastAPI `app` when a page is closed, whose search ends then."""
-
-    def leave(token: str) -> None:
-        page.leave(token)
-
-    app.add_api_route(f"/{scripts.LEAVING}{{token}}", leave, methods=["POST"], response_model=None)
+    path = f"/{scripts.LEAVING}{{token}}"
+    app.add_api_route(path, page.leave, methods=["POST"], response_model=None)
 
 
 def _confine(app: Any) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import gradio as gr
 
-from . import saving, scripts
+from . import scripts
 from .compat import HIDDEN
-from .host import Host
+from .host import FORMATS, Host
 from .options import Options
 from .touchup import Steps
 
@@ -68,7 +68,7 @@ class PhotoTab:
         with _folded("Format and history", "nulie_format_box") as self.format_box:
             with gr.Row():
                 self.format = gr.Dropdown(
-                    choices=list(saving.FORMATS), value=self._host.format,
+                    choices=list(FORMATS), value=self._host.format,
                     label="Format to save as", elem_id="nulie_format",
                 )  # fmt: skip
                 self.quality = gr.Slider(

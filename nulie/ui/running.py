@@ -23,7 +23,7 @@ from ..jobs.picture import enhance
 from ..jobs.plan import Plan
 from ..memory import give_back
 from ..transforms import describe
-from .compat import link
+from .compat import here, link
 from .opened import Opened, full
 
 INTERVAL = 0.25
@@ -173,9 +173,9 @@ class BatchRun(Run):
             self.begun = event
             self._row.said = "under way"
         elif isinstance(event, Noted):
-            self._row.notes += (event.text,)
+            self._row.notes += (here(event.text),)
         elif isinstance(event, Failed):
-            self._row.said = event.text
+            self._row.said = here(event.text)
         elif isinstance(event, Done):
             self._show(event)
         elif isinstance(event, Ended):

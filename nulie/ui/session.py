@@ -105,7 +105,7 @@ class Sessions:
         with self._lock:
             others = [s for s in self._all if s is not session and s.opened is not None]
             idle = sorted((s for s in others if s.search is None), key=lambda s: s.used)
-            free = ROOM - sum(map(_pixels, others)) - _area(opened)
+            free = ROOM - sum(_pixels(s.opened) for s in others) - _pixels(opened)
             while free < 0:
                 if not idle or time.monotonic() - idle[0].used < HOUR:
                     raise ImageError(
@@ -113,7 +113,7 @@ class Sessions:
                         " some minutes, then drop it again"
                     )
                 gone = idle.pop(0)
-                free += _pixels(gone)
+                free += _pixels(gone.opened)
                 gone.clear()
                 gone.lost = "the photo made room for others after an hour; drop it again"
             session.clear(opened)
@@ -129,9 +129,5 @@ class Sessions:
             gone.clear()
 
 
-def _area(opened: Opened) -> int:
-    return opened.photo.size[0] * opened.photo.size[1]
-
-
-def _pixels(session: Session) -> int:
-    return _area(session.opened) if session.opened else 0
+def _pixels(opened: Opened | None) -> int:
+    return opened.photo.pixels.width * opened.photo.pixels.height if opened else 0

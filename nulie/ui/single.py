@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
 from .. import image_io
-from ..drawing import curve, picture
+from ..drawing import compare, curve, picture
 from ..errors import ImageError, NulieError
+from ..image_io import Photo
 from ..jobs import file, recipes
 from ..jobs.events import Searching
 from ..jobs.inputs import Item
@@ -30,6 +31,8 @@ from .session import Session, Sessions
 from .touchup import MOST_STEPS
 from .views import Updates
 
+Came = tuple[Photo, str, str]
+"""A photo, its name, what is to be said of it."""
 SETTLE = 0.3
 """Seconds without a change after which the picture itself takes the place of a quick look."""
 
@@ -69,50 +72,49 @@ class Single:
     # A photo comes.
 
     def _on_file(self, session: Session | None, value: Any) -> Updates:
-        session, mine = self._mine(session)
-        updates: Updates = {**mine, self.tab.file: gr.update(value=None)}
         files = uploads(value, once=True)
-        if not files:
-            return {**updates, **self._complain("the upload did not arrive; try it again")}
-        path, name = files[0][0], safe_name(files[0][1])
-        try:
-            photo = file.read(Item(path, name=name), self.host.work)
-            opened = Opened.of(photo, name, self.host.jobs.models)
+
+        def read(_: Session) -> Came:
+            if not files:
+                raise ImageError("the upload did not arrive; try it again")
+            path, name = files[0][0], safe_name(files[0][1])
             others = f"Only {name} was opened: several photos are for the tab Batch."
-            return {**updates, **self._open(session, opened, others if files[1:] else "")}
-        except NulieError as e:
-            return {**updates, **self._complain(e, session)}
-        finally:
-            for path, _ in files:
-                forget(path)
+            photo = file.read(Item(path, name=name), self.host.work)
+            return photo, name, others if files[1:] else ""
+
+        updates = self._open(session, read)
+        for path, _ in files:
+            forget(path)
+        return {**updates, self.tab.file: gr.update(value=None)}
 
     def _on_take(self, session: Session | None, ticket: str) -> Updates:
         """A picture that comes from the page around."""
-        session, mine = self._mine(session)
-        try:
+
+        def read(_: Session) -> Came:
             data = self.host.take(ticket)
             if data is None:
                 raise ImageError("the picture did not arrive; send it again")
-            photo = image_io.load(io.BytesIO(data), name="the picture")
-            opened = Opened.of(photo, "picture.png", self.host.jobs.models)
-            return {**mine, **self._open(session, opened)}
-        except NulieError as e:
-            return {**mine, **self._complain(e, session)}
+            return image_io.load(io.BytesIO(data), name="the picture"), "picture.png", ""
+
+        return self._open(session, read)
 
     def _on_again(self, session: Session | None) -> Updates:
         """The result is the photo from now on."""
+
+        def read(session: Session) -> Came:
+            opened = session.need(idle=True)
+            return opened.result(session.recipe), opened.name, ""
+
+        return self._open(session, read)
+
+    def _open(self, session: Session | None, read: Callable[[Session], Came]) -> Updates:
         session, mine = self._mine(session)
         try:
-            opened = session.need(idle=True)
-            again = Opened.of(opened.result(session.recipe), opened.name, opened.models)
-            return {**mine, **self._open(session, again)}
+            photo, name, note = read(session)
+            self.sessions.open(session, Opened.of(photo, name, self.host.jobs.models))
+            return {**mine, **views.everything(self.tab, session, note)}
         except NulieError as e:
-            return self._complain(e)
-
-    def _open(self, session: Session, opened: Opened, note: str = "") -> Updates:
-        """Raises: ImageError when there is no room."""
-        self.sessions.open(session, opened)
-        return views.everything(self.tab, session, note)
+            return {**mine, **self._complain(e, session)}
 
     # A search.
 
@@ -238,11 +240,11 @@ class Single:
         time.sleep(SETTLE)
         if session.recipe != recipe:  # there is another event on its way
             return views.nothing(self.tab)
-        still = views.still(self.tab, opened, recipe)
+        shown = compare(opened.before, opened.still(recipe), size=opened.photo.size)
         if session.recipe != recipe or session.opened is not opened or session.search is not None:
             return views.nothing(self.tab)
         session.settled = recipe
-        return still
+        return {self.tab.view: shown}
 
     def _mine(self, session: Session | None) -> tuple[Session, Updates]:
         """The visitor's session, and what makes the page keep it."""

@@ -10,7 +10,6 @@ from ..drawing import Thumb, compare, curve, picture, terms_table, thumbs
 from ..recipe import Recipe
 from ..transforms import describe
 from . import words
-from .opened import Opened
 from .photo_tab import PhotoTab
 from .running import Finish
 from .session import Session
@@ -83,11 +82,6 @@ def of_recipe(tab: PhotoTab, session: Session, note: str = "") -> Updates:
         terms = result.variants[place].terms if place else result.terms
         updates[tab.terms] = terms_table(result.base, terms)
     return updates
-
-
-def still(tab: PhotoTab, opened: Opened, recipe: Recipe) -> Updates:
-    """What a recipe makes of the photo, of the pixels that would be saved."""
-    return {tab.view: compare(opened.before, opened.still(recipe), size=opened.photo.size)}
 
 
 def searching(tab: PhotoTab) -> Updates:

@@ -8,6 +8,7 @@ from ..drawing import cost
 from ..jobs.events import Event, Searching
 from ..recipe import Recipe
 from ..transforms import describe
+from .compat import here
 from .opened import Opened
 from .session import Session
 
@@ -23,21 +24,13 @@ def status(text: str, *, share: float | None = None, strong: str = "", note: str
             f' aria-valuemax="100" aria-valuenow="{percent:.0f}">'
             f'<span style="width:{percent:.1f}%"></span></div>'
         )
-    small = f'<p class="nulie-note">{escape(_here(note))}</p>' if note else ""
+    small = f'<p class="nulie-note">{escape(here(note))}</p>' if note else ""
     return f'<div class="nulie-status"><p>{lead}{escape(text)}</p>{bar}{small}</div>'
 
 
 def error(text: str) -> str:
-    shown = escape(_here(text))
+    shown = escape(here(text))
     return f'<div class="nulie-status" role="alert"><p class="nulie-error">{shown}</p></div>'
-
-
-def _here(text: str) -> str:
-    """The same without remedies that are options of the command line."""
-    parts = [part for part in text.split("; ") if " --" not in part]
-    if " --predictor" in text:
-        parts.append("others can be chosen under Predictor and seed")
-    return "; ".join(parts)
 
 
 def visitor(session: Session) -> str:

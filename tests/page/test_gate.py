@@ -78,8 +78,9 @@ def test_pages_of_other_origins_get_nothing(server: Server) -> None:
         status, headers, _ = upload(server, dull(60, 40), Origin=foreign)
         assert status == 403, foreign
         assert "access-control-allow-origin" not in headers
-        asked = {"Origin": foreign, "Access_Control_Request_Method": "POST", "method": "OPTIONS"}
-        status, headers, _ = ask(server, "config", **asked)
+        status, headers, _ = ask(
+            server, "config", Origin=foreign, Access_Control_Request_Method="POST", method="OPTIONS"
+        )
         assert status == 403
         assert not [name for name in headers if name.startswith("access-control")]
     status, headers, _ = ask(server, "config", Origin=own)
@@ -133,7 +134,7 @@ def test_a_server_ends_without_leftovers(tmp_path: Path) -> None:
     assert list(uploads.glob("nulie-*")) == []
 
 
-WRONG = (
+WRONG: tuple[Any, ...] = (
     *(None, True, -1, 0, 3.5, 1e308, 10**400, "", "x", "1: gamma", "\0", "\ud800", [], [None]),
     *({}, {"path": "/etc/passwd"}, [{"path": 5}], {"name": "/etc/passwd", "is_file": True}),
     *([["x"]], {"path": {"path": []}}, "soft: gentle, looks like a good print", "statistics"),
@@ -169,7 +170,7 @@ def test_requests_of_wrong_types_harm_nobody(server: Server) -> None:
         time.sleep(0.5)
         join(add, [None, "gamma"], visitor)
     dice = random.Random(1)
-    told = (None, {}, {"value": 5}, {"index": [], "value": "1: gamma"}, "x")
+    told: Any = (None, {}, {"value": 5}, {"index": [], "value": "1: gamma"}, "x")
     for _ in range(REQUESTS):
         event = dice.choice(events)
         count = max(0, len(event["inputs"]) + dice.choice((0, 0, 0, 0, 0, 0, 0, -1, 1)))

@@ -107,7 +107,12 @@ def test_photos_are_dropped_where_it_says_so(visit: Visit, photo: Path, tmp_path
 
     # Whoever would lose it by going elsewhere is asked.
     asked: list[str] = []
-    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+
+    def answer(dialog: Any) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", answer)
     page.locator("#nulie_seconds input").click()  # a browser asks those who have done something
     page.reload(wait_until="domcontentloaded")
     assert asked == ["beforeunload"]

@@ -23,7 +23,7 @@ with warnings.catch_warnings():
     # gradio and what it brings along warn of each other.
     warnings.simplefilter("ignore")
     gradio = pytest.importorskip("gradio", reason="no gradio here: pip install gradio")
-    from nulie.ui import Host, build, ranges, saving
+    from nulie.ui import Host, build, ranges, words
     from nulie.ui import session as session_module
     from nulie.ui.keeping import Keeping
     from nulie.ui.opened import Opened
@@ -208,12 +208,12 @@ def test_the_chosen_step_is_shown() -> None:
 
 def test_no_two_batches_share_a_folder(tmp_path: Path) -> None:
     host, session = Host(tmp_path / "results", private=True), Session()
-    folders = [saving.new_folder(host, session, "batch") for _ in range(3)]
+    folders = [host.new_folder(session.folder, "batch") for _ in range(3)]
     assert len(set(folders)) == 3
     assert all(f.is_dir() and f.parent == tmp_path / "results" / session.folder for f in folders)
     (tmp_path / "file").touch()
     with pytest.raises(ImageError, match="cannot be made"):
-        saving.new_folder(Host(tmp_path / "file"), session, "batch")
+        Host(tmp_path / "file").new_folder(session.folder, "batch")
 
 
 def of_someone(sessions: Sessions) -> Session:
@@ -284,6 +284,12 @@ def test_thirty_visitors_at_once_keep_what_is_theirs(tmp_path: Path) -> None:
         *_, last = keeping._on_save(session, "as the photo", 0)
         assert f"Saved day{number}_nulie.png" in last[tab.status]
     assert len({session.folder for session, _ in visits}) == 30
+
+
+def test_remedies_are_those_of_the_page() -> None:
+    told = words.error("clip-sac: no network; use --predictor statistics")
+    assert "clip-sac: no network; others can be chosen under Predictor and seed" in told
+    assert "--" not in words.status("", note="too slow; choose that with --predictor clip-sac")
 
 
 def test_a_host_can_show_it_twice(tmp_path: Path) -> None:
