@@ -32,11 +32,15 @@
   // What is said, to those who do not see it: progress now and then, all else at once.
   const told = {};
   let progress = 0;
+  let awaited = null; // something that was done, and is answered by a picture
   function tell() {
     ['#nulie_status', '#nulie_batch_status'].forEach((place) => {
       const state = seen(place + ' .nulie-status');
       const text = state ? state.innerText.trim() : '';
       if (text === told[place]) return;
+      if (awaited && window.innerWidth < 700) // on a phone the picture may be out of sight
+        document.getElementById('nulie_view').scrollIntoView({block: 'nearest'});
+      awaited = null;
       if (state && state.querySelector('.nulie-bar')) {
         if (Date.now() - progress < 10000) return;
         progress = Date.now();
@@ -73,11 +77,7 @@
   });
   tidy();
 
-  // On a phone the picture may be out of sight.
-  const look = (what) => (event) => {
-    if (window.innerWidth < 700 && event.target.closest(what))
-      document.getElementById('nulie_view').scrollIntoView({block: 'nearest'});
-  };
+  const look = (what) => (event) => { awaited = awaited || event.target.closest(what); };
   window.addEventListener('click', look('#nulie_enhance'), true);
   window.addEventListener('change', look('#nulie_photo'), true);
   window.addEventListener('keydown', (event) => {

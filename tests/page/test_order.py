@@ -24,13 +24,15 @@ DROP = """async ([place, name, data]) => {
 }"""
 
 
-def test_a_new_photo_during_a_search(visit: Visit, photo: Path, tmp_path: Path) -> None:
+def test_a_new_photo_during_a_search(visit: Visit, tmp_path: Path) -> None:
     """Nothing can be saved or turned while it runs, and nothing of it is left."""
     other = tmp_path / "another.png"
     other.write_bytes(dull(400, 300, seed=3))
+    first = tmp_path / "first.png"
+    first.write_bytes(dull(420, 300, seed=4))
     person = visit()
     page = person.page
-    person.drop(photo)
+    person.drop(first)
     page.click("#nulie_save")
     page.wait_for_selector("#nulie_saved a")
     person.enhance(300)
