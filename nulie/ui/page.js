@@ -10,17 +10,20 @@
   live.setAttribute('role', 'status');
 
   const set = (e, name, value) => e.getAttribute(name) === value || e.setAttribute(name, value);
+  // In 3.41 no keyboard reaches what is to be pressed.
+  const press = (e) => e.tagName === 'DIV' && (set(e, 'role', 'button'), set(e, 'tabindex', '0'));
 
   function name() {
-    all('#nulie_photo input[type=file], #nulie_batch_files input[type=file], #nulie_like input[type=file]')
-      .forEach((e) => set(e, 'accept', 'image/*,.tif,.tiff,.jfif,.jpe'));
-    all('[id^=nulie_] button[aria-label]').filter((e) => e.querySelector('input[type=file]')).forEach((e) => {
-      const label = e.closest('[id^=nulie_]').querySelector('label');
-      set(e, 'aria-label', `${label ? label.innerText : ''} ${e.innerText}`.replace(/\s+/g, ' ').trim());
+    all('[id^=nulie_] input[type=file]').forEach((e) => {
+      const area = e.parentElement, box = e.closest('[id^=nulie_]'), label = box.querySelector('label');
+      if (box.id !== 'nulie_recipe_file') set(e, 'accept', 'image/*,.tif,.tiff,.jfif,.jpe');
+      press(area);
+      const text = `${label ? label.innerText : ''} ${area.innerText}`;
+      set(area, 'aria-label', text.replace(/\s+/g, ' ').trim());
     });
     all('[id^=nulie_] .label-wrap').forEach((e) => {
       set(e, 'aria-expanded', String(e.classList.contains('open')));
-      if (e.tagName === 'DIV') ['role=button', 'tabindex=0'].forEach((a) => set(e, ...a.split('=')));
+      press(e);
     });
     all('[id^=nulie_] input[type=radio]').forEach((e) => set(e, 'name', e.closest('[id^=nulie_]').id));
     all('[id^=nulie_] input[type=number]').forEach((e) => {
@@ -38,8 +41,10 @@
       const state = seen(place + ' .nulie-status');
       const text = state ? state.innerText.trim() : '';
       if (text === told[place]) return;
-      if (awaited && window.innerWidth < 700) // on a phone the picture may be out of sight
+      // On a phone the picture may be out of sight; what else changes with it may move it once more.
+      if (awaited && window.innerWidth < 700) [0, 400].forEach((wait) => setTimeout(() => {
         document.getElementById('nulie_view').scrollIntoView({block: 'nearest'});
+      }, wait));
       awaited = null;
       if (state && state.querySelector('.nulie-bar')) {
         if (Date.now() - progress < 10000) return;
@@ -82,7 +87,8 @@
   window.addEventListener('change', look('#nulie_photo'), true);
   window.addEventListener('keydown', (event) => {
     const on = event.target;
-    if (!['Enter', ' '].includes(event.key) || !on.matches('[id^=nulie_] div.label-wrap')) return;
+    if (!['Enter', ' '].includes(event.key)) return;
+    if (!on.matches('[id^=nulie_] :is(div.label-wrap, div[role=button]:has(> input[type=file]))')) return;
     event.preventDefault();
     on.click();
   }, true);

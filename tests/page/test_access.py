@@ -117,6 +117,7 @@ def test_axe_finds_nothing(visit: Visit, photo: Path) -> None:
     page.fill("#nulie_top input", "3")
     person.enhance(3)
     person.wait_status("nodes")
+    page.wait_for_timeout(500)  # colours change slowly
     assert page.evaluate(COMPLAINTS) == []
     person.wait_finished(60)
     person.save()

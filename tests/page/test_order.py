@@ -42,7 +42,7 @@ def test_a_new_photo_during_a_search(visit: Visit, tmp_path: Path) -> None:
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"nothing")
     page.set_input_files("#nulie_photo input[type=file]", bad)
-    page.wait_for_function("document.querySelector('#nulie_status').innerText.includes('no whole')")
+    person.wait_status("is no whole picture")
     person.wait_status("nodes")
     person.drop(other)
     page.wait_for_selector("#nulie_enhance:not([disabled])")
