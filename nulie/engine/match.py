@@ -1,10 +1,11 @@
 """The recipe that turns one picture into another, an edit of the same photo made elsewhere.
 
-Recipes are compared with the wanted picture pixel by pixel, so the way to turn all dials at once
-can be computed: `_Bench.polish` is Levenberg and Marquardt's method on CIELAB differences, with
-weights that make the mean distance, not its square, the least. Recipes to polish are fixed chains
-of all gentle ops from neutral, and the best so far with one more step, of any op at any place, one
-less, or one elsewhere. The tree of `nulie.search`, asked for starts, found none that were better.
+What was done to colors is looked for on some thousand pixels, as they are in both pictures, in a
+beam of chains of ops: the best so far with one more step, of any op at any place, one less, or one
+elsewhere. As every pixel says what it should be, all dials of a chain are turned at once, by
+Levenberg and Marquardt's method on CIELAB differences, with weights that make the mean distance,
+not its square, the least. Before that, detail is compared; after it, the best are turned once more
+on the whole photo.
 """
 
 from __future__ import annotations
@@ -17,22 +18,21 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 
 from .. import transforms
 from ..color import distance, lab
-from ..predictor.like import Given
-from ..predictor.target import spread
 from ..recipe import Recipe, Step
 from ..recipe.settings import Settings
 from ..recipe.space import Dial
 from ..search import Reason
-from ..transforms.preview import Renderer, shrink
+from ..transforms.preview import Renderer
 from .remains import Remains, remains
 
-SMALL, LARGE = 64, 224
-"""Short sides of the previews on which recipes are looked for, and refined at the end."""
+PIXELS, JUDGED_EACH = 4096, 4
+"""Pixels that stand for the photo, whose histograms ops read; every fourth is compared."""
 MEASURED = 1 << 20
 """Pixels at most at which the result is compared with what is wanted."""
 MOST_STEPS = 8
@@ -44,45 +44,40 @@ PARENTS = 3
 """So many recipes at once are tried with a step more, less or elsewhere."""
 STAGES = ((3, 32), (15, 10))
 """Rounds of polishing, and how many of the best get them."""
-PART = 32
+PART = 64
 """Recipes that are polished together, at most, before the clock is looked at."""
-CLOSE = 0.15
+CLOSE = 0.05
 """Nearer than this nothing is looked for."""
-GENTLE = (
-    "white balance, brightness, gamma, contrast, shadows, highlights, saturation, hue",
-    "contrast, gamma, brightness, saturation, hue, shadows, highlights, white balance",
-    "saturation, hue, gamma, shadows, highlights, contrast, brightness, white balance",
-)
-"""Orders of the fixed chains."""
-TRIED: dict[str, tuple[dict[str, float], ...]] = {
-    "brightness": ({"factor": 0.8}, {"factor": 1.3}),
-    "contrast": ({"factor": 0.8}, {"factor": 1.3}),
-    "gamma": ({"gamma": 0.8}, {"gamma": 1.3}),
-    "shadows": ({"factor": 0.6}, {"factor": 2.0}),
-    "highlights": ({"factor": 0.6}, {"factor": 2.0}),
-    "white balance": ({"temperature": 0.1, "tint": 0.05},),
-    "saturation": ({"factor": 0.7}, {"factor": 1.3}),
-    "hue": ({"shift": -0.05}, {"shift": 0.05}),
+STARTS: dict[str, tuple[dict[str, float], ...]] = {
+    "brightness": ({"factor": 1.1},),
+    "contrast": ({"factor": 1.1},),
+    "gamma": ({"gamma": 1.1},),
+    "shadows": ({"factor": 1.2},),
+    "highlights": ({"factor": 1.2},),
+    "white balance": ({"temperature": 0.1},),
+    "saturation": ({"factor": 1.1},),
+    "hue": ({"shift": 0.02},),
     "autocontrast": (
         {"amount": 0.7, "cutoff": 0.5},
         {"amount": 0.7, "cutoff": 0.5, "common": 1.0},
     ),
     "equalize": ({"amount": 0.3}, {"amount": 0.8}),
-    "invert": ({"amount": 0.2}, {"amount": 0.85}),
-    "solarize": tuple({"threshold": t} for t in (60.0, 110.0, 150.0, 190.0, 230.0)),
+    "invert": ({"amount": 0.2}, {"amount": 0.95}),
+    "solarize": tuple({"threshold": t} for t in (60.0, 85.0, 110.0, 130.0, 150.0, 175.0, 200.0, 230.0)),
     "posterize": tuple({"bits": b} for b in (1.0, 2.0, 3.0, 4.0, 5.0)),
 }
 """Where the dials of a new step start."""
 DETAIL = (
-    *(Step.of("sharpness", factor=factor) for factor in (0.4, 1.5, 2.5)),
-    *(Step.of("blur", radius=radius) for radius in (0.001, 0.003, 0.006)),
+    *(Step.of("blur", radius=radius) for radius in (0.001, 0.002, 0.003, 0.0045, 0.0065)),
+    *(Step.of("sharpness", factor=factor) for factor in (0.4, 0.7, 1.5, 2.5)),
 )
-"""Steps that look at a pixel's neighbors, tried at the end of what is found without."""
+"""Steps that look at a pixel's neighbors."""
 
 Show = Callable[[float, float], None]
 """Is told the share of the budget that is spent, 0..1, and the least distance so far."""
 Knob = tuple[int, Dial, float]
 """Number of the step, a dial of its op, and how far it is turned to see what it does."""
+Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -151,74 +146,66 @@ class _Matching:
         self._start = clock()
         size = _common_size(before, after)
         self._before, self._after = _sized(before, size), _sized(after, size)
-        self._bench = _Bench(self._before, self._after, SMALL, picked=True)
+        self._chosen = _choose(self._before)
+        wanted = _pixels(self._after, self._chosen)
+        # Whoever scaled the photo has changed its detail by that alone.
+        scaled = before.size != after.size
+        self._detail = Recipe() if scaled else self._find_detail(wanted)
+        strip = _pixels(transforms.render(self._detail, self._before), self._chosen)
+        render = Renderer(torch.from_numpy(strip.T.copy())[:, None])
+        judged = np.arange(0, len(wanted), JUDGED_EACH)
+        self._bench = _Bench(lambda rs: render(rs)[:, :, 0, ::JUDGED_EACH], wanted[judged])
+        self._whole = _Bench(self._render_whole, wanted[judged])
         self._random = random.Random(settings.seed)
-        self._benches = [self._bench]
         self._found: dict[tuple[str, ...], tuple[float, Recipe]] = {}
         """The best of each order of ops."""
         self._tried: set[Recipe] = set()
+
+    def _render_whole(self, recipes: Sequence[Recipe]) -> torch.Tensor:
+        chosen = self._chosen[::JUDGED_EACH]
+        seen = [_pixels(transforms.render(r, self._before), chosen) for r in recipes]
+        return torch.from_numpy(np.stack(seen)).transpose(1, 2).contiguous()
+
+    def _find_detail(self, wanted: Pixels) -> Recipe:
+        """The step after which colors follow from colors best, if one stands out."""
+        losses = []
+        recipes = [Recipe(), *(Recipe((step,)) for step in DETAIL)]
+        for recipe in recipes:
+            pixels = _pixels(transforms.render(recipe, self._before), self._chosen)
+            losses.append(_unexplained(pixels, wanted))
+        best = int(np.argmin(losses))
+        return recipes[best] if losses[best] < 0.85 * losses[0] - 0.3 else Recipe()
 
     def run(self) -> Match:
         """See `match`."""
         self._keep(self._bench.polish([Recipe()], 0, self._go_on))
         reason = self._look()
-        best, left = self._without_idle(*self._elect(self._refine()))
+        best = self._refine()
         image = transforms.render(best, self._image)
         seen = _sized(image, self._before.size)
         return Match(
-            best, image, _between(self._before, self._after), left,
+            best, image, _between(self._before, self._after), _between(seen, self._after),
             remains(self._before, seen, self._after),
             self._evaluations, self._clock() - self._start, reason,
         )  # fmt: skip
 
-    def _refine(self) -> list[Recipe]:
-        """What was found, on more pixels, without idle steps, and with detail."""
-        bench = _Bench(self._before, self._after, LARGE, picked=True)
-        self._benches.append(bench)
+    def _refine(self) -> Recipe:
+        """The best of what was found, by Pillow, on all of the photo, without idle steps."""
         best = [r for _, r in sorted(self._found.values(), key=_worth)[:PARENTS]]
-        loss, recipe = bench.polish(best, 6, self._may_refine)[0]
+        if self._detail.steps:
+            best = [Recipe(o) for r in best for o in ((*self._detail.steps, *r.steps), (*r.steps, *self._detail.steps))]
+        found = self._whole.polish([Recipe(), *best], 0, self._in_time)
+        loss, recipe = self._whole.polish([r for _, r in found[:2]], 3, self._in_time)[0]
         while recipe.steps:
             less = [Recipe(recipe.steps[:i] + recipe.steps[i + 1 :]) for i in range(len(recipe))]
-            without, shorter = bench.polish(less, 4, self._may_refine)[0]
+            without, shorter = self._whole.polish(less, 0, self._in_time)[0]
+            if without > loss + 3 * IDLE:
+                break
+            without, shorter = self._whole.polish([shorter], 3, self._in_time)[0]
             if without > loss + IDLE:
                 break
             loss, recipe = max(loss, without), shorter
-        if self._before.size != self._image.size:
-            # Whoever scaled the photo has changed its detail by that alone.
-            return [Recipe(), recipe]
-        # A mean over neighbors is no pixel of the photo, but it has neighbors.
-        mixed = _Bench(self._before, self._after, LARGE, picked=False)
-        self._benches.append(mixed)
-        more = mixed.polish([recipe.then(step) for step in DETAIL], 6, self._in_time)
-        return [Recipe(), recipe, *(r for _, r in more[:2])]
-
-    def _elect(self, recipes: Sequence[Recipe]) -> tuple[Recipe, float]:
-        """The best by Pillow, on all pixels, and its distance; of about equal ones the first."""
-        best, least = recipes[0], math.inf
-        for recipe in recipes:
-            made = _sized(transforms.render(recipe, self._image), self._before.size)
-            left = _between(made, self._after)
-            if left < least - IDLE:
-                best, least = recipe, left
-        return best, least
-
-    def _without_idle(self, recipe: Recipe, left: float) -> tuple[Recipe, float]:
-        """The recipe without the steps that bring it no nearer, and its distance."""
-        while recipe.steps:
-            shorter = []
-            for i in range(len(recipe)):
-                less = Recipe(recipe.steps[:i] + recipe.steps[i + 1 :])
-                made = _sized(transforms.render(less, self._image), self._before.size)
-                shorter.append((_between(made, self._after), less))
-            without, less = min(shorter, key=lambda found: found[0])
-            if without > left + IDLE:
-                break
-            recipe, left = less, without
-        return recipe, left
-
-    def _may_refine(self) -> bool:
-        """Whether refining may go on, so that something is left for detail."""
-        return not self._cancel.is_set() and self._share() < (1 + SEARCH_SHARE) / 2
+        return recipe
 
     def _in_time(self) -> bool:
         return not self._cancel.is_set() and self._share() < 1
@@ -231,7 +218,7 @@ class _Matching:
 
     @property
     def _evaluations(self) -> int:
-        return sum(bench.evaluations for bench in self._benches)
+        return self._bench.evaluations + self._whole.evaluations
 
     def _go_on(self) -> bool:
         return not self._cancel.is_set() and self._share() < SEARCH_SHARE
@@ -248,8 +235,6 @@ class _Matching:
 
     def _look(self) -> Reason:
         """Fills `_found` until the budget is spent."""
-        chains = [Recipe(tuple(Step.of(op) for op in c.split(", "))) for c in GENTLE]
-        self._keep(self._bench.polish(chains, 8, self._go_on))
         while self._go_on():
             if self._best()[0] < CLOSE:
                 return "exhausted"
@@ -291,7 +276,7 @@ def _children(recipe: Recipe) -> Iterator[Recipe]:
     """The recipe with one more step, one step elsewhere, or one step less."""
     steps = recipe.steps
     for place in range(len(steps) + 1):
-        for op, starts in TRIED.items():
+        for op, starts in STARTS.items():
             if len(steps) < MOST_STEPS and op not in [
                 s.op for s in steps[max(0, place - 1) : place + 1]
             ]:
@@ -308,28 +293,19 @@ def _children(recipe: Recipe) -> Iterator[Recipe]:
 
 
 class _Bench:
-    """Recipes on one preview, and how far each pixel is from what is wanted."""
+    """Recipes on the chosen pixels, and how far each of those is from what is wanted."""
 
-    def __init__(
-        self, before: Image.Image, after: Image.Image, short_side: int, *, picked: bool
-    ) -> None:
-        """Of two pictures of one size. `picked`: see `_pick`; without, pixels are means."""
-        short_side = min(short_side, *before.size)
-        small = _pick if picked else shrink
-        preview = small(before, short_side)
-        # Histograms of so many pixels come nearer to the photo's than those of a sample.
-        self._render = Renderer(preview)
-        self._chosen = spread(*preview.shape[1:])
-        given = Given(small(after, short_side))
-        self._wanted = lab(given.wanted(preview, self._chosen))
+    def __init__(self, render: Callable[[Sequence[Recipe]], torch.Tensor], wanted: Pixels) -> None:
+        """`render` makes `[B, 3, N]` uint8 of B recipes; `wanted` is `[N, 3]`."""
+        self._render = render
+        self._wanted = lab(torch.from_numpy(wanted.T.copy())[None])
         self.evaluations = 0
 
     def apart(self, recipes: Sequence[Recipe]) -> torch.Tensor:
         """`[B, 3, N]` CIELAB differences at the chosen pixels."""
         parts = [recipes[i : i + 64] for i in range(0, len(recipes), 64)]
         self.evaluations += len(recipes)
-        seen = [self._render(p).flatten(2).index_select(2, self._chosen) for p in parts]
-        return lab(torch.cat(seen)) - self._wanted
+        return torch.cat([lab(self._render(p)) - self._wanted for p in parts])
 
     def polish(
         self, recipes: Iterable[Recipe], rounds: int, go_on: Callable[[], bool]
@@ -426,13 +402,28 @@ def _steps(
     return made
 
 
-def _pick(image: Image.Image, short_side: int) -> torch.Tensor:
-    """`[3, H, W]` uint8: pixels at equal distances, none of them mixed of others, for what an op
-    makes of a mean is not the mean of what it makes."""
-    scale = min(1.0, short_side / min(image.size))
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    picked = np.array(image.resize(size, Image.Resampling.NEAREST))
-    return torch.from_numpy(picked).permute(2, 0, 1).contiguous()
+def _choose(image: Image.Image) -> npt.NDArray[np.int64]:
+    """Flat indices of `PIXELS` pixels, of each lightness its share, so that their histograms are
+    about the photo's."""
+    order = np.argsort((np.asarray(image).reshape(-1, 3) @ np.array([2, 4, 1])).astype(np.int16), kind="stable")
+    at = (np.arange(min(PIXELS, len(order))) + 0.5) * len(order) / min(PIXELS, len(order))
+    return order[at.astype(int)]
+
+
+def _pixels(image: Image.Image, chosen: npt.NDArray[np.int64]) -> Pixels:
+    """`[N, 3]`."""
+    return np.asarray(image).reshape(-1, 3)[chosen]
+
+
+def _unexplained(pixels: Pixels, wanted: Pixels) -> float:
+    """How far `wanted` is from the smooth function of `pixels` that comes nearest, in levels."""
+    x = pixels / 255
+    hats = [np.maximum(0, 1 - abs(x[:, c, None] * 12 - np.arange(13))) for c in range(3)]
+    mixed = [x[:, [0]] * x[:, [1]], x[:, [0]] * x[:, [2]], x[:, [1]] * x[:, [2]]]
+    ways = np.concatenate([*hats, *mixed], 1)
+    square = ways.T @ ways + 1e-3 * np.eye(ways.shape[1])
+    rest = wanted - ways @ np.linalg.solve(square, ways.T @ wanted)
+    return float(np.sqrt((rest**2).sum(1)).mean())
 
 
 def _common_size(before: Image.Image, after: Image.Image) -> tuple[int, int]:
