@@ -42,8 +42,6 @@ SEARCH_SHARE = 0.78
 """Of the budget; the rest refines and elects."""
 PARENTS = 3
 """So many recipes at once are tried with a step more, less or elsewhere."""
-STAGES = ((3, 32), (15, 10))
-"""Rounds of polishing, and how many of the best get them."""
 PART = 64
 """Recipes that are polished together, at most, before the clock is looked at."""
 CLOSE = 0.05
@@ -193,7 +191,7 @@ class _Matching:
         """The best of what was found, by Pillow, on all of the photo, without idle steps."""
         best = [r for _, r in sorted(self._found.values(), key=_worth)[:PARENTS]]
         if self._detail.steps:
-            best = [Recipe(o) for r in best for o in ((*self._detail.steps, *r.steps), (*r.steps, *self._detail.steps))]
+            best = [Recipe((*r.steps[:i], *self._detail.steps, *r.steps[i:])) for r in best for i in range(len(r.steps)+1)]
         found = self._whole.polish([Recipe(), *best], 0, self._in_time)
         loss, recipe = self._whole.polish([r for _, r in found[:2]], 3, self._in_time)[0]
         while recipe.steps:
@@ -244,14 +242,22 @@ class _Matching:
             # The best of each length, for what is found in few steps is found for good.
             lengths = {len(r): (loss, r) for loss, r in sorted(fresh, key=_worth, reverse=True)}
             parents = [r for _, r in sorted(lengths.values(), key=_worth)[: PARENTS - 1]]
-            parents.append(self._random.choice(fresh)[1])
+            # And the best with some op, for some pay only together.
+            op = self._random.choice([*STARTS])
+            having = [found for found in fresh if op in {s.op for s in found[1].steps}] or fresh
+            parents.append(min(having, key=_worth)[1])
             self._tried.update(parents)
             children = dict.fromkeys(child for p in parents for child in _children(p))
             found = self._in_parts(list(children), 1)
-            for rounds, kept in STAGES:
-                best = [r for _, r in sorted(found, key=_worth)[:kept]]
-                found = self._bench.polish(best, rounds, self._go_on)
+            # The best of each choice of ops, for some ops pay only when others have been turned.
+            kinds = {
+                tuple(sorted(s.op for s in r.steps)): r
+                for _, r in sorted(found, key=_worth, reverse=True)
+            }
+            found = self._bench.polish(kinds.values(), 3, self._go_on)
             self._keep(found)
+            best = [r for _, r in sorted(found, key=_worth)[:10]]
+            self._keep(self._bench.polish(best, 15, self._go_on))
         if self._cancel.is_set():
             return "cancelled"
         evaluations = self._settings.evaluations or math.inf
@@ -319,17 +325,23 @@ class _Bench:
             if not moving or not go_on():
                 break
             turned = [(at, _knobs(now[at])) for at in moving]
-            probes = [_turn(now[at], [k], [k[2]]) for at, knobs in turned for k in knobs]
+            probes = [
+                _smooth(probe)
+                for at, knobs in turned if knobs
+                for probe in (now[at], *(_turn(now[at], [k], [k[2]]) for k in knobs))
+            ]
             effects = iter(self.apart(probes)) if probes else iter(())
             trials: list[Recipe] = []
             for at, knobs in turned:
-                slopes = [next(effects) - gaps[at] for _ in knobs]
-                trials += _steps(now[at], knobs, gaps[at], slopes)
+                if knobs:
+                    start = next(effects)
+                    slopes = [next(effects) - start for _ in knobs]
+                    trials += _steps(now[at], knobs, gaps[at], slopes)
             if not trials:
                 break
             tried = self.apart(trials)
             found = _mean(tried)
-            each = len(DAMPING)
+            each = len(BOLDNESS)
             still = []
             for number, at in enumerate(a for a, knobs in turned if knobs):
                 some = found[number * each : (number + 1) * each]
@@ -344,7 +356,7 @@ class _Bench:
         return sorted(zip(losses.tolist(), now, strict=True), key=lambda pair: pair[0])
 
 
-DAMPING = (1e-3, 3e-2, 0.3, 3.0)
+BOLDNESS = ((0.5, 1e-3), (0.5, 0.3), (100.0, 1e-3), (100.0, 0.3))
 """How carefully dials are turned; the best of all is kept."""
 PROBE = 0.04
 """Share of hard mode's range by which a dial is turned to see what it does; rounding to whole
@@ -369,6 +381,11 @@ def _knobs(recipe: Recipe) -> list[Knob]:
     return found
 
 
+def _smooth(recipe: Recipe) -> Recipe:
+    """Without the jumps that hide what a dial does on the whole."""
+    return Recipe(tuple(step for step in recipe.steps if step.op != "posterize"))
+
+
 def _turn(recipe: Recipe, knobs: Sequence[Knob], by: Sequence[float]) -> Recipe:
     steps = list(recipe.steps)
     for (number, dial, _), change in zip(knobs, by, strict=True):
@@ -385,17 +402,16 @@ def _steps(
     boldly; none where there is no dial. `slopes`: what turning each does to `gap`, `[3, N]`."""
     if not knobs:
         return []
-    # A pixel that is far off counts by its distance, not by the square of that.
-    weights = 1 / gap.square().sum(0, keepdim=True).sqrt().clamp(min=0.5)
     ways = torch.stack(list(slopes))
-    weighed = (ways * weights).flatten(1).double()
-    square = weighed @ ways.flatten(1).double().T
-    aim = weighed @ gap.flatten().double()
-    size = square.diagonal().clamp(min=1e-6)
+    size = gap.square().sum(0, keepdim=True).sqrt()
     made = []
-    for damping in DAMPING:
-        by = -torch.linalg.solve(square + torch.diag(damping * size + 1e-9), aim)
-        by = by.clamp(-10, 10)
+    for floor, damping in BOLDNESS:
+        # A pixel that is far off counts by its distance, not by the square of that.
+        weighed = (ways / size.clamp(min=floor)).flatten(1).double()
+        square = weighed @ ways.flatten(1).double().T
+        aim = weighed @ gap.flatten().double()
+        hold = torch.diag(damping * square.diagonal().clamp(min=1e-6) + 1e-9)
+        by = -torch.linalg.solve(square + hold, aim).clamp(-10, 10)
         made.append(
             _turn(recipe, knobs, [b * k[2] for b, k in zip(by.tolist(), knobs, strict=True)])
         )
