@@ -1,16 +1,15 @@
 """The recipe that turns one picture into another, an edit of the same photo made elsewhere.
 
-What was done to colors is looked for on some thousand pixels, as they are in both pictures, in a
-beam of chains of ops: the best so far with one more step, of any op at any place, one less, or one
-elsewhere. As every pixel says what it should be, all dials of a chain are turned at once, by
-Levenberg and Marquardt's method on CIELAB differences, with weights that make the mean distance,
-not its square, the least. Before that, detail is compared; after it, the best are turned once more
-on the whole photo.
+What was done to colors is looked for on some thousand pixels as both pictures have them, among
+chains of ops: the best so far with one more step, of any op at any place, one less, or one
+elsewhere. Since each pixel says what it should be, all dials of a chain are turned at once, by
+Levenberg and Marquardt's method on CIELAB differences. Detail is found before that, as the blur or
+sharpening after which equal colors became equal colors; its place in the chain after that, when the
+best are turned once more on the whole photo.
 """
 
 from __future__ import annotations
 
-import math
 import random
 import threading
 import time
@@ -18,7 +17,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import Image
 
@@ -31,51 +29,56 @@ from ..search import Reason
 from ..transforms.preview import Renderer
 from .remains import Remains, remains
 
-PIXELS, JUDGED_EACH = 4096, 4
-"""Pixels that stand for the photo, whose histograms ops read; every fourth is compared."""
+PIXELS, EACH = 4096, 4
+"""Pixels that stand for the photo, whose histograms ops read; in the search every fourth of them is
+compared."""
 MEASURED = 1 << 20
 """Pixels at most at which the result is compared with what is wanted."""
 MOST_STEPS = 8
 IDLE = 0.1
 """CIE76 units: a step without which the result is no farther off than that is left out."""
 SEARCH_SHARE = 0.78
-"""Of the budget; the rest refines and elects."""
-PARENTS = 3
-"""So many recipes at once are tried with a step more, less or elsewhere."""
+"""Of the budget; the rest refines."""
+CLOSE = 0.05
+"""CIE76 units: nearer than this nothing is looked for."""
 PART = 64
 """Recipes that are polished together, at most, before the clock is looked at."""
-CLOSE = 0.05
-"""Nearer than this nothing is looked for."""
-STARTS: dict[str, tuple[dict[str, float], ...]] = {
-    "brightness": ({"factor": 1.1},),
-    "contrast": ({"factor": 1.1},),
-    "gamma": ({"gamma": 1.1},),
-    "shadows": ({"factor": 1.2},),
-    "highlights": ({"factor": 1.2},),
-    "white balance": ({"temperature": 0.1},),
-    "saturation": ({"factor": 1.1},),
-    "hue": ({"shift": 0.02},),
-    "autocontrast": (
-        {"amount": 0.7, "cutoff": 0.5},
-        {"amount": 0.7, "cutoff": 0.5, "common": 1.0},
-    ),
+GENTLE: dict[str, dict[str, float]] = {
+    "brightness": {"factor": 1.1},
+    "contrast": {"factor": 1.1},
+    "gamma": {"gamma": 1.1},
+    "shadows": {"factor": 1.2},
+    "highlights": {"factor": 1.2},
+    "white balance": {"temperature": 0.1},
+    "saturation": {"factor": 1.1},
+    "hue": {"shift": 0.02},
+}
+"""Where the dials of a new step start: near neutral they say which way to go."""
+DRASTIC: dict[str, tuple[dict[str, float], ...]] = {
+    "autocontrast": tuple({"amount": 0.7, "cutoff": 0.5, "common": c} for c in (0.0, 1.0)),
     "equalize": ({"amount": 0.3}, {"amount": 0.8}),
     "invert": ({"amount": 0.2}, {"amount": 0.95}),
-    "solarize": tuple({"threshold": t} for t in (60.0, 85.0, 110.0, 130.0, 150.0, 175.0, 200.0, 230.0)),
+    "solarize": tuple({"threshold": t} for t in (60.0, 85.0, 110.0, 130.0, 150.0, 175.0, 200.0)),
     "posterize": tuple({"bits": b} for b in (1.0, 2.0, 3.0, 4.0, 5.0)),
 }
-"""Where the dials of a new step start."""
-DETAIL = (
-    *(Step.of("blur", radius=radius) for radius in (0.001, 0.002, 0.003, 0.0045, 0.0065)),
-    *(Step.of("sharpness", factor=factor) for factor in (0.4, 0.7, 1.5, 2.5)),
-)
-"""Steps that look at a pixel's neighbors."""
+"""The same where that does not lead all the way."""
+STARTS = [Step.of(op, **values) for op, values in GENTLE.items()]
+STARTS += [Step.of(op, **values) for op, starts in DRASTIC.items() for values in starts]
+DETAIL = [Step.of("blur", radius=radius) for radius in (0.001, 0.002, 0.003, 0.0045, 0.0065)]
+DETAIL += [Step.of("sharpness", factor=factor) for factor in (0.4, 0.7, 1.5, 2.5)]
+PROBE = 0.04
+"""Share of hard mode's range by which a dial is turned to see what it does; rounding to whole
+levels hides what is less."""
+FLOORS, DAMPING = (0.5, 100.0), (1e-3, 0.3)
+"""Ways to turn dials, of which the best is kept. Differences, in CIE76 units, count by their square
+below the floor and by their size above it; damping makes careful."""
 
 Show = Callable[[float, float], None]
 """Is told the share of the budget that is spent, 0..1, and the least distance so far."""
+Found = tuple[float, Recipe]
+"""A recipe and how far its pixels are from what is wanted."""
 Knob = tuple[int, Dial, float]
 """Number of the step, a dial of its op, and how far it is turned to see what it does."""
-Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ def match(
     evaluations: int | None = None,
     seed: int = 0,
     cancel: threading.Event | None = None,
-    show: Show | None = None,
+    show: Show = lambda share, left: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Match:
     """Looks for the recipe that makes `after` of `before`, RGB images of about the same
@@ -117,254 +120,199 @@ def match(
     the result. The same seed and `evaluations` without `seconds` give the same recipe.
 
     Raises: SettingsError on a budget without a meaning."""
-    return _Matching(
-        before,
-        after,
-        Settings(seconds=seconds, evaluations=evaluations, seed=seed),
-        cancel or threading.Event(),
-        show or (lambda share, left: None),
-        clock,
-    ).run()
+    settings = Settings(seconds=seconds, evaluations=evaluations, seed=seed)
+    budget = _Budget(settings, cancel or threading.Event(), clock)
+    small = min(before.size, after.size, key=lambda size: size[0] * size[1])
+    scale = min(1.0, (MEASURED / (small[0] * small[1])) ** 0.5)
+    size = (max(1, round(small[0] * scale)), max(1, round(small[1] * scale)))
+    one, other = _sized(before, size), _sized(after, size)
+    chosen = _choose(one)
+    wanted = _pixels(other, chosen)
+
+    def seen(recipe: Recipe) -> torch.Tensor:
+        return _pixels(transforms.render(recipe, one), chosen)
+
+    # Whoever scaled the photo has changed its detail by that alone.
+    detail = _detail(seen, wanted) if before.size == after.size else ()
+    strip = Renderer(seen(Recipe(detail))[:, None])
+    bench = _Bench(lambda recipes: strip(recipes)[:, :, 0, ::EACH], wanted[:, ::EACH], budget)
+    found = _search(bench, budget, random.Random(seed), show)
+    reason = budget.reason()
+    whole = _Bench(lambda recipes: torch.stack([seen(r) for r in recipes]), wanted, budget)
+    recipe = _refine(whole, found, detail)
+    image = transforms.render(recipe, before)
+    result = _sized(image, size)
+    return Match(
+        recipe, image, _between(one, other), _between(result, other),
+        remains(one, result, other), budget.evaluations, clock() - budget.start, reason,
+    )  # fmt: skip
 
 
-class _Matching:
-    """One run: clock, budget and what was found so far."""
+class _Budget:
+    """How much of one run's is spent."""
 
     def __init__(
-        self,
-        before: Image.Image,
-        after: Image.Image,
-        settings: Settings,
-        cancel: threading.Event,
-        show: Show,
-        clock: Callable[[], float],
+        self, settings: Settings, cancel: threading.Event, clock: Callable[[], float]
     ) -> None:
-        self._image, self._settings = before, settings
-        self._cancel, self._show, self._clock = cancel, show, clock
-        self._start = clock()
-        size = _common_size(before, after)
-        self._before, self._after = _sized(before, size), _sized(after, size)
-        self._chosen = _choose(self._before)
-        wanted = _pixels(self._after, self._chosen)
-        # Whoever scaled the photo has changed its detail by that alone.
-        scaled = before.size != after.size
-        self._detail = Recipe() if scaled else self._find_detail(wanted)
-        strip = _pixels(transforms.render(self._detail, self._before), self._chosen)
-        render = Renderer(torch.from_numpy(strip.T.copy())[:, None])
-        judged = np.arange(0, len(wanted), JUDGED_EACH)
-        self._bench = _Bench(lambda rs: render(rs)[:, :, 0, ::JUDGED_EACH], wanted[judged])
-        self._whole = _Bench(self._render_whole, wanted[judged])
-        self._random = random.Random(settings.seed)
-        self._found: dict[tuple[str, ...], tuple[float, Recipe]] = {}
-        """The best of each order of ops."""
-        self._tried: set[Recipe] = set()
+        self._settings, self._cancel, self._clock = settings, cancel, clock
+        self.start, self.evaluations = clock(), 0
 
-    def _render_whole(self, recipes: Sequence[Recipe]) -> torch.Tensor:
-        chosen = self._chosen[::JUDGED_EACH]
-        seen = [_pixels(transforms.render(r, self._before), chosen) for r in recipes]
-        return torch.from_numpy(np.stack(seen)).transpose(1, 2).contiguous()
+    def lasts(self, share: float = 1.0) -> bool:
+        """Whether less than this share of it is spent."""
+        return not self._cancel.is_set() and self.share() < share
 
-    def _find_detail(self, wanted: Pixels) -> Recipe:
-        """The step after which colors follow from colors best, if one stands out."""
-        losses = []
-        recipes = [Recipe(), *(Recipe((step,)) for step in DETAIL)]
-        for recipe in recipes:
-            pixels = _pixels(transforms.render(recipe, self._before), self._chosen)
-            losses.append(_unexplained(pixels, wanted))
-        best = int(np.argmin(losses))
-        return recipes[best] if losses[best] < 0.85 * losses[0] - 0.3 else Recipe()
+    def share(self) -> float:
+        seconds, most = self._settings.seconds, self._settings.evaluations
+        of_time = (self._clock() - self.start) / seconds if seconds else 0.0
+        return max(of_time, self.evaluations / most if most else 0.0)
 
-    def run(self) -> Match:
-        """See `match`."""
-        self._keep(self._bench.polish([Recipe()], 0, self._go_on))
-        reason = self._look()
-        best = self._refine()
-        image = transforms.render(best, self._image)
-        seen = _sized(image, self._before.size)
-        return Match(
-            best, image, _between(self._before, self._after), _between(seen, self._after),
-            remains(self._before, seen, self._after),
-            self._evaluations, self._clock() - self._start, reason,
-        )  # fmt: skip
-
-    def _refine(self) -> Recipe:
-        """The best of what was found, by Pillow, on all of the photo, without idle steps."""
-        best = [r for _, r in sorted(self._found.values(), key=_worth)[:PARENTS]]
-        if self._detail.steps:
-            best = [Recipe((*r.steps[:i], *self._detail.steps, *r.steps[i:])) for r in best for i in range(len(r.steps)+1)]
-        found = self._whole.polish([Recipe(), *best], 0, self._in_time)
-        loss, recipe = self._whole.polish([r for _, r in found[:2]], 3, self._in_time)[0]
-        while recipe.steps:
-            less = [Recipe(recipe.steps[:i] + recipe.steps[i + 1 :]) for i in range(len(recipe))]
-            without, shorter = self._whole.polish(less, 0, self._in_time)[0]
-            if without > loss + 3 * IDLE:
-                break
-            without, shorter = self._whole.polish([shorter], 3, self._in_time)[0]
-            if without > loss + IDLE:
-                break
-            loss, recipe = max(loss, without), shorter
-        return recipe
-
-    def _in_time(self) -> bool:
-        return not self._cancel.is_set() and self._share() < 1
-
-    def _share(self) -> float:
-        """Of the budget that is spent."""
-        seconds, evaluations = self._settings.seconds, self._settings.evaluations
-        time_share = (self._clock() - self._start) / seconds if seconds else 0.0
-        return max(time_share, self._evaluations / evaluations if evaluations else 0.0)
-
-    @property
-    def _evaluations(self) -> int:
-        return self._bench.evaluations + self._whole.evaluations
-
-    def _go_on(self) -> bool:
-        return not self._cancel.is_set() and self._share() < SEARCH_SHARE
-
-    def _keep(self, polished: Iterable[tuple[float, Recipe]]) -> None:
-        for loss, recipe in polished:
-            key = tuple(step.op for step in recipe.steps)
-            if loss < self._found.get(key, (math.inf, recipe))[0]:
-                self._found[key] = loss, recipe
-        self._show(min(1.0, self._share()), self._best()[0])
-
-    def _best(self) -> tuple[float, Recipe]:
-        return min(self._found.values(), key=_worth)
-
-    def _look(self) -> Reason:
-        """Fills `_found` until the budget is spent."""
-        while self._go_on():
-            if self._best()[0] < CLOSE:
-                return "exhausted"
-            fresh = [found for found in self._found.values() if found[1] not in self._tried]
-            if not fresh:
-                return "exhausted"
-            # The best of each length, for what is found in few steps is found for good.
-            lengths = {len(r): (loss, r) for loss, r in sorted(fresh, key=_worth, reverse=True)}
-            parents = [r for _, r in sorted(lengths.values(), key=_worth)[: PARENTS - 1]]
-            # And the best with some op, for some pay only together.
-            op = self._random.choice([*STARTS])
-            having = [found for found in fresh if op in {s.op for s in found[1].steps}] or fresh
-            parents.append(min(having, key=_worth)[1])
-            self._tried.update(parents)
-            children = dict.fromkeys(child for p in parents for child in _children(p))
-            found = self._in_parts(list(children), 1)
-            # The best of each choice of ops, for some ops pay only when others have been turned.
-            kinds = {
-                tuple(sorted(s.op for s in r.steps)): r
-                for _, r in sorted(found, key=_worth, reverse=True)
-            }
-            found = self._bench.polish(kinds.values(), 3, self._go_on)
-            self._keep(found)
-            best = [r for _, r in sorted(found, key=_worth)[:10]]
-            self._keep(self._bench.polish(best, 15, self._go_on))
+    def reason(self) -> Reason:
+        """Why the search has ended."""
         if self._cancel.is_set():
             return "cancelled"
-        evaluations = self._settings.evaluations or math.inf
-        return "evaluations" if self._bench.evaluations >= SEARCH_SHARE * evaluations else "time"
-
-    def _in_parts(self, recipes: list[Recipe], rounds: int) -> list[tuple[float, Recipe]]:
-        """`polish` of many, of fewer when the budget ends."""
-        found: list[tuple[float, Recipe]] = []
-        for start in range(0, len(recipes), PART):
-            if start and not self._go_on():
-                break
-            found += self._bench.polish(recipes[start : start + PART], rounds, self._go_on)
-        return found
-
-
-def _worth(found: tuple[float, Recipe]) -> float:
-    """Distance with a cost for steps."""
-    return found[0] + 0.03 * len(found[1])
-
-
-def _children(recipe: Recipe) -> Iterator[Recipe]:
-    """The recipe with one more step, one step elsewhere, or one step less."""
-    steps = recipe.steps
-    for place in range(len(steps) + 1):
-        for op, starts in STARTS.items():
-            if len(steps) < MOST_STEPS and op not in [
-                s.op for s in steps[max(0, place - 1) : place + 1]
-            ]:
-                yield from (
-                    Recipe((*steps[:place], Step.of(op, **values), *steps[place:]))
-                    for values in starts
-                )
-    for place, step in enumerate(steps):
-        others = (*steps[:place], *steps[place + 1 :])
-        yield Recipe(others)
-        yield from (
-            Recipe((*others[:i], step, *others[i:])) for i in range(len(steps)) if i != place
-        )
+        if self.lasts(SEARCH_SHARE):
+            return "exhausted"
+        most = self._settings.evaluations
+        return "evaluations" if most and self.evaluations >= SEARCH_SHARE * most else "time"
 
 
 class _Bench:
     """Recipes on the chosen pixels, and how far each of those is from what is wanted."""
 
-    def __init__(self, render: Callable[[Sequence[Recipe]], torch.Tensor], wanted: Pixels) -> None:
-        """`render` makes `[B, 3, N]` uint8 of B recipes; `wanted` is `[N, 3]`."""
-        self._render = render
-        self._wanted = lab(torch.from_numpy(wanted.T.copy())[None])
-        self.evaluations = 0
+    def __init__(
+        self,
+        render: Callable[[Sequence[Recipe]], torch.Tensor],
+        wanted: torch.Tensor,
+        budget: _Budget,
+    ) -> None:
+        """`render` makes `[B, 3, N]` uint8 of B recipes; `wanted` is `[3, N]`."""
+        self._render, self._wanted, self._budget = render, lab(wanted[None]), budget
 
-    def apart(self, recipes: Sequence[Recipe]) -> torch.Tensor:
-        """`[B, 3, N]` CIELAB differences at the chosen pixels."""
-        parts = [recipes[i : i + 64] for i in range(0, len(recipes), 64)]
-        self.evaluations += len(recipes)
-        return torch.cat([lab(self._render(p)) - self._wanted for p in parts])
+    def _apart(self, recipes: Sequence[Recipe]) -> torch.Tensor:
+        """`[B, 3, N]` CIELAB differences."""
+        self._budget.evaluations += len(recipes)
+        parts = (recipes[i : i + PART] for i in range(0, len(recipes), PART))
+        return torch.cat([lab(self._render(part)) - self._wanted for part in parts])
 
-    def polish(
-        self, recipes: Iterable[Recipe], rounds: int, go_on: Callable[[], bool]
-    ) -> list[tuple[float, Recipe]]:
-        """Turns the dials of each recipe in so many rounds at most; distances and recipes."""
+    def polish(self, recipes: Iterable[Recipe], rounds: int, share: float = 1.0) -> list[Found]:
+        """Turns the dials of each recipe in so many rounds at most, until this share of the budget
+        is spent; the nearest first. Of many recipes the last may be missing."""
         now = list(dict.fromkeys(recipes))
-        gaps = self.apart(now)
-        losses = _mean(gaps)
-        moving = list(range(len(now)))
-        for _ in range(rounds):
-            if not moving or not go_on():
+        found = self._polish(now[:PART], rounds, share)
+        for start in range(PART, len(now), PART):
+            if self._budget.lasts(share):
+                found += self._polish(now[start : start + PART], rounds, share)
+        return sorted(found, key=_worth)
+
+    def _polish(self, now: list[Recipe], rounds: int, share: float) -> list[Found]:
+        gaps = self._apart(now)
+        losses = _mean(gaps).tolist()
+        moving = [(at, knobs) for at, recipe in enumerate(now) if (knobs := _knobs(recipe))]
+        for number in range(rounds):
+            if not moving or not self._budget.lasts(share):
                 break
-            turned = [(at, _knobs(now[at])) for at in moving]
-            probes = [
-                _smooth(probe)
-                for at, knobs in turned if knobs
-                for probe in (now[at], *(_turn(now[at], [k], [k[2]]) for k in knobs))
-            ]
-            effects = iter(self.apart(probes)) if probes else iter(())
-            trials: list[Recipe] = []
-            for at, knobs in turned:
-                if knobs:
-                    start = next(effects)
-                    slopes = [next(effects) - start for _ in knobs]
-                    trials += _steps(now[at], knobs, gaps[at], slopes)
-            if not trials:
-                break
-            tried = self.apart(trials)
-            found = _mean(tried)
-            each = len(BOLDNESS)
+            # Jumps hide what a dial does on the whole, but without them none ends well.
+            smooth = number % 2 == 0
+            probes = []
+            for at, _ in moving:
+                knobs = _knobs(now[at])
+                probes += [now[at], *(_turn(now[at], [knob], [1.0]) for knob in knobs)]
+            effects = iter(self._apart([_smooth(probe) if smooth else probe for probe in probes]))
+            trials = []
+            for at, knobs in moving:
+                start = next(effects)
+                slopes = torch.stack([next(effects) - start for _ in knobs])
+                trials += [_turn(now[at], _knobs(now[at]), by) for by in _ways(gaps[at], slopes)]
+            tried = self._apart(trials)
+            apart = _mean(tried).view(len(moving), -1)
             still = []
-            for number, at in enumerate(a for a, knobs in turned if knobs):
-                some = found[number * each : (number + 1) * each]
-                best = int(some.argmin())
-                gain = float(losses[at] - some[best])
+            for row, (at, knobs) in enumerate(moving):
+                best = int(apart[row].argmin())
+                gain = losses[at] - float(apart[row, best])
                 if gain > 0:
-                    now[at] = trials[number * each + best]
-                    gaps[at], losses[at] = tried[number * each + best], some[best]
-                if gain > 0.003:
-                    still.append(at)
+                    best += row * apart.shape[1]
+                    now[at], gaps[at], losses[at] = trials[best], tried[best], losses[at] - gain
+                if gain > 0.003 or (smooth and _smooth(now[at]) != now[at]):
+                    still.append((at, knobs))
             moving = still
-        return sorted(zip(losses.tolist(), now, strict=True), key=lambda pair: pair[0])
+        return list(zip(losses, now, strict=True))
 
 
-BOLDNESS = ((0.5, 1e-3), (0.5, 0.3), (100.0, 1e-3), (100.0, 0.3))
-"""How carefully dials are turned; the best of all is kept."""
-PROBE = 0.04
-"""Share of hard mode's range by which a dial is turned to see what it does; rounding to whole
-levels hides what is less."""
+def _search(bench: _Bench, budget: _Budget, rng: random.Random, show: Show) -> list[Recipe]:
+    """Recipes without detail, the best first."""
+    known: dict[tuple[str, ...], Found] = {}  # the nearest of each order of ops
+    tried: set[Recipe] = set()
+    found = bench.polish([Recipe()], 0)
+    while True:
+        for loss, recipe in found:
+            if loss < known.get(_ops(recipe), (loss + 1, recipe))[0]:
+                known[_ops(recipe)] = loss, recipe
+        ranked = sorted(known.values(), key=_worth)
+        show(min(1.0, budget.share()), ranked[0][0])
+        fresh = [recipe for _, recipe in ranked if recipe not in tried]
+        if not fresh or ranked[0][0] < CLOSE or not budget.lasts(SEARCH_SHARE):
+            return [recipe for _, recipe in ranked]
+        # The best of two lengths, for what is found in few steps is found for good; and the best
+        # with some drastic op, for such pay only when others have been turned.
+        op = rng.choice([*DRASTIC])
+        shortest = {len(recipe): recipe for recipe in reversed(fresh)}
+        parents = [recipe for recipe in fresh if recipe is shortest[len(recipe)]][:2]
+        parents += [recipe for recipe in fresh if op in _ops(recipe)][:1]
+        tried.update(parents)
+        found = bench.polish((c for p in parents for c in _children(p)), 1, SEARCH_SHARE)
+        kinds = {tuple(sorted(_ops(recipe))): recipe for _, recipe in reversed(found)}
+        found = bench.polish(kinds.values(), 3, SEARCH_SHARE)
+        best = [recipe for _, recipe in found[:8]]
+        best += [recipe for _, recipe in found if op in _ops(recipe)][:3]
+        found += bench.polish(best, 15, SEARCH_SHARE)
+
+
+def _refine(bench: _Bench, recipes: Sequence[Recipe], detail: tuple[Step, ...]) -> Recipe:
+    """The best of them with the detail where it fits, without idle steps."""
+    best = [recipe.steps for recipe in recipes[:3]]
+    if detail:
+        best = [(*b[:i], *detail, *b[i:]) for b in best for i in range(len(b) + 1)]
+    found = bench.polish([Recipe(), *map(Recipe, best)], 0)
+    loss, recipe = bench.polish([recipe for _, recipe in found[:2]], 3)[0]
+    while recipe.steps:
+        less = [Recipe((*recipe.steps[:i], *recipe.steps[i + 1 :])) for i in range(len(recipe))]
+        without, shorter = bench.polish([bench.polish(less, 0)[0][1]], 3)[0]
+        if without > loss + IDLE:
+            break
+        loss, recipe = max(loss, without), shorter
+    return recipe
+
+
+def _children(recipe: Recipe) -> Iterator[Recipe]:
+    """The recipe with one more step, one step less, or one step elsewhere."""
+    steps = recipe.steps
+    if len(steps) < MOST_STEPS:
+        for i in range(len(steps) + 1):
+            beside = _ops(recipe)[max(0, i - 1) : i + 1]
+            more = (step for step in STARTS if step.op not in beside)
+            yield from (Recipe((*steps[:i], step, *steps[i:])) for step in more)
+    for i, step in enumerate(steps):
+        others = (*steps[:i], *steps[i + 1 :])
+        yield Recipe(others)
+        yield from (Recipe((*others[:j], step, *others[j:])) for j in range(len(steps)) if j != i)
+
+
+def _worth(found: Found) -> float:
+    """Distance with a cost for steps."""
+    return found[0] + 0.03 * len(found[1])
+
+
+def _ops(recipe: Recipe) -> tuple[str, ...]:
+    return tuple(step.op for step in recipe.steps)
 
 
 def _mean(gaps: torch.Tensor) -> torch.Tensor:
     return gaps.square().sum(1).sqrt().mean(1)
+
+
+def _smooth(recipe: Recipe) -> Recipe:
+    """Without the jumps that hide what a dial does on the whole."""
+    return Recipe(tuple(step for step in recipe.steps if step.op != "posterize"))
 
 
 def _knobs(recipe: Recipe) -> list[Knob]:
@@ -373,80 +321,70 @@ def _knobs(recipe: Recipe) -> list[Knob]:
     for number, step in enumerate(recipe.steps):
         op, values = transforms.resolve(step)
         for dial in op.dials:
-            if dial.unit in ("switch", "bits"):
-                continue
-            low, high = dial.bounds("hard")
-            size = PROBE * (high - low)
-            found.append((number, dial, size if values[dial.name] + size <= dial.high else -size))
+            if dial.unit not in ("switch", "bits"):
+                low, high = dial.bounds("hard")
+                size = PROBE * (high - low)
+                fits = values[dial.name] + size <= dial.high
+                found.append((number, dial, size if fits else -size))
     return found
 
 
-def _smooth(recipe: Recipe) -> Recipe:
-    """Without the jumps that hide what a dial does on the whole."""
-    return Recipe(tuple(step for step in recipe.steps if step.op != "posterize"))
-
-
 def _turn(recipe: Recipe, knobs: Sequence[Knob], by: Sequence[float]) -> Recipe:
+    """Each knob turned by so many of its probes."""
     steps = list(recipe.steps)
-    for (number, dial, _), change in zip(knobs, by, strict=True):
+    for (number, dial, probe), times in zip(knobs, by, strict=True):
         _, values = transforms.resolve(steps[number])
-        values[dial.name] = dial.snap(values[dial.name] + change)
+        values[dial.name] = dial.snap(values[dial.name] + times * probe)
         steps[number] = Step.of(steps[number].op, **values)
     return Recipe(tuple(steps))
 
 
-def _steps(
-    recipe: Recipe, knobs: Sequence[Knob], gap: torch.Tensor, slopes: Sequence[torch.Tensor]
-) -> list[Recipe]:
-    """The recipe with its dials turned to where the differences should be least, more or less
-    boldly; none where there is no dial. `slopes`: what turning each does to `gap`, `[3, N]`."""
-    if not knobs:
-        return []
-    ways = torch.stack(list(slopes))
-    size = gap.square().sum(0, keepdim=True).sqrt()
+def _ways(gap: torch.Tensor, slopes: torch.Tensor) -> list[list[float]]:
+    """By how many of its probes each knob should be turned, more or less boldly, so that `gap`,
+    `[3, N]`, becomes least. `slopes`: what each knob's probe does to it, `[K, 3, N]`."""
+    size = gap.square().sum(0).sqrt()
     made = []
-    for floor, damping in BOLDNESS:
-        # A pixel that is far off counts by its distance, not by the square of that.
-        weighed = (ways / size.clamp(min=floor)).flatten(1).double()
-        square = weighed @ ways.flatten(1).double().T
-        aim = weighed @ gap.flatten().double()
-        hold = torch.diag(damping * square.diagonal().clamp(min=1e-6) + 1e-9)
-        by = -torch.linalg.solve(square + hold, aim).clamp(-10, 10)
-        made.append(
-            _turn(recipe, knobs, [b * k[2] for b, k in zip(by.tolist(), knobs, strict=True)])
-        )
+    for floor in FLOORS:
+        weighed = (slopes / size.clamp(min=floor)).flatten(1)
+        square = (weighed @ slopes.flatten(1).T).double()
+        aim = (weighed @ gap.flatten()).double()
+        for damping in DAMPING:
+            hold = torch.diag(damping * square.diagonal().clamp(min=1e-6) + 1e-9)
+            made.append((-torch.linalg.solve(square + hold, aim)).clamp(-10, 10).tolist())
     return made
 
 
-def _choose(image: Image.Image) -> npt.NDArray[np.int64]:
-    """Flat indices of `PIXELS` pixels, of each lightness its share, so that their histograms are
-    about the photo's."""
-    order = np.argsort((np.asarray(image).reshape(-1, 3) @ np.array([2, 4, 1])).astype(np.int16), kind="stable")
-    at = (np.arange(min(PIXELS, len(order))) + 0.5) * len(order) / min(PIXELS, len(order))
-    return order[at.astype(int)]
+def _detail(seen: Callable[[Recipe], torch.Tensor], wanted: torch.Tensor) -> tuple[Step, ...]:
+    """The step after which colors follow best from colors, if one stands out."""
+    recipes = [Recipe(), *(Recipe((step,)) for step in DETAIL)]
+    rests = [_unexplained(seen(recipe), wanted) for recipe in recipes]
+    best = int(np.argmin(rests))
+    return recipes[best].steps if rests[best] < 0.85 * rests[0] - 0.3 else ()
 
 
-def _pixels(image: Image.Image, chosen: npt.NDArray[np.int64]) -> Pixels:
-    """`[N, 3]`."""
-    return np.asarray(image).reshape(-1, 3)[chosen]
+def _unexplained(pixels: torch.Tensor, wanted: torch.Tensor) -> float:
+    """Mean distance, in levels, between `wanted` and the nearest of smooth functions of `pixels`:
+    sums of a curve of each channel and of products of two; both `[3, N]`."""
+    x, aim = pixels.double().T / 255, wanted.double().T
+    curves = (1 - (x[..., None] * 12 - torch.arange(13)).abs()).clamp(min=0).flatten(1)
+    ways = torch.cat([curves, x * x.roll(1, 1)], 1)
+    square = ways.T @ ways + 1e-3 * torch.eye(ways.shape[1], dtype=torch.double)
+    rest = aim - ways @ torch.linalg.solve(square, ways.T @ aim)
+    return float(rest.square().sum(1).sqrt().mean())
 
 
-def _unexplained(pixels: Pixels, wanted: Pixels) -> float:
-    """How far `wanted` is from the smooth function of `pixels` that comes nearest, in levels."""
-    x = pixels / 255
-    hats = [np.maximum(0, 1 - abs(x[:, c, None] * 12 - np.arange(13))) for c in range(3)]
-    mixed = [x[:, [0]] * x[:, [1]], x[:, [0]] * x[:, [2]], x[:, [1]] * x[:, [2]]]
-    ways = np.concatenate([*hats, *mixed], 1)
-    square = ways.T @ ways + 1e-3 * np.eye(ways.shape[1])
-    rest = wanted - ways @ np.linalg.solve(square, ways.T @ wanted)
-    return float(np.sqrt((rest**2).sum(1)).mean())
+def _choose(image: Image.Image) -> np.ndarray:
+    """Flat indices of `PIXELS` pixels, of each lightness its share, so that they have about the
+    photo's histograms."""
+    light = np.asarray(image).reshape(-1, 3) @ np.array([2, 4, 1], np.int16)
+    order = light.argsort(kind="stable")
+    count = min(PIXELS, len(order))
+    return order[((np.arange(count) + 0.5) * len(order) / count).astype(int)]
 
 
-def _common_size(before: Image.Image, after: Image.Image) -> tuple[int, int]:
-    """That of the smaller picture, but for `MEASURED`."""
-    width, height = min(before.size, after.size, key=lambda size: size[0] * size[1])
-    scale = min(1.0, (MEASURED / (width * height)) ** 0.5)
-    return max(1, round(width * scale)), max(1, round(height * scale))
+def _pixels(image: Image.Image, chosen: np.ndarray) -> torch.Tensor:
+    """`[3, N]` uint8."""
+    return torch.from_numpy(np.asarray(image).reshape(-1, 3)[chosen].T.copy())
 
 
 def _sized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
