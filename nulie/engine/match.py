@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 
@@ -43,29 +44,28 @@ CLOSE = 0.05
 """CIE76 units: nearer than this nothing is looked for."""
 PART = 64
 """Recipes that are polished together, at most, before the clock is looked at."""
-GENTLE: dict[str, dict[str, float]] = {
-    "brightness": {"factor": 1.1},
-    "contrast": {"factor": 1.1},
-    "gamma": {"gamma": 1.1},
-    "shadows": {"factor": 1.2},
-    "highlights": {"factor": 1.2},
-    "white balance": {"temperature": 0.1},
-    "saturation": {"factor": 1.1},
-    "hue": {"shift": 0.02},
-}
-"""Where the dials of a new step start: near neutral they say which way to go."""
-DRASTIC: dict[str, tuple[dict[str, float], ...]] = {
-    "autocontrast": tuple({"amount": 0.7, "cutoff": 0.5, "common": c} for c in (0.0, 1.0)),
-    "equalize": ({"amount": 0.3}, {"amount": 0.8}),
-    "invert": ({"amount": 0.2}, {"amount": 0.95}),
-    "solarize": tuple({"threshold": t} for t in (60.0, 85.0, 110.0, 130.0, 150.0, 175.0, 200.0)),
-    "posterize": tuple({"bits": b} for b in (1.0, 2.0, 3.0, 4.0, 5.0)),
-}
-"""The same where that does not lead all the way."""
-STARTS = [Step.of(op, **values) for op, values in GENTLE.items()]
-STARTS += [Step.of(op, **values) for op, starts in DRASTIC.items() for values in starts]
+GENTLE = ("brightness", "contrast", "shadows", "highlights", "saturation")
+DRASTIC = ("autocontrast", "equalize", "invert", "solarize", "posterize")
+STARTS = [
+    *(Step.of(op, factor=1.1) for op in GENTLE),
+    Step.of("gamma", gamma=1.1),
+    Step.of("white balance", temperature=0.1),
+    Step.of("hue", shift=0.02),
+    *(Step.of("autocontrast", amount=0.7, cutoff=0.5, common=common) for common in (0.0, 1.0)),
+    *(Step.of("equalize", amount=amount) for amount in (0.3, 0.8)),
+    *(Step.of("invert", amount=amount) for amount in (0.2, 0.95)),
+    *(
+        Step.of("solarize", threshold=level)
+        for level in (60.0, 85.0, 110.0, 130.0, 150.0, 175.0, 200.0)
+    ),
+    *(Step.of("posterize", bits=bits) for bits in (1.0, 2.0, 3.0, 4.0, 5.0)),
+]
+"""Where the dials of a new step start. Of gentle ops near neutral, which says where to go; drastic
+ones are not found from there."""
 DETAIL = [Step.of("blur", radius=radius) for radius in (0.001, 0.002, 0.003, 0.0045, 0.0065)]
 DETAIL += [Step.of("sharpness", factor=factor) for factor in (0.4, 0.7, 1.5, 2.5)]
+GAIN = 0.003
+"""CIE76 units: what is polished must gain more than that in a round."""
 PROBE = 0.04
 """Share of hard mode's range by which a dial is turned to see what it does; rounding to whole
 levels hides what is less."""
@@ -75,8 +75,10 @@ below the floor and by their size above it; damping makes careful."""
 
 Show = Callable[[float, float], None]
 """Is told the share of the budget that is spent, 0..1, and the least distance so far."""
+Render = Callable[[Sequence[Recipe]], torch.Tensor]
 Found = tuple[float, Recipe]
 """A recipe and how far its pixels are from what is wanted."""
+Places = npt.NDArray[np.int64]
 Knob = tuple[int, Dial, float]
 """Number of the step, a dial of its op, and how far it is turned to see what it does."""
 
@@ -179,12 +181,7 @@ class _Budget:
 class _Bench:
     """Recipes on the chosen pixels, and how far each of those is from what is wanted."""
 
-    def __init__(
-        self,
-        render: Callable[[Sequence[Recipe]], torch.Tensor],
-        wanted: torch.Tensor,
-        budget: _Budget,
-    ) -> None:
+    def __init__(self, render: Render, wanted: torch.Tensor, budget: _Budget) -> None:
         """`render` makes `[B, 3, N]` uint8 of B recipes; `wanted` is `[3, N]`."""
         self._render, self._wanted, self._budget = render, lab(wanted[None]), budget
 
@@ -207,34 +204,33 @@ class _Bench:
     def _polish(self, now: list[Recipe], rounds: int, share: float) -> list[Found]:
         gaps = self._apart(now)
         losses = _mean(gaps).tolist()
-        moving = [(at, knobs) for at, recipe in enumerate(now) if (knobs := _knobs(recipe))]
+        moving = [at for at, recipe in enumerate(now) if _knobs(recipe)]
         for number in range(rounds):
             if not moving or not self._budget.lasts(share):
                 break
-            # Jumps hide what a dial does on the whole, but without them none ends well.
-            smooth = number % 2 == 0
-            probes = []
-            for at, _ in moving:
-                knobs = _knobs(now[at])
-                probes += [now[at], *(_turn(now[at], [knob], [1.0]) for knob in knobs)]
-            effects = iter(self._apart([_smooth(probe) if smooth else probe for probe in probes]))
+            # Jumps hide what a dial does on the whole, but without them no recipe ends well.
+            seen = _smooth if number % 2 == 0 else Recipe.thaw
+            knobs = {at: _knobs(now[at]) for at in moving}
+            effects = iter(self._apart([
+                seen(_turn(now[at], one))
+                for at, its in knobs.items()
+                for one in ([], *([(knob, 1.0)] for knob in its))
+            ]))  # fmt: skip
             trials = []
-            for at, knobs in moving:
+            for at, its in knobs.items():
                 start = next(effects)
-                slopes = torch.stack([next(effects) - start for _ in knobs])
-                trials += [_turn(now[at], _knobs(now[at]), by) for by in _ways(gaps[at], slopes)]
+                slopes = torch.stack([next(effects) - start for _ in its])
+                ways = _ways(gaps[at], slopes)
+                trials += [_turn(now[at], zip(its, by, strict=True)) for by in ways]
             tried = self._apart(trials)
-            apart = _mean(tried).view(len(moving), -1)
-            still = []
-            for row, (at, knobs) in enumerate(moving):
-                best = int(apart[row].argmin())
-                gain = losses[at] - float(apart[row, best])
+            least, which = _mean(tried).view(len(moving), -1).min(1)
+            which += torch.arange(0, len(trials), len(trials) // len(moving))
+            for at, loss, trial in zip(moving[:], least.tolist(), which.tolist(), strict=True):
+                gain = losses[at] - loss
                 if gain > 0:
-                    best += row * apart.shape[1]
-                    now[at], gaps[at], losses[at] = trials[best], tried[best], losses[at] - gain
-                if gain > 0.003 or (smooth and _smooth(now[at]) != now[at]):
-                    still.append((at, knobs))
-            moving = still
+                    now[at], gaps[at], losses[at] = trials[trial], tried[trial], loss
+                if gain <= GAIN and seen(now[at]) == now[at]:
+                    moving.remove(at)
         return list(zip(losses, now, strict=True))
 
 
@@ -254,7 +250,7 @@ def _search(bench: _Bench, budget: _Budget, rng: random.Random, show: Show) -> l
             return [recipe for _, recipe in ranked]
         # The best of two lengths, for what is found in few steps is found for good; and the best
         # with some drastic op, for such pay only when others have been turned.
-        op = rng.choice([*DRASTIC])
+        op = rng.choice(DRASTIC)
         shortest = {len(recipe): recipe for recipe in reversed(fresh)}
         parents = [recipe for recipe in fresh if recipe is shortest[len(recipe)]][:2]
         parents += [recipe for recipe in fresh if op in _ops(recipe)][:1]
@@ -321,18 +317,18 @@ def _knobs(recipe: Recipe) -> list[Knob]:
     for number, step in enumerate(recipe.steps):
         op, values = transforms.resolve(step)
         for dial in op.dials:
+            low, high = dial.bounds("hard")
+            probe = PROBE * (high - low)
             if dial.unit not in ("switch", "bits"):
-                low, high = dial.bounds("hard")
-                size = PROBE * (high - low)
-                fits = values[dial.name] + size <= dial.high
-                found.append((number, dial, size if fits else -size))
+                fits = values[dial.name] + probe <= dial.high
+                found.append((number, dial, probe if fits else -probe))
     return found
 
 
-def _turn(recipe: Recipe, knobs: Sequence[Knob], by: Sequence[float]) -> Recipe:
+def _turn(recipe: Recipe, turns: Iterable[tuple[Knob, float]]) -> Recipe:
     """Each knob turned by so many of its probes."""
     steps = list(recipe.steps)
-    for (number, dial, probe), times in zip(knobs, by, strict=True):
+    for (number, dial, probe), times in turns:
         _, values = transforms.resolve(steps[number])
         values[dial.name] = dial.snap(values[dial.name] + times * probe)
         steps[number] = Step.of(steps[number].op, **values)
@@ -373,16 +369,15 @@ def _unexplained(pixels: torch.Tensor, wanted: torch.Tensor) -> float:
     return float(rest.square().sum(1).sqrt().mean())
 
 
-def _choose(image: Image.Image) -> np.ndarray:
-    """Flat indices of `PIXELS` pixels, of each lightness its share, so that they have about the
-    photo's histograms."""
+def _choose(image: Image.Image) -> Places:
+    """Flat indices of `PIXELS` pixels, of each lightness its share, so that their histograms are
+    about the photo's."""
     light = np.asarray(image).reshape(-1, 3) @ np.array([2, 4, 1], np.int16)
-    order = light.argsort(kind="stable")
-    count = min(PIXELS, len(order))
-    return order[((np.arange(count) + 0.5) * len(order) / count).astype(int)]
+    at = np.linspace(0, len(light) - 1, min(PIXELS, len(light))).round().astype(np.int64)
+    return light.argsort(kind="stable")[at]
 
 
-def _pixels(image: Image.Image, chosen: np.ndarray) -> torch.Tensor:
+def _pixels(image: Image.Image, chosen: Places) -> torch.Tensor:
     """`[3, N]` uint8."""
     return torch.from_numpy(np.asarray(image).reshape(-1, 3)[chosen].T.copy())
 
