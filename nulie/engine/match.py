@@ -69,9 +69,8 @@ GAIN = 0.003
 PROBE = 0.04
 """Share of hard mode's range by which a dial is turned to see what it does; rounding to whole
 levels hides what is less."""
-FLOORS, DAMPING = (0.5, 100.0), (1e-3, 0.3)
-"""Ways to turn dials, of which the best is kept. Differences, in CIE76 units, count by their square
-below the floor and by their size above it; damping makes careful."""
+DAMPING = (1e-3, 0.3)
+"""How carefully dials are turned; the better is kept."""
 
 Show = Callable[[float, float], None]
 """Is told the share of the budget that is spent, 0..1, and the least distance so far."""
@@ -338,16 +337,10 @@ def _turn(recipe: Recipe, turns: Iterable[tuple[Knob, float]]) -> Recipe:
 def _ways(gap: torch.Tensor, slopes: torch.Tensor) -> list[list[float]]:
     """By how many of its probes each knob should be turned, more or less boldly, so that `gap`,
     `[3, N]`, becomes least. `slopes`: what each knob's probe does to it, `[K, 3, N]`."""
-    size = gap.square().sum(0).sqrt()
-    made = []
-    for floor in FLOORS:
-        weighed = (slopes / size.clamp(min=floor)).flatten(1)
-        square = (weighed @ slopes.flatten(1).T).double()
-        aim = (weighed @ gap.flatten()).double()
-        for damping in DAMPING:
-            hold = torch.diag(damping * square.diagonal().clamp(min=1e-6) + 1e-9)
-            made.append((-torch.linalg.solve(square + hold, aim)).clamp(-10, 10).tolist())
-    return made
+    slopes = slopes.flatten(1)
+    square, aim = (slopes @ slopes.T).double(), (slopes @ gap.flatten()).double()
+    holds = (torch.diag(d * square.diagonal().clamp(min=1e-6) + 1e-9) for d in DAMPING)
+    return [torch.linalg.solve(square + h, -aim).clamp(-10, 10).tolist() for h in holds]
 
 
 def _detail(seen: Callable[[Recipe], torch.Tensor], wanted: torch.Tensor) -> tuple[Step, ...]:
