@@ -3,8 +3,9 @@
 import gradio as gr
 
 # The base class by its module: the web UI registers every class it finds in here.
-from modules import scripts, shared, ui_components
+from modules import extensions, scripts, shared, ui_components
 
+from nulie import webui
 from nulie.webui import controls, hooks
 
 
@@ -34,6 +35,10 @@ class NulieGenerated(scripts.Script):
 
 if not hasattr(scripts.Script, "postprocess_image_after_composite"):
     NulieGenerated.postprocess_image = NulieGenerated.postprocess_image_after_composite
+
+
+if not webui.is_first(__file__, extensions.active()):
+    del NulieGenerated
 
 
 def by_name(values):

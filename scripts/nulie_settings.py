@@ -3,14 +3,27 @@
 from pathlib import Path
 
 import gradio as gr
-from modules import call_queue, devices, errors, paths, script_callbacks, sd_models, shared
+from modules import (
+    call_queue,
+    devices,
+    errors,
+    extensions,
+    paths,
+    script_callbacks,
+    sd_models,
+    shared,
+)
 
 from nulie import webui
 from nulie.webui.options import OPTIONS, PREFIX, SECTION
 
 try:
     import modules_forge  # noqa: F401  # a module called backend alone may be anybody's
-    from backend import memory_management
+
+    try:
+        from backend import memory_management
+    except ImportError:  # reForge, Forge Classic
+        from ldm_patched.modules import model_management as memory_management
 except ImportError:
     memory_management = None
 
@@ -37,16 +50,20 @@ def register():
         shared.opts.add_option(PREFIX + option.name, info)
 
 
-webui.connect(
-    webui.WebUI(
-        shared=shared,
-        devices=devices,
-        sd_models=sd_models,
-        queue_lock=call_queue.queue_lock,
-        report=errors.report,
-        models=Path(paths.models_path),
-        results=results,
-        memory=memory_management,
+if webui.is_first(__file__, extensions.active()):
+    webui.connect(
+        webui.WebUI(
+            shared=shared,
+            devices=devices,
+            sd_models=sd_models,
+            queue_lock=call_queue.queue_lock,
+            report=errors.report,
+            models=Path(paths.models_path),
+            results=results,
+            memory=memory_management,
+        )
     )
-)
-script_callbacks.on_ui_settings(register)
+    script_callbacks.on_ui_settings(register)
+else:
+    folder = Path(__file__).resolve().parents[1]
+    errors.report(f"NUlIE is installed twice; remove {folder}, which is left out")

@@ -1,7 +1,7 @@
 """The tab, which is a frame, and the way of its pictures to other tabs."""
 
 import gradio as gr
-from modules import script_callbacks, shared, ui_tempdir, util
+from modules import extensions, script_callbacks, shared, ui_tempdir, util
 
 from nulie import webui
 from nulie.webui import frame
@@ -78,5 +78,6 @@ def make_page(demo):
     return frame.application(blocks, demo, incoming)
 
 
-script_callbacks.on_ui_tabs(tab)
-script_callbacks.on_app_started(mount)
+if webui.is_first(__file__, extensions.active()):
+    script_callbacks.on_ui_tabs(tab)
+    script_callbacks.on_app_started(mount)
