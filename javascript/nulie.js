@@ -1,14 +1,17 @@
 // The tab is a frame with a page of its own, made when it is first seen. Pictures travel between the
 // two by tickets; what is named here is called by the buttons of both.
 
+var nulieStarted = false;
 var nulieFrame = null;
 var nulieHere = false; // the page in the frame listens
 var nulieTicket = ''; // of a picture for the frame
 var nulieNote = null; // of a picture for another tab
 
-onUiLoaded(function() {
+// Not onUiLoaded, which waits for txt2img: tabs can be hidden.
+onAfterUiUpdate(function() {
     const place = nuliePlace();
-    if (!place) return; // tabs can be hidden
+    if (nulieStarted || !place) return;
+    nulieStarted = true;
     nulieButtons();
     const watcher = new IntersectionObserver(function(entries) {
         if (!entries.some((e) => e.isIntersecting)) return;

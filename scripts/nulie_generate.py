@@ -22,8 +22,8 @@ class NulieGenerated(scripts.Script):
         prefix = "nulie_img2img" if is_img2img else "nulie_txt2img"
         with ui_components.InputAccordion(False, label=controls.NAME, elem_id=prefix) as enabled:
             components = controls.build(gr, controls.OF_GENERATION, prefix)
-        self.infotext_fields = controls.paste_fields(enabled, components)
-        self.paste_field_names = [key for _, key in self.infotext_fields if isinstance(key, str)]
+        self.infotext_fields = controls.paste_fields(enabled, components, is_img2img=is_img2img)
+        self.paste_field_names = list(controls.PASTED)
         return [enabled, *components.values()]
 
     def process(self, p, *values):

@@ -10,11 +10,13 @@ from modules import (
     extensions,
     paths,
     script_callbacks,
+    scripts,
     sd_models,
     shared,
 )
 
 from nulie import webui
+from nulie.webui import axes
 from nulie.webui.options import OPTIONS, PREFIX, SECTION
 
 try:
@@ -48,6 +50,10 @@ def register():
         if option.reload:
             info.needs_reload_ui()
         shared.opts.add_option(PREFIX + option.name, info)
+    # Here, when all scripts are loaded: a callback for it alone would be one more on the page.
+    for script in scripts.scripts_data:
+        if script.module.__name__ == "xyz_grid.py":
+            axes.add(script.module)
 
 
 if webui.is_first(__file__, extensions.active()):

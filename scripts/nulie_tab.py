@@ -48,6 +48,7 @@ def add_button(target, place):
         return [image, *(values.get(name, gr.update()) for name in fields)]
 
     button = gr.Button(f"nulie fetch {target}", elem_id=f"nulie_fetch_{target}")
+    button.do_not_save_to_config = True
     button.click(
         fn=fetch,
         _js="nulieFetch",

@@ -149,11 +149,12 @@ def test_the_checkpoint_stays(web: Web, cuda: list[int], why: str) -> None:
 
 def test_forge_makes_room_by_itself(web: Web, cuda: list[int]) -> None:
     asked: list[Any] = []
-    forge = SimpleNamespace(free_memory=lambda *a: asked.append(a))
+    here = torch.device("cuda:0")
+    forge = SimpleNamespace(free_memory=lambda *a: asked.append(a), get_torch_device=lambda: here)
     there = webui.WebUI(**{**vars(webui.current()), "memory": forge})
     with memory.room(there):
         pass
-    assert asked == [(memory.ROOM, torch.device("cuda"))]
+    assert asked == [(memory.ROOM, here)]
     assert not web.moves
 
 
@@ -180,7 +181,7 @@ def test_moves_that_fail_do_not_cost_the_image(
     module = "devices" if name == "torch_gc" else "sd_models"
     fail = failing(web, name, times)
     if name == "free_memory":
-        forge = SimpleNamespace(free_memory=fail)
+        forge = SimpleNamespace(free_memory=fail, get_torch_device=lambda: "cuda:0")
         webui.connect(webui.WebUI(**{**vars(webui.current()), "memory": forge}))
     else:
         monkeypatch.setattr(web.modules[f"modules.{module}"], name, fail)

@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 PATH = "/nulie/page"
-PLACE = """<style>[id^=nulie_fetch_] { display: none }</style>
+PLACE = """<style>[id^=nulie_fetch_] { display: none !important }</style>
 <div class="nulie-frame" style="min-height:80vh">Loading</div>"""
 """What stands in the tab until `javascript/nulie.js` puts the frame there."""
 

@@ -164,6 +164,14 @@ def test_an_infotext_restores_the_controls(page: Any, generated: str) -> None:
     assert page.is_checked("#nulie_txt2img-checkbox input")
 
 
+def test_the_helper_buttons_are_not_seen(page: Any, server: Server) -> None:
+    page.evaluate("switch_to_nulie()")
+    enter_frame(page)
+    buttons = "[...document.querySelectorAll('button[id^=nulie_fetch_]')]"
+    assert page.evaluate(f"{buttons}.map((b) => getComputedStyle(b).display)") == ["none"] * 3
+    assert "nulie fetch" not in (server.home / "ui-config.json").read_text()
+
+
 def test_few_components_are_ours(page: Any) -> None:
     """Each makes the web UI's page slower to load, seen or not."""
     ours = page.evaluate(
