@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 import random
+import sys
 import threading
 import time
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -156,6 +157,26 @@ def test_forge_makes_room_by_itself(web: Web, cuda: list[int]) -> None:
         pass
     assert asked == [(memory.ROOM, here)]
     assert not web.moves
+
+
+@pytest.mark.parametrize("kind", ["backend", "ldm_patched", "neither"])
+def test_each_kind_of_forge_has_its_memory_management(
+    web: Web, monkeypatch: Any, kind: str
+) -> None:
+    """Where checkpoints are moved by it, what the rest of the web UI has for that does nothing."""
+    theirs = ModuleType("memory")
+    monkeypatch.setitem(sys.modules, "modules_forge", ModuleType("modules_forge"))
+    monkeypatch.setitem(sys.modules, "backend", None)
+    monkeypatch.setitem(sys.modules, "ldm_patched", None)
+    parents = {"backend": "backend", "ldm_patched": "ldm_patched.modules"}
+    if kind in parents:
+        parent = ModuleType(parents[kind])
+        name = {"backend": "memory_management", "ldm_patched": "model_management"}[kind]
+        setattr(parent, name, theirs)
+        monkeypatch.setitem(sys.modules, kind, ModuleType(kind))
+        monkeypatch.setitem(sys.modules, parents[kind], parent)
+    web.load("nulie_settings")
+    assert webui.current().memory is (None if kind == "neither" else theirs)
 
 
 def failing(web: Web, name: str, times: int = 99) -> Any:
