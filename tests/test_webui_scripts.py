@@ -514,9 +514,9 @@ def test_axes_set_what_controls_set(
     assert mode.choices() == ["off", *MODES]
     assert "retouch" in predictor.choices()
     whole = Processing()
-    for value in ("off", "hard"):
+    for value in ("off", "hard", "off"):
+        # The infotext's dictionary is that of all cells.
         p, pp = copy.copy(whole), SimpleNamespace(image=picture())
-        p.extra_generation_params = {}
         seconds.apply(p, seconds.type("0.5"), [])
         mode.apply(p, mode.type(value), [])
         predictor.apply(p, predictor.type("retouch"), [])

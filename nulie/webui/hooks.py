@@ -54,6 +54,8 @@ def enhance_extra(pp: Any, values: Mapping[str, Any]) -> None:
 def note_plan(p: Any, values: Mapping[str, Any]) -> None:
     """Before a job of generation: what is to be done goes into the infotext, which is also what the
     web UI remembers of its last job. `p` is the web UI's processing."""
+    for key in {*controls.PASTED, *controls.OUTCOME_KEYS}:
+        p.extra_generation_params.pop(key, None)  # of another cell of a grid
     if (values := _asked(p, values))["enabled"]:
         with _errors_told(lambda text: _tell(p, text)):
             p.extra_generation_params.update(controls.plan_text(controls.plan_of(values)))
