@@ -65,11 +65,11 @@ function nulieMake() {
 // Called by the page in the frame.
 function nulieReady() {
     const page = nulieFrame.contentDocument;
+    nulieStyle(page);
     const fit = function() {
         const tabs = page.getElementById('nulie_tabs');
         const top = tabs.getBoundingClientRect().top + nulieFrame.contentWindow.scrollY;
-        // A list that opens at the end has some room.
-        nulieFrame.style.height = `max(80vh, ${Math.ceil(top + tabs.offsetHeight + 120)}px)`;
+        nulieFrame.style.height = `max(80vh, ${Math.ceil(top + tabs.offsetHeight + 8)}px)`;
     };
     new ResizeObserver(fit).observe(page.getElementById('nulie_tabs'));
     if (typeof hasLocalization === 'function' && hasLocalization()) {
@@ -80,6 +80,16 @@ function nulieReady() {
     }
     nulieHere = true;
     nulieHandOver();
+}
+
+// It looks as the page around does, whose own sheet comes first; and what gradio lays over everything
+// that a search changes is left out.
+function nulieStyle(page) {
+    const sheet = document.querySelector('link[rel=stylesheet][href*="style.css"]');
+    if (sheet) page.head.append(Object.assign(page.createElement('link'), {rel: 'stylesheet', href: sheet.href}));
+    const style = page.createElement('style');
+    style.textContent = '.generating{display:none!important}.pending{opacity:1!important}';
+    page.head.append(style);
 }
 
 function nulieHandOver() {

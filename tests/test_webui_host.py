@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import random
+import re
 import sys
 import threading
 import time
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -16,9 +18,16 @@ import pytest
 import torch
 
 from nulie import webui
-from nulie.errors import UnknownModelError
+from nulie.errors import UnknownModelError, WeightsError
+from nulie.image_io import from_image
+from nulie.jobs import picture as picture_job
+from nulie.jobs.host import Host
+from nulie.jobs.inputs import Item
 from nulie.jobs.plan import Choice
+from nulie.jobs.plan import plan as jobs_plan
+from nulie.models.store import remedy
 from nulie.predictor.loaded import PREDICTORS
+from nulie.predictor.published import WEIGHTS
 from nulie.recipe.settings import Settings
 from nulie.webui import memory, predictors
 from nulie.webui.job import turn
@@ -355,6 +364,46 @@ def test_the_page_takes_what_is_ready_beside_other_jobs(web: Web, monkeypatch: A
         thread.join(10)
         assert got, "it waits for the lock"
     assert not web.state.log
+
+
+def test_the_page_says_that_it_waits_for_another_job(web: Web, monkeypatch: Any) -> None:
+    searches = PageSearches(webui.current())
+    host = Host(load=searches.load, turn=searches.turn, busy=searches.busy)
+    plan = jobs_plan({"seconds": 0.3})
+
+    def words(locked: bool) -> list[str]:
+        told: list[str] = []
+        release = threading.Timer(0.5, web.lock.release)
+        if locked:
+            web.lock.acquire()
+            release.start()
+        item = Item(Path("a.png"))
+        photo = from_image(picture(), name="a.png")
+        for event in picture_job.enhance(item, photo, plan, host, cancel=threading.Event()):
+            if not told or told[-1] != event.words:
+                told.append(event.words)
+        return told
+
+    for loaded in (False, True):
+        monkeypatch.setattr(PREDICTORS, "ready", lambda *a, loaded=loaded: loaded)
+        assert words(True)[0] == "waiting for another job"
+        assert "waiting for another job" not in words(False)
+
+
+def test_the_remedy_is_one_of_the_web_ui(web: Web, monkeypatch: Any) -> None:
+    """Who has no command line is not told of its options."""
+    for weights in WEIGHTS.values():
+        text = f"{weights.name} is missing; {remedy(weights)}"
+
+        def get(*args: Any, text: str = text, **kwargs: Any) -> Any:
+            raise WeightsError(text)
+
+        monkeypatch.setattr(PREDICTORS, "get", get)
+        with pytest.raises(WeightsError, match=r"missing; .* Settings, NUlIE") as error:
+            load()
+        monkeypatch.setattr(PREDICTORS, "get", lambda *a, t=text, **k: (FakePredictor(), t))
+        for told in (str(error.value), load()[1]):
+            assert not re.search("--[a-z]|nulie weights", told)
 
 
 def test_stop_buttons_of_other_jobs_are_not_for_the_page(web: Web) -> None:

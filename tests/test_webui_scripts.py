@@ -493,7 +493,7 @@ def axes(web: Web) -> dict[str, Any]:
 
     module = ModuleType("xyz_grid.py")
     vars(module).update(AxisOption=AxisOption, axis_options=[])
-    web.modules["modules.scripts"].scripts_data = [SimpleNamespace(module=module)]
+    web.modules["modules.scripts"].__dict__["scripts_data"][:] = [SimpleNamespace(module=module)]
     for register in web.callbacks["on_ui_settings"]:
         register()
     return {option.label: option for option in module.axis_options}

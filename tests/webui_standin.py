@@ -130,6 +130,8 @@ class Processing:
         self.batch_size, self.n_iter, self.batch_index = batch_size, 1, 0
         self.comments: list[str] = []
         self.all_prompts = ["a cat"]
+        self.mask_for_overlay: Image.Image | None = None
+        self.init_images: list[Image.Image] = []
 
     def comment(self, text: str) -> None:
         self.comments.append(text)

@@ -42,6 +42,8 @@ class Host:
     """Where searches wait for their device."""
     turn: Callable[[], AbstractContextManager[Any]] = nullcontext
     """Entered while a device is in use: the program's own lock, its job's start and end."""
+    busy: Callable[[], bool] = lambda: False
+    """Whether `turn` would have to wait for another job of the program."""
     interrupted: Callable[[], bool] = lambda: False
     """Polled during a search: whether the program wants it to end with the best so far."""
     draw: Callable[[Outcome], str] | None = None

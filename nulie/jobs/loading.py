@@ -8,7 +8,7 @@ from collections.abc import Generator
 from concurrent.futures import Future
 
 from ..predictor import Predictor
-from .events import Loading
+from .events import Busy, Loading
 from .host import Host
 from .inputs import Item
 from .plan import Choice
@@ -17,7 +17,9 @@ LOOK = 0.1
 """Seconds between two looks at a download."""
 
 
-def load(item: Item, choice: Choice, host: Host) -> Generator[Loading, None, tuple[Predictor, str]]:
+def load(
+    item: Item, choice: Choice, host: Host
+) -> Generator[Loading | Busy, None, tuple[Predictor, str]]:
     """The predictor, and what to tell the user of the choice. Raises: what `Host.load` raises."""
     told: queue.SimpleQueue[tuple[str, int, int]] = queue.SimpleQueue()
     loaded: Future[tuple[Predictor, str]] = Future()
@@ -30,8 +32,12 @@ def load(item: Item, choice: Choice, host: Host) -> Generator[Loading, None, tup
 
     thread = threading.Thread(target=work, name="nulie load", daemon=True)
     thread.start()
+    busy = False
     while thread.is_alive() or not told.empty():
         thread.join(LOOK)
+        if busy != host.busy():
+            busy = not busy
+            yield Busy(item) if busy else Loading(item, choice.name)
         while not told.empty():
             file, done, size = told.get()
             if told.empty() or done >= size:  # of many, the last one and the ends of files

@@ -21,7 +21,7 @@ from ..search import Improved, Progress
 from ..transforms.preview import shrink
 from ..transforms.strength import scale
 from .checkpoints import Keeper
-from .events import Event, Noted, Searching, Waiting
+from .events import Busy, Event, Noted, Searching, Waiting
 from .host import Host
 from .inputs import Item
 from .loading import load
@@ -62,6 +62,8 @@ def enhance(
             if cancel.is_set():
                 return None
             yield Waiting(item, ticket.place())
+        if host.busy():
+            yield Busy(item)
         with host.turn():
             if recipe is None:
                 return (yield from _search(item, photo, plan, predictor, host, cancel, keeper))

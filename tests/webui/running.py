@@ -78,8 +78,8 @@ def running(
     if checkpoint is not None:
         models = home / "models" / "Stable-diffusion"
         models.mkdir(parents=True)
-        for file in checkpoint.parent.glob(f"{checkpoint.stem}.*"):
-            (models / file.name).symlink_to(file)
+        for part in checkpoint.parent.glob(f"{checkpoint.stem}.*"):
+            (models / part.name).symlink_to(part)
     ours = home / "extensions" / "nulie"
     if extension:
         install(ours)
