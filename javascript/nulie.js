@@ -88,7 +88,9 @@ function nulieStyle(page) {
     const sheet = document.querySelector('link[rel=stylesheet][href*="style.css"]');
     if (sheet) page.head.append(Object.assign(page.createElement('link'), {rel: 'stylesheet', href: sheet.href}));
     const style = page.createElement('style');
-    style.textContent = '.generating{display:none!important}.pending{opacity:1!important}';
+    style.textContent = '.generating{display:none!important}.pending{opacity:1!important}' +
+        '#nulie_host_buttons button{flex:none;min-width:0;padding:var(--button-small-padding);' +
+        'font-size:var(--button-small-text-size)}';
     page.head.append(style);
 }
 

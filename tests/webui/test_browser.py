@@ -146,8 +146,10 @@ def test_the_frame_looks_as_the_page_around(page: Any, generated: str) -> None:
     wait_told(inside, "score, from")
     typeface = "getComputedStyle(document.querySelector('button.primary')).fontFamily"
     assert inside.evaluate(typeface) == page.evaluate(typeface)
-    fonts = "[...document.fonts].map((f) => f.family).sort()"
-    assert inside.evaluate(fonts) == page.evaluate(fonts)
+    fonts = "[...document.fonts].map((f) => f.family)"
+    first = inside.evaluate(typeface).split(",")[0].strip('"')
+    assert first in page.evaluate(fonts)
+    assert first in inside.evaluate(fonts), "named alone it would not be there"
     inside.click("text=How it was found")  # more than the frame's least height
     page.wait_for_function(
         "() => { const frame = document.querySelector('#nulie_page');"
