@@ -84,7 +84,7 @@ class Gate:
             self._tries -= 1
 
     async def _upload(self, size: int | None, scope: Any, receive: Any, send: Any) -> None:
-        held = await asyncio.get_running_loop().run_in_executor(None, _held)
+        held = _held()
         if size is None or held + self._arriving + size > MOST_UPLOADS * 1_000_000:
             await _refuse(scope, send, 413, "the server holds too many uploads; try again later")
             return

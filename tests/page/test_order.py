@@ -28,6 +28,8 @@ def test_a_new_photo_during_a_search(visit: Visit, tmp_path: Path) -> None:
     """Nothing can be saved or turned while it runs, and nothing of it is left."""
     other = tmp_path / "another.png"
     other.write_bytes(dull(400, 300, seed=3))
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"nothing")
     first = tmp_path / "first.png"
     first.write_bytes(dull(420, 300, seed=4))
     person = visit()
@@ -39,8 +41,7 @@ def test_a_new_photo_during_a_search(visit: Visit, tmp_path: Path) -> None:
     person.wait_status("nodes")
     for what in ("#nulie_save", "#nulie_saved a", "#nulie_touchup", "#nulie_recipe_box"):
         assert page.locator(what).locator("visible=true").count() == 0, what
-    bad = tmp_path / "bad.png"
-    bad.write_bytes(b"nothing")
+    page.wait_for_timeout(500)
     page.set_input_files("#nulie_photo input[type=file]", bad)
     person.wait_status("is no whole picture")
     person.wait_status("nodes")

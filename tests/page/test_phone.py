@@ -13,9 +13,13 @@ AT = "e => parseFloat(getComputedStyle(e).getPropertyValue('--nulie-at'))"
 
 
 def in_sight(page: Any, what: str) -> bool:
-    """Whether all of it is, or as much as fits."""
-    box = page.locator(what).last.bounding_box()
-    return bool(box and box["width"] and box["y"] >= 0 and box["y"] + box["height"] <= 844)
+    """Whether all of it is. Asked of the page at once, which may show another picture soon."""
+    top, bottom, width = page.evaluate(
+        "w => { const b = [...document.querySelectorAll(w)].pop().getBoundingClientRect();"
+        " return [b.top, b.bottom, b.width] }",
+        what,
+    )
+    return bool(width and top >= -1 and bottom <= 845)
 
 
 def swipe(page: Any, x: float, y: float, *, by: tuple[float, float]) -> None:
