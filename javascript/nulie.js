@@ -85,7 +85,7 @@ function nulieReady() {
 // It looks as the page around does, whose own sheet comes first; and what gradio lays over everything
 // that a search changes is left out.
 function nulieStyle(page) {
-    const sheet = document.querySelector('link[rel=stylesheet][href*="style.css"]');
+    const sheet = document.querySelector('link[property=stylesheet]');
     if (sheet) page.head.append(Object.assign(page.createElement('link'), {rel: 'stylesheet', href: sheet.href}));
     const style = page.createElement('style');
     style.textContent = '.generating{display:none!important}.pending{opacity:1!important}' +

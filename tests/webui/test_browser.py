@@ -163,7 +163,7 @@ def test_the_tab_says_that_another_job_comes_first(
 ) -> None:
     inside = bring(page, generated)
     with Image.open(generated) as image:
-        body = {"image": encoded(image), "seconds": 12, "predictor": "statistics"}
+        body = {"image": encoded(image), "seconds": 12, "patience": 0}
     other = threading.Thread(target=server.call, args=("/nulie/enhance", body))
     other.start()
     page.wait_for_timeout(2000)
