@@ -367,7 +367,8 @@ def _choose(image: Image.Image) -> Places:
     about the photo's."""
     light = np.asarray(image).reshape(-1, 3) @ np.array([2, 4, 1], np.int16)
     at = np.linspace(0, len(light) - 1, min(PIXELS, len(light))).round().astype(np.int64)
-    return light.argsort(kind="stable")[at]
+    chosen: Places = light.argsort(kind="stable")[at]
+    return chosen
 
 
 def _pixels(image: Image.Image, chosen: Places) -> torch.Tensor:
