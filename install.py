@@ -8,6 +8,7 @@ behind its back breaks a web UI.
 import importlib.metadata
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -40,13 +41,21 @@ def pins():
     return sorted(lines.values())
 
 
+def installer():
+    """The start of a command that installs into this environment: environments that uv has made
+    have no pip of their own."""
+    if importlib.util.find_spec("pip") is None and (uv := shutil.which("uv")):
+        return [uv, "pip", "install", "--python", sys.executable]
+    return [sys.executable, "-m", "pip", "install", "--prefer-binary"]
+
+
 def install(requirements):
-    """Whether pip could install them without a change to anything that is there."""
+    """Whether they could be installed without a change to anything that is there."""
     handle, path = tempfile.mkstemp(suffix=".txt", prefix="nulie-constraints-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write("\n".join(pins()) + "\n")
-        command = [sys.executable, "-m", "pip", "install", "--prefer-binary", "-c", path]
+        command = [*installer(), "-c", path]
         if os.environ.get("INDEX_URL"):
             command += ["--index-url", os.environ["INDEX_URL"]]
         result = subprocess.run([*command, *requirements], capture_output=True, text=True)

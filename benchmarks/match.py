@@ -6,7 +6,8 @@ ranges of soft and hard mode in turn), or ImageMagick (two or three of -modulate
 edit: of the photograph, of Pillow's autocontrast with a common cut-off of one per cent, and of what
 the recipe that was found makes of the photograph.
 
-    python -m benchmarks.match [--photos DIR] [--seconds 10] [--seed 0] [--family own|imagemagick]
+    python -m benchmarks.match [--photos DIR] [--seconds 10 | --evaluations N] [--seed 0]
+        [--family own|imagemagick]
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import argparse
 import random
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,11 +75,14 @@ FAMILIES: dict[str, Callable[[Image.Image, random.Random, int], tuple[Image.Imag
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--photos", type=Path)
-    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--seconds", type=float)
+    parser.add_argument("--evaluations", type=int, help="the same effort on any machine")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--family", choices=FAMILIES, action="append")
     parser.add_argument("--most", type=int, help="photographs to look at")
     options = parser.parse_args()
+    if options.evaluations is None and options.seconds is None:
+        options.seconds = 10.0
     print(machine(), flush=True)
     rows = []
     for family in options.family or FAMILIES:
@@ -88,7 +93,9 @@ def main() -> int:
             edited, said = FAMILIES[family](
                 image, random.Random(f"{options.seed} {number}"), number
             )
-            result = match(image, edited, seconds=options.seconds)
+            start = time.process_time()
+            result = match(image, edited, seconds=options.seconds, evaluations=options.evaluations)
+            busy = time.process_time() - start
             stretched = ImageOps.autocontrast(image, 1, preserve_tone=True)
             distances = (
                 between(image, edited),
@@ -96,18 +103,20 @@ def main() -> int:
                 between(result.image, edited),
             )
             kind = f"{family}, {said.partition(':')[0]}" if family == "own" else family
-            found.append((kind, *distances, len(result.recipe), result.seconds))
-            said += f" | {describe(result.recipe)}"
+            effort = (result.evaluations, busy, result.seconds)
+            found.append((kind, *distances, len(result.recipe), *effort))
+            said += f" | {describe(result.recipe)} | {result.evaluations} in {busy:.1f} s"
             print(f"{path.name}: {distances[0]:.2f} -> {distances[2]:.2f}; {said}", flush=True)
         for kind in sorted({row[0] for row in found}):
             some = np.array([row[1:] for row in found if row[0] == kind], float)
             rows.append([
                 kind, str(len(some)), *(f"{v:.2f}" for v in some.mean(0)[:3]),
                 f"{np.median(some[:, 2]):.2f}", f"{some[:, 2].max():.2f}",
-                f"{some[:, 3].mean():.1f}", f"{some[:, 4].mean():.1f}",
+                f"{some[:, 3].mean():.1f}", f"{some[:, 4].mean():,.0f}",
+                *(f"{v:.1f}" for v in some.mean(0)[5:]),
             ])  # fmt: skip
-    head = "edits,of,distance,autocontrast,left mean,left median,left most,steps,seconds"
-    print(table(head.split(","), rows))
+    head = "edits,of,distance,autocontrast,left mean,left median,left most,steps"
+    print(table([*head.split(","), "evaluations", "CPU seconds", "seconds"], rows))
     return 0
 
 

@@ -1,14 +1,17 @@
 // The tab is a frame with a page of its own, made when it is first seen. Pictures travel between the
 // two by tickets; what is named here is called by the buttons of both.
 
+var nulieStarted = false;
 var nulieFrame = null;
 var nulieHere = false; // the page in the frame listens
 var nulieTicket = ''; // of a picture for the frame
 var nulieNote = null; // of a picture for another tab
 
-onUiLoaded(function() {
+// Not onUiLoaded, which waits for txt2img: tabs can be hidden.
+onAfterUiUpdate(function() {
     const place = nuliePlace();
-    if (!place) return; // tabs can be hidden
+    if (nulieStarted || !place) return;
+    nulieStarted = true;
     nulieButtons();
     const watcher = new IntersectionObserver(function(entries) {
         if (!entries.some((e) => e.isIntersecting)) return;
@@ -62,11 +65,11 @@ function nulieMake() {
 // Called by the page in the frame.
 function nulieReady() {
     const page = nulieFrame.contentDocument;
+    nulieStyle(page);
     const fit = function() {
         const tabs = page.getElementById('nulie_tabs');
         const top = tabs.getBoundingClientRect().top + nulieFrame.contentWindow.scrollY;
-        // A list that opens at the end has some room.
-        nulieFrame.style.height = `max(80vh, ${Math.ceil(top + tabs.offsetHeight + 120)}px)`;
+        nulieFrame.style.height = `max(80vh, ${Math.ceil(top + tabs.offsetHeight + 8)}px)`;
     };
     new ResizeObserver(fit).observe(page.getElementById('nulie_tabs'));
     if (typeof hasLocalization === 'function' && hasLocalization()) {
@@ -77,6 +80,18 @@ function nulieReady() {
     }
     nulieHere = true;
     nulieHandOver();
+}
+
+// It looks as the page around does, whose own sheet comes first; and what gradio lays over everything
+// that a search changes is left out.
+function nulieStyle(page) {
+    const sheet = document.querySelector('link[property=stylesheet]');
+    if (sheet) page.head.append(Object.assign(page.createElement('link'), {rel: 'stylesheet', href: sheet.href}));
+    const style = page.createElement('style');
+    style.textContent = '.generating{display:none!important}.pending{opacity:1!important}' +
+        '#nulie_host_buttons button{flex:none;min-width:0;padding:var(--button-small-padding);' +
+        'font-size:var(--button-small-text-size)}';
+    page.head.append(style);
 }
 
 function nulieHandOver() {

@@ -1,6 +1,6 @@
 """nulie's routes in the web UI's API, where that is switched on."""
 
-from modules import script_callbacks, shared
+from modules import extensions, script_callbacks, shared
 
 from nulie import webui
 
@@ -13,4 +13,5 @@ def add_routes(_page, app):
         api.add(app, webui.current, shared.cmd_opts.api_auth)
 
 
-script_callbacks.on_app_started(add_routes)
+if webui.is_first(__file__, extensions.active()):
+    script_callbacks.on_app_started(add_routes)

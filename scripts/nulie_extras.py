@@ -3,8 +3,9 @@
 import gradio as gr
 
 # The base classes by their modules: the web UI registers every class it finds in here.
-from modules import scripts_postprocessing, ui_components
+from modules import extensions, scripts_postprocessing, ui_components
 
+from nulie import webui
 from nulie.webui import controls, hooks
 
 copies = []
@@ -26,3 +27,7 @@ class NulieOperation(scripts_postprocessing.ScriptPostprocessing):
 
     def process(self, pp, **values):
         hooks.enhance_extra(pp, values)
+
+
+if not webui.is_first(__file__, extensions.active()):
+    del NulieOperation

@@ -3,12 +3,16 @@
 import gradio as gr
 
 # The base class by its module: the web UI registers every class it finds in here.
-from modules import scripts, shared, ui_components
+from modules import extensions, scripts, shared, ui_components
 
+from nulie import webui
 from nulie.webui import controls, hooks
 
 
 class NulieGenerated(scripts.Script):
+    create_group = False
+    """Around the box, which is one already: each component makes the page slower to load."""
+
     def title(self):
         return controls.NAME
 
@@ -21,8 +25,8 @@ class NulieGenerated(scripts.Script):
         prefix = "nulie_img2img" if is_img2img else "nulie_txt2img"
         with ui_components.InputAccordion(False, label=controls.NAME, elem_id=prefix) as enabled:
             components = controls.build(gr, controls.OF_GENERATION, prefix)
-        self.infotext_fields = controls.paste_fields(enabled, components)
-        self.paste_field_names = [key for _, key in self.infotext_fields if isinstance(key, str)]
+        self.infotext_fields = controls.paste_fields(enabled, components, is_img2img=is_img2img)
+        self.paste_field_names = list(controls.PASTED)
         return [enabled, *components.values()]
 
     def process(self, p, *values):
@@ -34,6 +38,10 @@ class NulieGenerated(scripts.Script):
 
 if not hasattr(scripts.Script, "postprocess_image_after_composite"):
     NulieGenerated.postprocess_image = NulieGenerated.postprocess_image_after_composite
+
+
+if not webui.is_first(__file__, extensions.active()):
+    del NulieGenerated
 
 
 def by_name(values):

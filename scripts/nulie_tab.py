@@ -1,7 +1,7 @@
 """The tab, which is a frame, and the way of its pictures to other tabs."""
 
 import gradio as gr
-from modules import script_callbacks, shared, ui_tempdir, util
+from modules import extensions, script_callbacks, shared, ui_tempdir, util
 
 from nulie import webui
 from nulie.webui import frame
@@ -48,6 +48,7 @@ def add_button(target, place):
         return [image, *(values.get(name, gr.update()) for name in fields)]
 
     button = gr.Button(f"nulie fetch {target}", elem_id=f"nulie_fetch_{target}")
+    button.do_not_save_to_config = True
     button.click(
         fn=fetch,
         _js="nulieFetch",
@@ -78,5 +79,6 @@ def make_page(demo):
     return frame.application(blocks, demo, incoming)
 
 
-script_callbacks.on_ui_tabs(tab)
-script_callbacks.on_app_started(mount)
+if webui.is_first(__file__, extensions.active()):
+    script_callbacks.on_ui_tabs(tab)
+    script_callbacks.on_app_started(mount)

@@ -5,9 +5,12 @@
 from __future__ import annotations
 
 import random
+import re
+import sys
 import threading
 import time
-from types import SimpleNamespace
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,9 +18,16 @@ import pytest
 import torch
 
 from nulie import webui
-from nulie.errors import UnknownModelError
+from nulie.errors import UnknownModelError, WeightsError
+from nulie.image_io import from_image
+from nulie.jobs import picture as picture_job
+from nulie.jobs.host import Host
+from nulie.jobs.inputs import Item
 from nulie.jobs.plan import Choice
+from nulie.jobs.plan import plan as jobs_plan
+from nulie.models.store import remedy
 from nulie.predictor.loaded import PREDICTORS
+from nulie.predictor.published import WEIGHTS
 from nulie.recipe.settings import Settings
 from nulie.webui import memory, predictors
 from nulie.webui.job import turn
@@ -149,12 +159,33 @@ def test_the_checkpoint_stays(web: Web, cuda: list[int], why: str) -> None:
 
 def test_forge_makes_room_by_itself(web: Web, cuda: list[int]) -> None:
     asked: list[Any] = []
-    forge = SimpleNamespace(free_memory=lambda *a: asked.append(a))
+    here = torch.device("cuda:0")
+    forge = SimpleNamespace(free_memory=lambda *a: asked.append(a), get_torch_device=lambda: here)
     there = webui.WebUI(**{**vars(webui.current()), "memory": forge})
     with memory.room(there):
         pass
-    assert asked == [(memory.ROOM, torch.device("cuda"))]
+    assert asked == [(memory.ROOM, here)]
     assert not web.moves
+
+
+@pytest.mark.parametrize("kind", ["backend", "ldm_patched", "neither"])
+def test_each_kind_of_forge_has_its_memory_management(
+    web: Web, monkeypatch: Any, kind: str
+) -> None:
+    """Where checkpoints are moved by it, what the rest of the web UI has for that does nothing."""
+    theirs = ModuleType("memory")
+    monkeypatch.setitem(sys.modules, "modules_forge", ModuleType("modules_forge"))
+    monkeypatch.setitem(sys.modules, "backend", None)
+    monkeypatch.setitem(sys.modules, "ldm_patched", None)
+    parents = {"backend": "backend", "ldm_patched": "ldm_patched.modules"}
+    if kind in parents:
+        parent = ModuleType(parents[kind])
+        name = {"backend": "memory_management", "ldm_patched": "model_management"}[kind]
+        setattr(parent, name, theirs)
+        monkeypatch.setitem(sys.modules, kind, ModuleType(kind))
+        monkeypatch.setitem(sys.modules, parents[kind], parent)
+    web.load("nulie_settings")
+    assert webui.current().memory is (None if kind == "neither" else theirs)
 
 
 def failing(web: Web, name: str, times: int = 99) -> Any:
@@ -180,7 +211,7 @@ def test_moves_that_fail_do_not_cost_the_image(
     module = "devices" if name == "torch_gc" else "sd_models"
     fail = failing(web, name, times)
     if name == "free_memory":
-        forge = SimpleNamespace(free_memory=fail)
+        forge = SimpleNamespace(free_memory=fail, get_torch_device=lambda: "cuda:0")
         webui.connect(webui.WebUI(**{**vars(webui.current()), "memory": forge}))
     else:
         monkeypatch.setattr(web.modules[f"modules.{module}"], name, fail)
@@ -333,6 +364,46 @@ def test_the_page_takes_what_is_ready_beside_other_jobs(web: Web, monkeypatch: A
         thread.join(10)
         assert got, "it waits for the lock"
     assert not web.state.log
+
+
+def test_the_page_says_that_it_waits_for_another_job(web: Web, monkeypatch: Any) -> None:
+    searches = PageSearches(webui.current())
+    host = Host(load=searches.load, turn=searches.turn, busy=searches.busy)
+    plan = jobs_plan({"seconds": 0.3})
+
+    def words(locked: bool) -> list[str]:
+        told: list[str] = []
+        release = threading.Timer(0.5, web.lock.release)
+        if locked:
+            web.lock.acquire()
+            release.start()
+        item = Item(Path("a.png"))
+        photo = from_image(picture(), name="a.png")
+        for event in picture_job.enhance(item, photo, plan, host, cancel=threading.Event()):
+            if not told or told[-1] != event.words:
+                told.append(event.words)
+        return told
+
+    for loaded in (False, True):
+        monkeypatch.setattr(PREDICTORS, "ready", lambda *a, loaded=loaded: loaded)
+        assert words(True)[0] == "waiting for another job"
+        assert "waiting for another job" not in words(False)
+
+
+def test_the_remedy_is_one_of_the_web_ui(web: Web, monkeypatch: Any) -> None:
+    """Who has no command line is not told of its options."""
+    for weights in WEIGHTS.values():
+        text = f"{weights.name} is missing; {remedy(weights)}"
+
+        def get(*args: Any, text: str = text, **kwargs: Any) -> Any:
+            raise WeightsError(text)
+
+        monkeypatch.setattr(PREDICTORS, "get", get)
+        with pytest.raises(WeightsError, match=r"missing; .* Settings, NUlIE") as error:
+            load()
+        monkeypatch.setattr(PREDICTORS, "get", lambda *a, t=text, **k: (FakePredictor(), t))
+        for told in (str(error.value), load()[1]):
+            assert not re.search("--[a-z]|nulie weights", told)
 
 
 def test_stop_buttons_of_other_jobs_are_not_for_the_page(web: Web) -> None:

@@ -4,18 +4,21 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 import re
+import shutil
 import threading
 import time
-from types import SimpleNamespace
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageChops
 
 pytest.importorskip("gradio")
 
@@ -24,12 +27,12 @@ from nulie.errors import RecipeError, SettingsError
 from nulie.predictor.loaded import PREDICTORS
 from nulie.recipe import Recipe
 from nulie.recipe.settings import Settings
-from nulie.transforms import render
+from nulie.transforms import MODES, render
 from nulie.transforms.strength import scale
 from nulie.webui import controls
 from nulie.webui import host as host_module
 
-from .conftest import FakePredictor, picture
+from .conftest import ROOT, FakePredictor, picture
 from .webui_standin import (  # noqa: F401
     QUICK,
     PostprocessedImage,
@@ -46,9 +49,10 @@ from .webui_standin import (  # noqa: F401
 RECIPE = '{"nulie": 1, "steps": [{"op": "brightness", "factor": 1.1}]}'
 
 
-@pytest.mark.parametrize(
-    "name", ["nulie_api", "nulie_extras", "nulie_generate", "nulie_settings", "nulie_tab"]
-)
+SCRIPTS = ("nulie_api", "nulie_extras", "nulie_generate", "nulie_settings", "nulie_tab")
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
 def test_a_script_shows_its_own_class_alone(web: Web, name: str) -> None:
     """The web UI registers every class it finds, and dies of a base class."""
     members = vars(web.load(name)).values()
@@ -65,6 +69,23 @@ def test_scripts_can_be_loaded_again(web: Web) -> None:
         for name in ("nulie_settings", "nulie_extras", "nulie_generate", "nulie_api", "nulie_tab"):
             web.load(name)
     assert webui.current().shared is web.modules["modules.shared"]
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_of_two_copies_one_alone_registers(web: Web, tmp_path: Path, ours: bool) -> None:
+    other = tmp_path / "nulie-main"
+    shutil.copytree(ROOT / "scripts", other / "scripts")
+    copies = [SimpleNamespace(path=str(p)) for p in (ROOT, other)]
+    web.extensions[:] = [SimpleNamespace(path=str(tmp_path)), *copies[:: 1 if ours else -1]]
+    web.callbacks.clear()
+    monitored = {name: web.load(name) for name in SCRIPTS}
+    found = [m for module in monitored.values() for m in vars(module).values()]
+    classes = [m for m in found if isinstance(m, type) and m.__name__.startswith("Nulie")]
+    assert len(classes) == (2 if ours else 0)
+    names = {"on_ui_settings", "on_ui_tabs", "on_app_started"}
+    assert set(web.callbacks) == (names if ours else set())
+    assert len(web.reports) == (not ours)
+    assert all(f"remove {ROOT}" in report for report in web.reports)
 
 
 # Extras
@@ -237,6 +258,7 @@ def test_what_goes_wrong_stays_inside(
     assert pp.image is image
     assert all(said in comment for comment in p.comments)
     assert p.comments
+    assert said in p.extra_generation_params["NUlIE error"], "the only answer of the web UI's API"
     assert "NUlIE recipe" not in p.extra_generation_params
     assert all(said in report for report in web.reports)
 
@@ -314,13 +336,200 @@ def test_an_infotext_restores_the_controls(web: Web, generated: Any) -> None:
         restored.append(False if kind is bool and value == "False" else kind(value))
     names = ["enabled", *(c.name for c in controls.OF_GENERATION)]
     found = dict(zip(names, restored, strict=True))
-    assert found.items() >= {"enabled": True, **asked}.items()
-    # And the recipe that it carries gives the same image again.
+    # A search ends by the clock: its recipe, in which its strength is, gives the image again.
+    by_recipe = {"enabled": True, **asked, "mode": "recipe", "strength": 1.0}
+    assert found.items() >= by_recipe.items()
     again = SimpleNamespace(image=image)
-    by_recipe = values(generated, enabled=True, mode="recipe", recipe=found["recipe"])
-    generated.postprocess_image_after_composite(Processing(), again, *by_recipe)
+    generated.postprocess_image_after_composite(Processing(), again, *values(generated, **found))
     assert again.image.tobytes() == pp.image.tobytes()
     assert not generated.infotext_fields[0][1]({"Steps": "20"})
+
+
+def test_an_infotext_without_a_recipe_restores_the_search(web: Web, generated: Any) -> None:
+    p = Processing()
+    generated.process(p, *values(generated, enabled=True, mode="hard", strength=0.5))
+    read = infotext(p.extra_generation_params)
+    found = {key(read) if callable(key) else read.get(key) for _, key in generated.infotext_fields}
+    assert found >= {True, "hard", "0.5"}
+    assert not found & {"recipe", "1"}
+
+
+@pytest.mark.parametrize(
+    ("more", "on"),
+    [
+        ({}, False),
+        ({"Denoising strength": "0.5", "Hires upscale": "2"}, False),
+        ({"Denoising strength": "0.5"}, True),
+    ],
+)
+def test_what_comes_from_txt2img_is_not_enhanced_twice(
+    web: Web, more: dict[str, str], on: bool
+) -> None:
+    fields = {}
+    for is_img2img in (False, True):
+        script = web.load("nulie_generate").NulieGenerated()
+        script.ui(is_img2img)
+        fields[is_img2img] = script.infotext_fields[0][1]({"NUlIE mode": "soft", **more})
+        assert set(script.paste_field_names) >= {"NUlIE mode", "NUlIE recipe", "NUlIE strength"}
+    assert fields == {False: True, True: on}
+
+
+def written(p: Any, **call: Any) -> dict[str, Any]:
+    """The parameters of an infotext, as newer web UIs make them out."""
+    given = {"p": p, "all_prompts": ["a cat"], "use_main_prompt": False, **call}
+    made = {k: v(**given) if callable(v) else v for k, v in p.extra_generation_params.items()}
+    return {key: value for key, value in made.items() if value is not None}
+
+
+def test_the_infotext_of_a_grid_has_no_images_recipe(web: Web, generated: Any) -> None:
+    p, given = Processing(), values(generated, **QUICK)
+    generated.process(p, *given)
+    generated.postprocess_image_after_composite(p, SimpleNamespace(image=picture()), *given)
+    own = {"NUlIE recipe", "NUlIE score", "NUlIE predictor"}
+    assert written(p).keys() >= own
+    for grid in ({"use_main_prompt": True}, {"all_prompts": p.all_prompts}):
+        assert not written(p, **grid).keys() & own
+        assert "NUlIE mode" in written(p, **grid)
+    # A recipe that was asked for is that of all of them.
+    by_recipe = values(generated, enabled=True, mode="recipe", recipe=RECIPE)
+    generated.process(p, *by_recipe)
+    generated.postprocess_image_after_composite(p, SimpleNamespace(image=picture()), *by_recipe)
+    assert "NUlIE recipe" in written(p, use_main_prompt=True)
+
+
+# Parts of pictures
+
+
+def tiles(generated: Any, p: Any, sources: list[Any]) -> list[str]:
+    """The recipes of images that are made of these, each in a job of its own."""
+    found, given = [], values(generated, **QUICK)
+    for number, source in enumerate(sources):
+        p.init_images = [source]
+        generated.process(p, *given)
+        pp = SimpleNamespace(image=picture(seed=number))
+        generated.postprocess_image_after_composite(p, pp, *given)
+        found.append(p.extra_generation_params["NUlIE recipe"])
+    return found
+
+
+def tiled(**changed: Any) -> Processing:
+    p = Processing()
+    vars(p).update({"script_args": (3, "x"), "do_not_save_samples": True, **changed})
+    return p
+
+
+def test_one_recipe_for_all_tiles(web: Web, generated: Any) -> None:
+    p = tiled()
+    assert len(set(tiles(generated, p, [picture(seed=9), picture(seed=8), picture(seed=9)]))) == 1
+    assert "NUlIE recipe" in written(p, all_prompts=p.all_prompts), "of the whole, not of a tile"
+
+
+def test_tiles_of_one_batch_have_one_recipe(web: Web, generated: Any) -> None:
+    p, given, found = tiled(batch_size=2), values(generated, **QUICK), []
+    p.init_images = [picture(seed=9), picture(seed=8)]
+    for p.batch_index in range(2):
+        pp = SimpleNamespace(image=picture(seed=p.batch_index))
+        generated.postprocess_image_after_composite(p, pp, *given)
+        found.append(p.extra_generation_params["NUlIE recipe"])
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("changed", [{"script_args": (0,)}, {"do_not_save_samples": False}])
+def test_what_is_no_tile_has_a_recipe_of_its_own(
+    web: Web, generated: Any, changed: dict[str, Any]
+) -> None:
+    assert len(set(tiles(generated, tiled(**changed), [picture(seed=9), picture(seed=8)]))) == 2
+
+
+def test_images_of_one_source_have_recipes_of_their_own(web: Web, generated: Any) -> None:
+    """A loop goes on from its last image, and a grid makes many of one."""
+    p, source, given = tiled(), picture(seed=9), values(generated, **QUICK)
+    assert len(set(tiles(generated, p, [source, source]))) == 2
+    p, pp = tiled(init_images=[source]), SimpleNamespace(image=picture(seed=3))
+    generated.postprocess_image_after_composite(p, pp, *given)
+    first = p.extra_generation_params["NUlIE recipe"]
+    p.init_images = [pp.image]
+    pp.image = picture(seed=4)
+    generated.postprocess_image_after_composite(p, pp, *given)
+    assert p.extra_generation_params["NUlIE recipe"] != first
+
+
+def test_what_was_not_painted_stays(web: Web, generated: Any) -> None:
+    image, p = picture(120, 80), Processing()
+    p.mask_for_overlay = Image.new("L", image.size)
+    p.mask_for_overlay.paste(255, (30, 20, 90, 60))
+    pp = SimpleNamespace(image=image)
+    by_recipe = values(generated, enabled=True, mode="recipe", recipe=RECIPE)
+    generated.postprocess_image_after_composite(p, pp, *by_recipe)
+    difference = ImageChops.difference(image, pp.image)
+    assert difference.getbbox() == (30, 20, 90, 60)
+    part = render(Recipe.from_json(RECIPE), image.crop((30, 20, 90, 60)))
+    assert pp.image.crop((30, 20, 90, 60)).tobytes() == part.tobytes()
+
+
+@pytest.mark.parametrize("mask", [None, (120, 80), (60, 40)])
+def test_without_a_mask_that_fits_all_is_enhanced(
+    web: Web, generated: Any, mask: tuple[int, int] | None
+) -> None:
+    """An older web UI hands over what it puts back by itself."""
+    image, p = picture(120, 80), Processing()
+    p.mask_for_overlay = mask and Image.new("L", mask)
+    pp = SimpleNamespace(image=image)
+    by_recipe = values(generated, enabled=True, mode="recipe", recipe=RECIPE)
+    generated.postprocess_image_after_composite(p, pp, *by_recipe)
+    assert pp.image.tobytes() == render(Recipe.from_json(RECIPE), image).tobytes()
+
+
+# Axes of a grid
+
+
+@pytest.fixture
+def axes(web: Web) -> dict[str, Any]:
+    """Those of the web UI's script, by their labels."""
+
+    class AxisOption:
+        def __init__(self, label: str, type: Any, apply: Any, choices: Any = None) -> None:
+            self.label, self.type, self.apply, self.choices = label, type, apply, choices
+
+    module = ModuleType("xyz_grid.py")
+    vars(module).update(AxisOption=AxisOption, axis_options=[])
+    web.modules["modules.scripts"].__dict__["scripts_data"][:] = [SimpleNamespace(module=module)]
+    for register in web.callbacks["on_ui_settings"]:
+        register()
+    return {option.label: option for option in module.axis_options}
+
+
+def test_axes_set_what_controls_set(
+    web: Web, generated: Any, axes: dict[str, Any], monkeypatch: Any
+) -> None:
+    names = []
+
+    def get(name: str, *args: Any, **kwargs: Any) -> Any:
+        names.append(name)
+        return FakePredictor(), ""
+
+    monkeypatch.setattr(PREDICTORS, "get", get)
+    mode, seconds = axes["[NUlIE] Mode"], axes["[NUlIE] Seconds"]
+    predictor = axes["[NUlIE] Predictor"]
+    assert mode.choices() == ["off", *MODES]
+    assert "retouch" in predictor.choices()
+    whole = Processing()
+    for value in ("off", "hard", "off"):
+        # The infotext's dictionary is that of all cells.
+        p, pp = copy.copy(whole), SimpleNamespace(image=picture())
+        seconds.apply(p, seconds.type("0.5"), [])
+        mode.apply(p, mode.type(value), [])
+        predictor.apply(p, predictor.type("retouch"), [])
+        # The box is not ticked: the axes switch it on.
+        generated.process(p, *values(generated))
+        generated.postprocess_image_after_composite(p, pp, *values(generated))
+        found = p.extra_generation_params
+        if value == "off":
+            assert not found
+        else:
+            assert (found["NUlIE mode"], found["NUlIE seconds"]) == ("hard", "0.5")
+    assert names == ["retouch"]
+    assert not hasattr(whole, "nulie_axes")
 
 
 def test_an_image_keeps_nothing_of_the_one_before(web: Web, generated: Any) -> None:

@@ -129,6 +129,9 @@ class Processing:
         self.extra_generation_params: dict[str, Any] = {}
         self.batch_size, self.n_iter, self.batch_index = batch_size, 1, 0
         self.comments: list[str] = []
+        self.all_prompts = ["a cat"]
+        self.mask_for_overlay: Image.Image | None = None
+        self.init_images: list[Image.Image] = []
 
     def comment(self, text: str) -> None:
         self.comments.append(text)
@@ -162,6 +165,7 @@ class Web:
         self.moves: list[str] = []
         self.model: Any = None
         self.device = "cpu"
+        self.extensions = [SimpleNamespace(path=str(ROOT))]
         self.modules = self._modules()
 
     def _modules(self) -> dict[str, ModuleType]:
@@ -192,10 +196,11 @@ class Web:
             "script_callbacks": {
                 name: on(name) for name in ("on_ui_settings", "on_ui_tabs", "on_app_started")
             },
-            "scripts": {"Script": Script, "AlwaysVisible": object()},
+            "scripts": {"Script": Script, "AlwaysVisible": object(), "scripts_data": []},
             "scripts_postprocessing": {"ScriptPostprocessing": ScriptPostprocessing},
             "ui_components": {"InputAccordion": InputAccordion},
             "ui_tempdir": {"register_tmp_file": lambda demo, path: self.moves.append(path)},
+            "extensions": {"active": lambda: self.extensions},
             "util": {"open_folder": lambda path: self.moves.append(path)},
             "infotext_utils": {"paste_fields": {}},
         }

@@ -18,9 +18,18 @@ LARGEST_PROFILE = 64 << 10
 """Bytes; larger profiles are a printer's, and no browser needs them for a preview."""
 
 _MOVE = (
-    "window.nulieAt=this.value;this.parentNode.style.setProperty('--nulie-at',this.value+'%');"
+    "if(this.held)return;window.nulieAt=this.value;this.parentNode.style.setProperty('--nulie-at',this.value+'%');"
     "this.setAttribute('aria-valuetext',this.value+' % before')"
 )
+# A finger that scrolls the page goes over the picture, too: the divider waits until it has gone
+# aside or is lifted, and forgets it when the browser scrolls.
+_TOUCH = {
+    "pointerdown": "if(event.pointerType==='touch'){this.held=[event.clientX];this.was=this.value}",
+    "pointermove": "if(this.held&&Math.abs(event.clientX-this.held[0])>8)"
+    "{this.held=null;this.oninput()}",
+    "pointerup": "if(this.held){this.held=null;this.oninput()}",
+    "pointercancel": "if(this.held){this.held=null;this.value=this.was}",
+}
 # A new pair of pictures keeps the divider where the last one had it.
 _KEEP = (
     "var a=window.nulieAt;if(a!==undefined){var p=this.parentNode;"
@@ -85,7 +94,9 @@ def compare(
         f'<span class="nulie-tag nulie-left">{left}</span>'
         f'<span class="nulie-tag nulie-right">{right}</span><span class="nulie-divider"></span>'
         '<input type="range" min="0" max="100" value="50" step="1"'
-        f' aria-label="{left} and {right}" oninput="{escape(_MOVE)}"></div>'
+        f' aria-label="{left} and {right}" oninput="{escape(_MOVE)}"'
+        + "".join(f' on{event}="{escape(script)}"' for event, script in _TOUCH.items())
+        + "></div>"
     )
 
 

@@ -65,7 +65,7 @@ def table(rows: Sequence[Row]) -> str:
 def _table(look: str, words: Sequence[str], body: str) -> str:
     head = "".join(f'<th scope="col">{word}</th>' for word in words)
     return (
-        f'<table class="{look}"><thead><tr><th></th>{head}</tr></thead>'
+        f'<table class="{look}"><thead><tr><td></td>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table>"
     )
 

@@ -1,15 +1,15 @@
 """The recipe that turns one picture into another, an edit of the same photo made elsewhere.
 
-Recipes are compared with the wanted picture pixel by pixel, so the way to turn all dials at once
-can be computed: `_Bench.polish` is Levenberg and Marquardt's method on CIELAB differences, with
-weights that make the mean distance, not its square, the least. Recipes to polish are fixed chains
-of all gentle ops from neutral, and the best so far with one more step, of any op at any place, one
-less, or one elsewhere. The tree of `nulie.search`, asked for starts, found none that were better.
+What was done to colors is looked for on some thousand pixels as both pictures have them, among
+chains of ops: the best so far with one more step, of any op at any place, one less, or one
+elsewhere. Since each pixel says what it should be, all dials of a chain are turned at once, by
+Levenberg and Marquardt's method on CIELAB differences. Detail is found before that, as the blur or
+sharpening after which equal colors became equal colors; its place in the chain after that, when the
+best are turned once more on the whole photo.
 """
 
 from __future__ import annotations
 
-import math
 import random
 import threading
 import time
@@ -17,70 +17,67 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 
 from .. import transforms
 from ..color import distance, lab
-from ..predictor.like import Given
-from ..predictor.target import spread
 from ..recipe import Recipe, Step
 from ..recipe.settings import Settings
 from ..recipe.space import Dial
 from ..search import Reason
-from ..transforms.preview import Renderer, shrink
+from ..transforms.preview import Renderer
 from .remains import Remains, remains
 
-SMALL, LARGE = 64, 224
-"""Short sides of the previews on which recipes are looked for, and refined at the end."""
+PIXELS, EACH = 4096, 4
+"""Pixels that stand for the photo, whose histograms ops read; in the search every fourth of them is
+compared."""
 MEASURED = 1 << 20
 """Pixels at most at which the result is compared with what is wanted."""
 MOST_STEPS = 8
 IDLE = 0.1
 """CIE76 units: a step without which the result is no farther off than that is left out."""
 SEARCH_SHARE = 0.78
-"""Of the budget; the rest refines and elects."""
-PARENTS = 3
-"""So many recipes at once are tried with a step more, less or elsewhere."""
-STAGES = ((3, 32), (15, 10))
-"""Rounds of polishing, and how many of the best get them."""
-PART = 32
+"""Of the budget; the rest refines."""
+CLOSE = 0.05
+"""CIE76 units: nearer than this nothing is looked for."""
+PART = 64
 """Recipes that are polished together, at most, before the clock is looked at."""
-CLOSE = 0.15
-"""Nearer than this nothing is looked for."""
-GENTLE = (
-    "white balance, brightness, gamma, contrast, shadows, highlights, saturation, hue",
-    "contrast, gamma, brightness, saturation, hue, shadows, highlights, white balance",
-    "saturation, hue, gamma, shadows, highlights, contrast, brightness, white balance",
-)
-"""Orders of the fixed chains."""
-TRIED: dict[str, tuple[dict[str, float], ...]] = {
-    "brightness": ({"factor": 0.8}, {"factor": 1.3}),
-    "contrast": ({"factor": 0.8}, {"factor": 1.3}),
-    "gamma": ({"gamma": 0.8}, {"gamma": 1.3}),
-    "shadows": ({"factor": 0.6}, {"factor": 2.0}),
-    "highlights": ({"factor": 0.6}, {"factor": 2.0}),
-    "white balance": ({"temperature": 0.1, "tint": 0.05},),
-    "saturation": ({"factor": 0.7}, {"factor": 1.3}),
-    "hue": ({"shift": -0.05}, {"shift": 0.05}),
-    "autocontrast": (
-        {"amount": 0.7, "cutoff": 0.5},
-        {"amount": 0.7, "cutoff": 0.5, "common": 1.0},
+GENTLE = ("brightness", "contrast", "shadows", "highlights", "saturation")
+DRASTIC = ("autocontrast", "equalize", "invert", "solarize", "posterize")
+STARTS = [
+    *(Step.of(op, factor=1.1) for op in GENTLE),
+    Step.of("gamma", gamma=1.1),
+    Step.of("white balance", temperature=0.1),
+    Step.of("hue", shift=0.02),
+    *(Step.of("autocontrast", amount=0.7, cutoff=0.5, common=common) for common in (0.0, 1.0)),
+    *(Step.of("equalize", amount=amount) for amount in (0.3, 0.8)),
+    *(Step.of("invert", amount=amount) for amount in (0.2, 0.95)),
+    *(
+        Step.of("solarize", threshold=level)
+        for level in (60.0, 85.0, 110.0, 130.0, 150.0, 175.0, 200.0)
     ),
-    "equalize": ({"amount": 0.3}, {"amount": 0.8}),
-    "invert": ({"amount": 0.2}, {"amount": 0.85}),
-    "solarize": tuple({"threshold": t} for t in (60.0, 110.0, 150.0, 190.0, 230.0)),
-    "posterize": tuple({"bits": b} for b in (1.0, 2.0, 3.0, 4.0, 5.0)),
-}
-"""Where the dials of a new step start."""
-DETAIL = (
-    *(Step.of("sharpness", factor=factor) for factor in (0.4, 1.5, 2.5)),
-    *(Step.of("blur", radius=radius) for radius in (0.001, 0.003, 0.006)),
-)
-"""Steps that look at a pixel's neighbors, tried at the end of what is found without."""
+    *(Step.of("posterize", bits=bits) for bits in (1.0, 2.0, 3.0, 4.0, 5.0)),
+]
+"""Where the dials of a new step start. Of gentle ops near neutral, which says where to go; drastic
+ones are not found from there."""
+DETAIL = [Step.of("blur", radius=radius) for radius in (0.001, 0.002, 0.003, 0.0045, 0.0065)]
+DETAIL += [Step.of("sharpness", factor=factor) for factor in (0.4, 0.7, 1.5, 2.5)]
+GAIN = 0.003
+"""CIE76 units: what is polished must gain more than that in a round."""
+PROBE = 0.04
+"""Share of hard mode's range by which a dial is turned to see what it does; rounding to whole
+levels hides what is less."""
+DAMPING = (1e-3, 0.3)
+"""How carefully dials are turned; the better is kept."""
 
 Show = Callable[[float, float], None]
 """Is told the share of the budget that is spent, 0..1, and the least distance so far."""
+Render = Callable[[Sequence[Recipe]], torch.Tensor]
+Found = tuple[float, Recipe]
+"""A recipe and how far its pixels are from what is wanted."""
+Places = npt.NDArray[np.int64]
 Knob = tuple[int, Dial, float]
 """Number of the step, a dial of its op, and how far it is turned to see what it does."""
 
@@ -116,7 +113,7 @@ def match(
     evaluations: int | None = None,
     seed: int = 0,
     cancel: threading.Event | None = None,
-    show: Show | None = None,
+    show: Show = lambda share, left: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Match:
     """Looks for the recipe that makes `after` of `before`, RGB images of about the same
@@ -124,259 +121,193 @@ def match(
     the result. The same seed and `evaluations` without `seconds` give the same recipe.
 
     Raises: SettingsError on a budget without a meaning."""
-    return _Matching(
-        before,
-        after,
-        Settings(seconds=seconds, evaluations=evaluations, seed=seed),
-        cancel or threading.Event(),
-        show or (lambda share, left: None),
-        clock,
-    ).run()
+    settings = Settings(seconds=seconds, evaluations=evaluations, seed=seed)
+    budget = _Budget(settings, cancel or threading.Event(), clock)
+    small = min(before.size, after.size, key=lambda size: size[0] * size[1])
+    scale = min(1.0, (MEASURED / (small[0] * small[1])) ** 0.5)
+    size = (max(1, round(small[0] * scale)), max(1, round(small[1] * scale)))
+    one, other = _sized(before, size), _sized(after, size)
+    chosen = _choose(one)
+    wanted = _pixels(other, chosen)
+
+    def seen(recipe: Recipe) -> torch.Tensor:
+        return _pixels(transforms.render(recipe, one), chosen)
+
+    # Whoever scaled the photo has changed its detail by that alone.
+    detail = _detail(seen, wanted) if before.size == after.size else ()
+    strip = Renderer(seen(Recipe(detail))[:, None])
+    bench = _Bench(lambda recipes: strip(recipes)[:, :, 0, ::EACH], wanted[:, ::EACH], budget)
+    found = _search(bench, budget, random.Random(seed), show)
+    reason = budget.reason()
+    whole = _Bench(lambda recipes: torch.stack([seen(r) for r in recipes]), wanted, budget)
+    recipe = _refine(whole, found, detail)
+    image = transforms.render(recipe, before)
+    result = _sized(image, size)
+    return Match(
+        recipe, image, _between(one, other), _between(result, other),
+        remains(one, result, other), budget.evaluations, clock() - budget.start, reason,
+    )  # fmt: skip
 
 
-class _Matching:
-    """One run: clock, budget and what was found so far."""
+class _Budget:
+    """How much of one run's is spent."""
 
     def __init__(
-        self,
-        before: Image.Image,
-        after: Image.Image,
-        settings: Settings,
-        cancel: threading.Event,
-        show: Show,
-        clock: Callable[[], float],
+        self, settings: Settings, cancel: threading.Event, clock: Callable[[], float]
     ) -> None:
-        self._image, self._settings = before, settings
-        self._cancel, self._show, self._clock = cancel, show, clock
-        self._start = clock()
-        size = _common_size(before, after)
-        self._before, self._after = _sized(before, size), _sized(after, size)
-        self._bench = _Bench(self._before, self._after, SMALL, picked=True)
-        self._random = random.Random(settings.seed)
-        self._benches = [self._bench]
-        self._found: dict[tuple[str, ...], tuple[float, Recipe]] = {}
-        """The best of each order of ops."""
-        self._tried: set[Recipe] = set()
+        self._settings, self._cancel, self._clock = settings, cancel, clock
+        self.start, self.evaluations = clock(), 0
 
-    def run(self) -> Match:
-        """See `match`."""
-        self._keep(self._bench.polish([Recipe()], 0, self._go_on))
-        reason = self._look()
-        best, left = self._without_idle(*self._elect(self._refine()))
-        image = transforms.render(best, self._image)
-        seen = _sized(image, self._before.size)
-        return Match(
-            best, image, _between(self._before, self._after), left,
-            remains(self._before, seen, self._after),
-            self._evaluations, self._clock() - self._start, reason,
-        )  # fmt: skip
+    def lasts(self, share: float = 1.0) -> bool:
+        """Whether less than this share of it is spent."""
+        return not self._cancel.is_set() and self.share() < share
 
-    def _refine(self) -> list[Recipe]:
-        """What was found, on more pixels, without idle steps, and with detail."""
-        bench = _Bench(self._before, self._after, LARGE, picked=True)
-        self._benches.append(bench)
-        best = [r for _, r in sorted(self._found.values(), key=_worth)[:PARENTS]]
-        loss, recipe = bench.polish(best, 6, self._may_refine)[0]
-        while recipe.steps:
-            less = [Recipe(recipe.steps[:i] + recipe.steps[i + 1 :]) for i in range(len(recipe))]
-            without, shorter = bench.polish(less, 4, self._may_refine)[0]
-            if without > loss + IDLE:
-                break
-            loss, recipe = max(loss, without), shorter
-        if self._before.size != self._image.size:
-            # Whoever scaled the photo has changed its detail by that alone.
-            return [Recipe(), recipe]
-        # A mean over neighbors is no pixel of the photo, but it has neighbors.
-        mixed = _Bench(self._before, self._after, LARGE, picked=False)
-        self._benches.append(mixed)
-        more = mixed.polish([recipe.then(step) for step in DETAIL], 6, self._in_time)
-        return [Recipe(), recipe, *(r for _, r in more[:2])]
+    def share(self) -> float:
+        seconds, most = self._settings.seconds, self._settings.evaluations
+        of_time = (self._clock() - self.start) / seconds if seconds else 0.0
+        return max(of_time, self.evaluations / most if most else 0.0)
 
-    def _elect(self, recipes: Sequence[Recipe]) -> tuple[Recipe, float]:
-        """The best by Pillow, on all pixels, and its distance; of about equal ones the first."""
-        best, least = recipes[0], math.inf
-        for recipe in recipes:
-            made = _sized(transforms.render(recipe, self._image), self._before.size)
-            left = _between(made, self._after)
-            if left < least - IDLE:
-                best, least = recipe, left
-        return best, least
-
-    def _without_idle(self, recipe: Recipe, left: float) -> tuple[Recipe, float]:
-        """The recipe without the steps that bring it no nearer, and its distance."""
-        while recipe.steps:
-            shorter = []
-            for i in range(len(recipe)):
-                less = Recipe(recipe.steps[:i] + recipe.steps[i + 1 :])
-                made = _sized(transforms.render(less, self._image), self._before.size)
-                shorter.append((_between(made, self._after), less))
-            without, less = min(shorter, key=lambda found: found[0])
-            if without > left + IDLE:
-                break
-            recipe, left = less, without
-        return recipe, left
-
-    def _may_refine(self) -> bool:
-        """Whether refining may go on, so that something is left for detail."""
-        return not self._cancel.is_set() and self._share() < (1 + SEARCH_SHARE) / 2
-
-    def _in_time(self) -> bool:
-        return not self._cancel.is_set() and self._share() < 1
-
-    def _share(self) -> float:
-        """Of the budget that is spent."""
-        seconds, evaluations = self._settings.seconds, self._settings.evaluations
-        time_share = (self._clock() - self._start) / seconds if seconds else 0.0
-        return max(time_share, self._evaluations / evaluations if evaluations else 0.0)
-
-    @property
-    def _evaluations(self) -> int:
-        return sum(bench.evaluations for bench in self._benches)
-
-    def _go_on(self) -> bool:
-        return not self._cancel.is_set() and self._share() < SEARCH_SHARE
-
-    def _keep(self, polished: Iterable[tuple[float, Recipe]]) -> None:
-        for loss, recipe in polished:
-            key = tuple(step.op for step in recipe.steps)
-            if loss < self._found.get(key, (math.inf, recipe))[0]:
-                self._found[key] = loss, recipe
-        self._show(min(1.0, self._share()), self._best()[0])
-
-    def _best(self) -> tuple[float, Recipe]:
-        return min(self._found.values(), key=_worth)
-
-    def _look(self) -> Reason:
-        """Fills `_found` until the budget is spent."""
-        chains = [Recipe(tuple(Step.of(op) for op in c.split(", "))) for c in GENTLE]
-        self._keep(self._bench.polish(chains, 8, self._go_on))
-        while self._go_on():
-            if self._best()[0] < CLOSE:
-                return "exhausted"
-            fresh = [found for found in self._found.values() if found[1] not in self._tried]
-            if not fresh:
-                return "exhausted"
-            # The best of each length, for what is found in few steps is found for good.
-            lengths = {len(r): (loss, r) for loss, r in sorted(fresh, key=_worth, reverse=True)}
-            parents = [r for _, r in sorted(lengths.values(), key=_worth)[: PARENTS - 1]]
-            parents.append(self._random.choice(fresh)[1])
-            self._tried.update(parents)
-            children = dict.fromkeys(child for p in parents for child in _children(p))
-            found = self._in_parts(list(children), 1)
-            for rounds, kept in STAGES:
-                best = [r for _, r in sorted(found, key=_worth)[:kept]]
-                found = self._bench.polish(best, rounds, self._go_on)
-            self._keep(found)
+    def reason(self) -> Reason:
+        """Why the search has ended."""
         if self._cancel.is_set():
             return "cancelled"
-        evaluations = self._settings.evaluations or math.inf
-        return "evaluations" if self._bench.evaluations >= SEARCH_SHARE * evaluations else "time"
+        if self.lasts(SEARCH_SHARE):
+            return "exhausted"
+        most = self._settings.evaluations
+        return "evaluations" if most and self.evaluations >= SEARCH_SHARE * most else "time"
 
-    def _in_parts(self, recipes: list[Recipe], rounds: int) -> list[tuple[float, Recipe]]:
-        """`polish` of many, of fewer when the budget ends."""
-        found: list[tuple[float, Recipe]] = []
-        for start in range(0, len(recipes), PART):
-            if start and not self._go_on():
+
+class _Bench:
+    """Recipes on the chosen pixels, and how far each of those is from what is wanted."""
+
+    def __init__(self, render: Render, wanted: torch.Tensor, budget: _Budget) -> None:
+        """`render` makes `[B, 3, N]` uint8 of B recipes; `wanted` is `[3, N]`."""
+        self._render, self._wanted, self._budget = render, lab(wanted[None]), budget
+
+    def _apart(self, recipes: Sequence[Recipe]) -> torch.Tensor:
+        """`[B, 3, N]` CIELAB differences."""
+        self._budget.evaluations += len(recipes)
+        parts = (recipes[i : i + PART] for i in range(0, len(recipes), PART))
+        return torch.cat([lab(self._render(part)) - self._wanted for part in parts])
+
+    def polish(self, recipes: Iterable[Recipe], rounds: int, share: float = 1.0) -> list[Found]:
+        """Turns the dials of each recipe in so many rounds at most, until this share of the budget
+        is spent; the nearest first. Of many recipes the last may be missing."""
+        now = list(dict.fromkeys(recipes))
+        found = self._polish(now[:PART], rounds, share)
+        for start in range(PART, len(now), PART):
+            if self._budget.lasts(share):
+                found += self._polish(now[start : start + PART], rounds, share)
+        return sorted(found, key=_worth)
+
+    def _polish(self, now: list[Recipe], rounds: int, share: float) -> list[Found]:
+        gaps = self._apart(now)
+        losses = _mean(gaps).tolist()
+        moving = [at for at, recipe in enumerate(now) if _knobs(recipe)]
+        for number in range(rounds):
+            if not moving or not self._budget.lasts(share):
                 break
-            found += self._bench.polish(recipes[start : start + PART], rounds, self._go_on)
-        return found
+            # Jumps hide what a dial does on the whole, but without them no recipe ends well.
+            seen = _smooth if number % 2 == 0 else Recipe.thaw
+            knobs = {at: _knobs(now[at]) for at in moving}
+            effects = iter(self._apart([
+                seen(_turn(now[at], one))
+                for at, its in knobs.items()
+                for one in ([], *([(knob, 1.0)] for knob in its))
+            ]))  # fmt: skip
+            trials = []
+            for at, its in knobs.items():
+                start = next(effects)
+                slopes = torch.stack([next(effects) - start for _ in its])
+                ways = _ways(gaps[at], slopes)
+                trials += [_turn(now[at], zip(its, by, strict=True)) for by in ways]
+            tried = self._apart(trials)
+            least, which = _mean(tried).view(len(moving), -1).min(1)
+            which += torch.arange(0, len(trials), len(trials) // len(moving))
+            for at, loss, trial in zip(moving[:], least.tolist(), which.tolist(), strict=True):
+                gain = losses[at] - loss
+                if gain > 0:
+                    now[at], gaps[at], losses[at] = trials[trial], tried[trial], loss
+                if gain <= GAIN and seen(now[at]) == now[at]:
+                    moving.remove(at)
+        return list(zip(losses, now, strict=True))
 
 
-def _worth(found: tuple[float, Recipe]) -> float:
+def _search(bench: _Bench, budget: _Budget, rng: random.Random, show: Show) -> list[Recipe]:
+    """Recipes without detail, the best first."""
+    known: dict[tuple[str, ...], Found] = {}  # the nearest of each order of ops
+    tried: set[Recipe] = set()
+    found = bench.polish([Recipe()], 0)
+    while True:
+        for loss, recipe in found:
+            if loss < known.get(_ops(recipe), (loss + 1, recipe))[0]:
+                known[_ops(recipe)] = loss, recipe
+        ranked = sorted(known.values(), key=_worth)
+        show(min(1.0, budget.share()), ranked[0][0])
+        fresh = [recipe for _, recipe in ranked if recipe not in tried]
+        if not fresh or ranked[0][0] < CLOSE or not budget.lasts(SEARCH_SHARE):
+            return [recipe for _, recipe in ranked]
+        # The best of two lengths, for what is found in few steps is found for good; and the best
+        # with some drastic op, for such pay only when others have been turned.
+        op = rng.choice(DRASTIC)
+        shortest = {len(recipe): recipe for recipe in reversed(fresh)}
+        parents = [recipe for recipe in fresh if recipe is shortest[len(recipe)]][:2]
+        parents += [recipe for recipe in fresh if op in _ops(recipe)][:1]
+        tried.update(parents)
+        found = bench.polish((c for p in parents for c in _children(p)), 1, SEARCH_SHARE)
+        kinds = {tuple(sorted(_ops(recipe))): recipe for _, recipe in reversed(found)}
+        found = bench.polish(kinds.values(), 3, SEARCH_SHARE)
+        best = [recipe for _, recipe in found[:8]]
+        best += [recipe for _, recipe in found if op in _ops(recipe)][:3]
+        found += bench.polish(best, 15, SEARCH_SHARE)
+
+
+def _refine(bench: _Bench, recipes: Sequence[Recipe], detail: tuple[Step, ...]) -> Recipe:
+    """The best of them with the detail where it fits, without idle steps."""
+    best = [recipe.steps for recipe in recipes[:3]]
+    if detail:
+        best = [(*b[:i], *detail, *b[i:]) for b in best for i in range(len(b) + 1)]
+    found = bench.polish([Recipe(), *map(Recipe, best)], 0)
+    loss, recipe = bench.polish([recipe for _, recipe in found[:2]], 3)[0]
+    while recipe.steps:
+        less = [Recipe((*recipe.steps[:i], *recipe.steps[i + 1 :])) for i in range(len(recipe))]
+        without, shorter = bench.polish([bench.polish(less, 0)[0][1]], 3)[0]
+        if without > loss + IDLE:
+            break
+        loss, recipe = max(loss, without), shorter
+    return recipe
+
+
+def _children(recipe: Recipe) -> Iterator[Recipe]:
+    """The recipe with one more step, one step less, or one step elsewhere."""
+    steps = recipe.steps
+    if len(steps) < MOST_STEPS:
+        for i in range(len(steps) + 1):
+            beside = _ops(recipe)[max(0, i - 1) : i + 1]
+            more = (step for step in STARTS if step.op not in beside)
+            yield from (Recipe((*steps[:i], step, *steps[i:])) for step in more)
+    for i, step in enumerate(steps):
+        others = (*steps[:i], *steps[i + 1 :])
+        yield Recipe(others)
+        yield from (Recipe((*others[:j], step, *others[j:])) for j in range(len(steps)) if j != i)
+
+
+def _worth(found: Found) -> float:
     """Distance with a cost for steps."""
     return found[0] + 0.03 * len(found[1])
 
 
-def _children(recipe: Recipe) -> Iterator[Recipe]:
-    """The recipe with one more step, one step elsewhere, or one step less."""
-    steps = recipe.steps
-    for place in range(len(steps) + 1):
-        for op, starts in TRIED.items():
-            if len(steps) < MOST_STEPS and op not in [
-                s.op for s in steps[max(0, place - 1) : place + 1]
-            ]:
-                yield from (
-                    Recipe((*steps[:place], Step.of(op, **values), *steps[place:]))
-                    for values in starts
-                )
-    for place, step in enumerate(steps):
-        others = (*steps[:place], *steps[place + 1 :])
-        yield Recipe(others)
-        yield from (
-            Recipe((*others[:i], step, *others[i:])) for i in range(len(steps)) if i != place
-        )
-
-
-class _Bench:
-    """Recipes on one preview, and how far each pixel is from what is wanted."""
-
-    def __init__(
-        self, before: Image.Image, after: Image.Image, short_side: int, *, picked: bool
-    ) -> None:
-        """Of two pictures of one size. `picked`: see `_pick`; without, pixels are means."""
-        short_side = min(short_side, *before.size)
-        small = _pick if picked else shrink
-        preview = small(before, short_side)
-        # Histograms of so many pixels come nearer to the photo's than those of a sample.
-        self._render = Renderer(preview)
-        self._chosen = spread(*preview.shape[1:])
-        given = Given(small(after, short_side))
-        self._wanted = lab(given.wanted(preview, self._chosen))
-        self.evaluations = 0
-
-    def apart(self, recipes: Sequence[Recipe]) -> torch.Tensor:
-        """`[B, 3, N]` CIELAB differences at the chosen pixels."""
-        parts = [recipes[i : i + 64] for i in range(0, len(recipes), 64)]
-        self.evaluations += len(recipes)
-        seen = [self._render(p).flatten(2).index_select(2, self._chosen) for p in parts]
-        return lab(torch.cat(seen)) - self._wanted
-
-    def polish(
-        self, recipes: Iterable[Recipe], rounds: int, go_on: Callable[[], bool]
-    ) -> list[tuple[float, Recipe]]:
-        """Turns the dials of each recipe in so many rounds at most; distances and recipes."""
-        now = list(dict.fromkeys(recipes))
-        gaps = self.apart(now)
-        losses = _mean(gaps)
-        moving = list(range(len(now)))
-        for _ in range(rounds):
-            if not moving or not go_on():
-                break
-            turned = [(at, _knobs(now[at])) for at in moving]
-            probes = [_turn(now[at], [k], [k[2]]) for at, knobs in turned for k in knobs]
-            effects = iter(self.apart(probes)) if probes else iter(())
-            trials: list[Recipe] = []
-            for at, knobs in turned:
-                slopes = [next(effects) - gaps[at] for _ in knobs]
-                trials += _steps(now[at], knobs, gaps[at], slopes)
-            if not trials:
-                break
-            tried = self.apart(trials)
-            found = _mean(tried)
-            each = len(DAMPING)
-            still = []
-            for number, at in enumerate(a for a, knobs in turned if knobs):
-                some = found[number * each : (number + 1) * each]
-                best = int(some.argmin())
-                gain = float(losses[at] - some[best])
-                if gain > 0:
-                    now[at] = trials[number * each + best]
-                    gaps[at], losses[at] = tried[number * each + best], some[best]
-                if gain > 0.003:
-                    still.append(at)
-            moving = still
-        return sorted(zip(losses.tolist(), now, strict=True), key=lambda pair: pair[0])
-
-
-DAMPING = (1e-3, 3e-2, 0.3, 3.0)
-"""How carefully dials are turned; the best of all is kept."""
-PROBE = 0.04
-"""Share of hard mode's range by which a dial is turned to see what it does; rounding to whole
-levels hides what is less."""
+def _ops(recipe: Recipe) -> tuple[str, ...]:
+    return tuple(step.op for step in recipe.steps)
 
 
 def _mean(gaps: torch.Tensor) -> torch.Tensor:
     return gaps.square().sum(1).sqrt().mean(1)
+
+
+def _smooth(recipe: Recipe) -> Recipe:
+    """Without the jumps that hide what a dial does on the whole."""
+    return Recipe(tuple(step for step in recipe.steps if step.op != "posterize"))
 
 
 def _knobs(recipe: Recipe) -> list[Knob]:
@@ -385,61 +316,64 @@ def _knobs(recipe: Recipe) -> list[Knob]:
     for number, step in enumerate(recipe.steps):
         op, values = transforms.resolve(step)
         for dial in op.dials:
-            if dial.unit in ("switch", "bits"):
-                continue
             low, high = dial.bounds("hard")
-            size = PROBE * (high - low)
-            found.append((number, dial, size if values[dial.name] + size <= dial.high else -size))
+            probe = PROBE * (high - low)
+            if dial.unit not in ("switch", "bits"):
+                fits = values[dial.name] + probe <= dial.high
+                found.append((number, dial, probe if fits else -probe))
     return found
 
 
-def _turn(recipe: Recipe, knobs: Sequence[Knob], by: Sequence[float]) -> Recipe:
+def _turn(recipe: Recipe, turns: Iterable[tuple[Knob, float]]) -> Recipe:
+    """Each knob turned by so many of its probes."""
     steps = list(recipe.steps)
-    for (number, dial, _), change in zip(knobs, by, strict=True):
+    for (number, dial, probe), times in turns:
         _, values = transforms.resolve(steps[number])
-        values[dial.name] = dial.snap(values[dial.name] + change)
+        values[dial.name] = dial.snap(values[dial.name] + times * probe)
         steps[number] = Step.of(steps[number].op, **values)
     return Recipe(tuple(steps))
 
 
-def _steps(
-    recipe: Recipe, knobs: Sequence[Knob], gap: torch.Tensor, slopes: Sequence[torch.Tensor]
-) -> list[Recipe]:
-    """The recipe with its dials turned to where the differences should be least, more or less
-    boldly; none where there is no dial. `slopes`: what turning each does to `gap`, `[3, N]`."""
-    if not knobs:
-        return []
-    # A pixel that is far off counts by its distance, not by the square of that.
-    weights = 1 / gap.square().sum(0, keepdim=True).sqrt().clamp(min=0.5)
-    ways = torch.stack(list(slopes))
-    weighed = (ways * weights).flatten(1).double()
-    square = weighed @ ways.flatten(1).double().T
-    aim = weighed @ gap.flatten().double()
-    size = square.diagonal().clamp(min=1e-6)
-    made = []
-    for damping in DAMPING:
-        by = -torch.linalg.solve(square + torch.diag(damping * size + 1e-9), aim)
-        by = by.clamp(-10, 10)
-        made.append(
-            _turn(recipe, knobs, [b * k[2] for b, k in zip(by.tolist(), knobs, strict=True)])
-        )
-    return made
+def _ways(gap: torch.Tensor, slopes: torch.Tensor) -> list[list[float]]:
+    """By how many of its probes each knob should be turned, more or less boldly, so that `gap`,
+    `[3, N]`, becomes least. `slopes`: what each knob's probe does to it, `[K, 3, N]`."""
+    slopes = slopes.flatten(1)
+    square, aim = (slopes @ slopes.T).double(), (slopes @ gap.flatten()).double()
+    holds = (torch.diag(d * square.diagonal().clamp(min=1e-6) + 1e-9) for d in DAMPING)
+    return [torch.linalg.solve(square + h, -aim).clamp(-10, 10).tolist() for h in holds]
 
 
-def _pick(image: Image.Image, short_side: int) -> torch.Tensor:
-    """`[3, H, W]` uint8: pixels at equal distances, none of them mixed of others, for what an op
-    makes of a mean is not the mean of what it makes."""
-    scale = min(1.0, short_side / min(image.size))
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    picked = np.array(image.resize(size, Image.Resampling.NEAREST))
-    return torch.from_numpy(picked).permute(2, 0, 1).contiguous()
+def _detail(seen: Callable[[Recipe], torch.Tensor], wanted: torch.Tensor) -> tuple[Step, ...]:
+    """The step after which colors follow best from colors, if one stands out."""
+    recipes = [Recipe(), *(Recipe((step,)) for step in DETAIL)]
+    rests = [_unexplained(seen(recipe), wanted) for recipe in recipes]
+    best = int(np.argmin(rests))
+    return recipes[best].steps if rests[best] < 0.85 * rests[0] - 0.3 else ()
 
 
-def _common_size(before: Image.Image, after: Image.Image) -> tuple[int, int]:
-    """That of the smaller picture, but for `MEASURED`."""
-    width, height = min(before.size, after.size, key=lambda size: size[0] * size[1])
-    scale = min(1.0, (MEASURED / (width * height)) ** 0.5)
-    return max(1, round(width * scale)), max(1, round(height * scale))
+def _unexplained(pixels: torch.Tensor, wanted: torch.Tensor) -> float:
+    """Mean distance, in levels, between `wanted` and the nearest of smooth functions of `pixels`:
+    sums of a curve of each channel and of products of two; both `[3, N]`."""
+    x, aim = pixels.double().T / 255, wanted.double().T
+    curves = (1 - (x[..., None] * 12 - torch.arange(13)).abs()).clamp(min=0).flatten(1)
+    ways = torch.cat([curves, x * x.roll(1, 1)], 1)
+    square = ways.T @ ways + 1e-3 * torch.eye(ways.shape[1], dtype=torch.double)
+    rest = aim - ways @ torch.linalg.solve(square, ways.T @ aim)
+    return float(rest.square().sum(1).sqrt().mean())
+
+
+def _choose(image: Image.Image) -> Places:
+    """Flat indices of `PIXELS` pixels, of each lightness its share, so that their histograms are
+    about the photo's."""
+    light = np.asarray(image).reshape(-1, 3) @ np.array([2, 4, 1], np.int16)
+    at = np.linspace(0, len(light) - 1, min(PIXELS, len(light))).round().astype(np.int64)
+    chosen: Places = light.argsort(kind="stable")[at]
+    return chosen
+
+
+def _pixels(image: Image.Image, chosen: Places) -> torch.Tensor:
+    """`[3, N]` uint8."""
+    return torch.from_numpy(np.asarray(image).reshape(-1, 3)[chosen].T.copy())
 
 
 def _sized(image: Image.Image, size: tuple[int, int]) -> Image.Image:

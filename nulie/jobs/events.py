@@ -96,6 +96,13 @@ class Waiting(Event):
 
 
 @dataclass(frozen=True)
+class Busy(Event):
+    """The program around is at something else."""
+
+    words = "waiting for another job"
+
+
+@dataclass(frozen=True)
 class Searching(Event):
     """How a search stands after a batch."""
 

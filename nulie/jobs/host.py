@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .events import Loading
+from .events import Busy, Loading
 from .inputs import Item
 from .plan import Choice
 
@@ -88,6 +88,8 @@ class Host:
     """Where searches wait for their device."""
     turn: Callable[[], AbstractContextManager[Any]] = nullcontext
     """Entered while a device is in use: the program's own lock, its job's start and end."""
+    busy: Callable[[], bool] = lambda: False
+    """Whether `turn` would have to wait for another job of the program."""
     interrupted: Callable[[], bool] = lambda: False
     """Polled during a search: whether the program wants it to end with the best so far."""
     draw: Callable[[Outcome], str] | None = None
@@ -99,7 +101,7 @@ class Host:
 
     def predictor(
         self, item: Item, choice: Choice
-    ) -> Generator[Loading, None, tuple[Predictor, str]]:
+    ) -> Generator[Loading | Busy, None, tuple[Predictor, str]]:
         """The predictor, and what to tell of the choice, loaded in a thread. Raises: as `load`."""
         told: queue.SimpleQueue[tuple[str, int, int]] = queue.SimpleQueue()
         loaded: Future[tuple[Predictor, str]] = Future()
@@ -112,8 +114,12 @@ class Host:
 
         thread = threading.Thread(target=work, name="nulie load", daemon=True)
         thread.start()
+        busy = False
         while thread.is_alive() or not told.empty():
             thread.join(LOOK)
+            if busy != self.busy():
+                busy = not busy
+                yield Busy(item) if busy else Loading(item, choice.name)
             while not told.empty():
                 file, done, size = told.get()
                 if told.empty() or done >= size:  # of many, the last one and the ends of files

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import image_io
 from ..errors import ImageError, SettingsError
-from ..image_io import Photo, atomic, shown_path
+from ..image_io import atomic, shown_path
 from ..recipe.settings import Settings
 from ..transforms import describe
 from .inputs import SUFFIXES
@@ -43,27 +43,33 @@ class Matching:
 
     def __post_init__(self) -> None:
         Settings(seconds=self.seconds, evaluations=self.evaluations, seed=self.seed)
-        if self.save_recipe is None:
-            return
-        if self.save_recipe.suffix.lower() in SUFFIXES:
-            shown = shown_path(self.save_recipe)
-            raise SettingsError(
-                f"--save-recipe {shown}: it writes JSON; choose a name such as x.json"
-            )
-        atomic.check(self.save_recipe, overwrite=self.overwrite)
+        if self.save_recipe is not None:
+            if self.save_recipe.suffix.lower() in SUFFIXES:
+                shown = shown_path(self.save_recipe)
+                raise SettingsError(
+                    f"--save-recipe {shown}: it writes JSON; choose a name such as x.json"
+                )
+            atomic.check(self.save_recipe, overwrite=self.overwrite)
 
     def run(self, show: Show, cancel: threading.Event) -> Match:
         """Matches and writes the recipe where one is asked for; `cancel` keeps the best so far.
 
         Raises: ImageError on files that cannot be read, or are not of one shape, or when the recipe
         cannot be written."""
-        one, other = image_io.load(self.before), image_io.load(self.after)
-        _check_shapes(self.before, one, self.after, other)
+        one, other = (image_io.load(path).pixels for path in (self.before, self.after))
+        shapes = sorted(image.width / image.height for image in (one, other))
+        if shapes[1] / shapes[0] > 1 + PROPORTIONS:
+            named = " and ".join(
+                f"{shown_path(path)} ({image.width} x {image.height})"
+                for path, image in ((self.before, one), (self.after, other))
+            )
+            raise ImageError(
+                f"{named} are not of one shape; give two versions of one photo, neither cropped"
+            )
         from ..engine.match import match
 
         found = match(
-            one.pixels, other.pixels,
-            seconds=self.seconds, evaluations=self.evaluations, seed=self.seed,
+            one, other, seconds=self.seconds, evaluations=self.evaluations, seed=self.seed,
             cancel=cancel, show=show,
         )  # fmt: skip
         if self.save_recipe is not None:
@@ -76,8 +82,8 @@ def words(found: Match) -> list[str]:
     """Lines for a person."""
     lines = [
         describe(found.recipe),
-        f"distance {found.before:.2f} -> {found.left:.2f} (mean CIE76), {found.share * 100:.0f}%"
-        " of it left",
+        f"distance {found.before:.2f} -> {found.left:.2f} (mean CIE76), {found.share:.0%} of it"
+        " left",
     ]
     if found.remains.words:
         lines.append("what no recipe of nulie's takes away:")
@@ -87,8 +93,8 @@ def words(found: Match) -> list[str]:
 
 def data(matching: Matching, found: Match) -> dict[str, Any]:
     """The same for a program, as JSON has it; `recipe` is what `--recipe` reads."""
-    rest = found.remains
-    shares = {name: getattr(rest, name) for name in ("color", "radial", "local", "fine", "alike")}
+    shares = dict(vars(found.remains))
+    toned, said = shares.pop("toned"), shares.pop("words")
     return {
         "before": str(matching.before),
         "after": str(matching.after),
@@ -98,24 +104,9 @@ def data(matching: Matching, found: Match) -> dict[str, Any]:
         "distance_left": round(found.left, 4),
         "share_left": round(found.share, 4),
         "remains": {name: round(share, 4) for name, share in shares.items()},
-        "toned": rest.toned,
-        "remains_words": list(rest.words),
+        "toned": toned,
+        "remains_words": list(said),
         "evaluations": found.evaluations,
         "seconds": round(found.seconds, 3),
         "stopped": found.reason,
     }
-
-
-def _check_shapes(before: Path, one: Photo, after: Path, other: Photo) -> None:
-    shapes = [photo.pixels.width / photo.pixels.height for photo in (one, other)]
-    if max(shapes) / min(shapes) <= 1 + PROPORTIONS:
-        return
-    named = (
-        f"{shown_path(path)} ({photo.pixels.width} x {photo.pixels.height})"
-        for path, photo in ((before, one), (after, other))
-    )
-    raise ImageError(
-        "{} and {} are not of one shape; give two versions of one photo, neither cropped".format(
-            *named
-        )
-    )

@@ -20,7 +20,7 @@ from ..search import Improved, Progress
 from ..transforms.preview import shrink
 from ..transforms.strength import scale
 from .checkpoints import Keeper
-from .events import Event, Noted, Searching, Waiting
+from .events import Busy, Event, Noted, Searching, Waiting
 from .host import LOOK, Host
 from .inputs import Item
 from .outcome import Outcome
@@ -50,6 +50,8 @@ def enhance(
             if cancel.is_set():
                 return None
             yield Waiting(item, ticket.place())
+        if host.busy():
+            yield Busy(item)
         with host.turn():
             if recipe is None:
                 return (yield from _search(item, photo, plan, predictor, host, cancel, keeper))

@@ -17,9 +17,9 @@ from ..jobs.inputs import Item, pictures
 from ..jobs.names import safe_name
 from ..jobs.plan import plan
 from ..recipe import Recipe
-from . import saving, words
+from . import words
 from .compat import link, quiet, uploads
-from .host import Host
+from .host import FORMATS, Host, form
 from .options import Options
 from .running import INTERVAL, BatchRun
 from .session import Session, Sessions
@@ -34,6 +34,7 @@ class Batch:
 
     host: Host
     state: Any
+    visitor: Any
     sessions: Sessions
     options: Options
 
@@ -55,35 +56,34 @@ class Batch:
             visible=self.host.folders,
         )  # fmt: skip
         self.what = gr.Radio(
-            choices=[SEARCH, APPLY], value=SEARCH, label="What to do", elem_id="nulie_batch_what"
-        )
+            choices=[SEARCH, APPLY], value=SEARCH, label="What to do", elem_id="nulie_batch_what",
+            info="Mode, seconds for each photo, guards, predictor and operations are those of the"
+            " Photo tab.",
+        )  # fmt: skip
         self.recipe = gr.Textbox(
             label="Recipe for all (JSON; empty: the one on the Photo tab)",
             elem_id="nulie_batch_recipe", lines=2, visible=False,
         )  # fmt: skip
         with gr.Row():
             self.format = gr.Dropdown(
-                choices=list(saving.FORMATS), value=self.host.format, label="Format of all",
+                choices=list(FORMATS), value=self.host.format, label="Format of all",
                 elem_id="nulie_batch_format", min_width=140,
             )  # fmt: skip
             self.quality = gr.Number(
-                value=0, precision=0, minimum=0, maximum=100, min_width=140,
-                label="Quality (0: as the photo)", elem_id="nulie_batch_quality",
+                value=0, precision=0, min_width=140, label="Quality (0: as the photo)",
+                elem_id="nulie_batch_quality",
             )  # fmt: skip
         with gr.Row():
             self.run = gr.Button("Enhance all", variant="primary", elem_id="nulie_batch_run")
             self.stop = gr.Button(
                 "Stop", variant="stop", elem_id="nulie_batch_stop", interactive=False
             )
-        gr.HTML(
-            '<p class="nulie-note">Mode, seconds for each photo, guards, predictor and'
-            " operations are those of the Photo tab.</p>"
-        )
 
     def connect(self) -> None:
         asked = [self.files, self.folder, self.what, self.recipe, self.format, self.quality]
         inputs = [self.state, *asked, *self.options.inputs]
-        changed = [self.state, self.status, self.table, self.zip, self.run, self.stop]
+        mine = [self.state, self.visitor]
+        changed = [*mine, self.status, self.table, self.zip, self.run, self.stop]
         self.run.click(self._on_run, inputs, changed, **quiet(many=True))
         self.stop.click(self._on_stop, [self.state], None, **quiet(queue=False))
         self.what.input(self._on_what, [self.what], [self.recipe], **quiet(queue=False))
@@ -99,19 +99,20 @@ class Batch:
         self, session: Session | None, files: Any, folder: str, what: str, recipe: str,
         format: str, quality: float, *values: Any,
     ) -> Iterator[Updates]:  # fmt: skip
-        session = self.sessions.touch(session)
+        session = self.sessions.find(session)
+        mine = {self.state: session, self.visitor: words.visitor(session)}
         try:
             items = self._items(files, folder)
-            given = {**self.options.values(values), **saving.values(format, quality), "top": 1}
+            given = {**self.options.values(values), **form(format, quality), "top": 1}
             if what == APPLY:
                 given.update(recipe=recipe.strip() or session.recipe.to_json(), judge_recipe=True)
             run = self._begin(session, items, given)
         except NulieError as e:
-            yield {self.state: session, self.status: words.error(str(e))}
+            yield {**mine, self.status: words.error(str(e))}
             return
         try:
             busy = buttons(self.run, self.stop, busy=True)
-            yield {self.state: session, self.zip: "", **busy}
+            yield {**mine, self.zip: "", **busy}
             yield from self._watch(run)
         finally:
             if not run.over:  # the page was closed
@@ -135,7 +136,7 @@ class Batch:
         with session.lock:
             if session.batch is not None:
                 raise ImageError("a batch of yours is under way; stop it first")
-            folder = saving.new_folder(self.host, session, "batch")
+            folder = self.host.new_folder(session.folder, "batch")
             wanted = replace(wanted, results=replace(wanted.results, output_dir=folder))
             run = session.batch = BatchRun(items, wanted, self.host.work, self.host.saved)
         run.start()
@@ -163,7 +164,7 @@ class Batch:
         share = (begun.number - 1 + event.share) / begun.count
         self.host.progress(share, f"nulie: {begun.item.file_name}", None)
         text = begun.words if event is begun else f"{begun.words}: {event.words}"
-        return words.status(text, share=share, token=run.token)
+        return words.status(text, share=share)
 
     def _end(self, run: BatchRun) -> Updates:
         if run.error:

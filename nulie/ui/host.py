@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,13 +12,21 @@ from PIL import Image
 
 from .. import predictor
 from ..errors import ImageError
+from ..image_io.read import HAS_AVIF
 from ..jobs.host import Host as JobHost
 from ..jobs.host import load_from
+from ..jobs.names import at_free_name
 from ..models.pool import Pool
 from ..recipe.settings import Settings
 
 LARGEST_UPLOAD = 300
 """Megabytes; a TIFF of the largest picture that is read may be more, but not a photo."""
+
+FORMATS = {
+    **{"as the photo": None, "PNG": ".png", "JPEG": ".jpg", "WebP": ".webp", "TIFF": ".tif"},
+    **({"AVIF": ".avif"} if HAS_AVIF else {}),
+}
+"""Suffix of results by what the page calls the format."""
 
 
 def _jobs() -> JobHost:
@@ -44,7 +53,7 @@ class Host:
     progress: Callable[[float, str, Image.Image | None], None] = lambda share, text, image: None
     """Told during a search: share done, a line of text, the best preview where it is a new one."""
     format: str = "as the photo"
-    """First choice of the format to save in; one of `saving.FORMATS`."""
+    """First choice of the format to save in; one of `FORMATS`."""
     saved: Callable[[Path], None] = lambda path: None
     """Told of each file that was written, so that the server can let it be fetched. Called by any
     thread."""
@@ -69,6 +78,28 @@ class Host:
 
     def results_folder(self) -> Path:
         return Path(self.results() if callable(self.results) else self.results)
+
+    def folder(self, own: str) -> Path:
+        """Where a visitor's files go whose `own` folder is called that."""
+        return self.results_folder() / own if self.private else self.results_folder()
+
+    def new_folder(self, own: str, name: str) -> Path:
+        """One for several files, that nobody else has. Raises: ImageError."""
+
+        def make(path: Path) -> Path:
+            path.mkdir(parents=True)
+            return path
+
+        path = self.folder(own) / time.strftime(f"{name}-%Y%m%d-%H%M%S")
+        try:
+            return at_free_name(path, make, clash=FileExistsError)
+        except OSError as e:
+            raise ImageError(f"{path}: cannot be made ({e.strerror})") from None
+
+
+def form(format: str, quality: float | None) -> dict[str, object]:
+    """The controls of format and quality as values of a plan; 0: as the photo."""
+    return {"suffix": FORMATS.get(format), "quality": int(quality or 0) or None, "numbered": True}
 
 
 def check_upload(path: Path, name: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import gradio as gr
 
-from ..drawing import compare, history
+from ..drawing import history
 from ..errors import ImageError, NulieError
 from ..image_io import to_image
 from ..jobs import file, names
@@ -19,10 +19,9 @@ from ..jobs.outcome import file_text
 from ..jobs.plan import plan
 from ..recipe import Recipe
 from ..transforms import describe
-from . import saving, scripts, views, words
+from . import scripts, views, words
 from .compat import link, quiet, script
-from .host import Host
-from .opened import full
+from .host import Host, form
 from .photo_tab import PhotoTab
 from .session import Session
 from .views import Updates
@@ -41,7 +40,7 @@ class Keeping:
 
     def connect(self) -> None:
         state, tab, many = self.state, self.tab, quiet(many=True)
-        changed = [tab.view, tab.status, tab.saved, tab.history]
+        changed = [tab.status, tab.saved, tab.history]
         tab.save.click(self._on_save, [state, tab.format, tab.quality], changed, **many)
         if self.host.open_folder:
             tab.open.click(self._on_open, [state], [tab.status], **many)
@@ -56,10 +55,10 @@ class Keeping:
         tab = self.tab
         try:
             session = session or Session()
-            opened, recipe = session.need(), session.recipe
-            yield {tab.status: words.status("saving at full size")}
-            folder = saving.folder(self.host, session)
-            results = plan({**saving.values(format, quality), "output_dir": folder}).results
+            opened, recipe = session.need(idle=True), session.recipe
+            yield {tab.status: words.shown(session, "Saving at full size.")}
+            folder = self.host.folder(session.folder)
+            results = plan({**form(format, quality), "output_dir": folder}).results
             photo = opened.result(recipe)
             target = names.target(Path(opened.name), folder, photo, results.suffix)
             path = file.write(photo, recipe, target, results, score=session.score(recipe))
@@ -69,17 +68,17 @@ class Keeping:
         self.host.saved(path)
         entry = link(path, path.name), describe(recipe), opened.live(recipe)
         session.saved = [*session.saved, entry][-HISTORY:]
-        size = words.size(path.stat().st_size)
-        yield {
-            tab.view: compare(opened.before, full(photo), size=opened.photo.size),
-            tab.status: words.status(f"Saved {path.name}, {size}, with its metadata."),
-            tab.saved: views.html(link(path, f"Download {path.name}", style="nulie-download")),
-            tab.history: history(session.saved),
-        }
+        updates: Updates = {tab.history: history(session.saved)}
+        if session.opened is opened and session.recipe == recipe and session.search is None:
+            size = words.size(path.stat().st_size)
+            told = f"Saved {path.name}, {size}, with its metadata."
+            named = link(path, f"Download {path.name}", style="nulie-download")
+            updates |= {tab.status: words.shown(session, told), tab.saved: views.html(named)}
+        yield updates
 
     def _on_open(self, session: Session | None) -> Updates:
         assert self.host.open_folder is not None
-        folder = saving.folder(self.host, session or Session())
+        folder = self.host.folder((session or Session()).folder)
         try:
             if not folder.is_dir():
                 folder = self.host.results_folder()
@@ -96,7 +95,7 @@ class Keeping:
         tab = self.tab
         try:
             session = session or Session()
-            opened, recipe = session.need(), session.recipe
+            opened, recipe = session.need(idle=True), session.recipe
         except ImageError as e:
             return {tab.note: "", tab.status: words.error(str(e))}
         photo = opened.result(recipe)

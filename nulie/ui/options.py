@@ -46,11 +46,11 @@ class Options:
         with gr.Row():
             self.seconds = gr.Number(
                 value=defaults.seconds or 10.0, label="Seconds to search", elem_id="nulie_seconds",
-                minimum=0.5, min_width=120,
+                min_width=120,
             )  # fmt: skip
             self.top = gr.Number(
-                value=defaults.top, precision=0, minimum=1, maximum=12,
-                label="Variants to find", elem_id="nulie_top", min_width=120,
+                value=defaults.top, precision=0, label="Variants to find", elem_id="nulie_top",
+                min_width=120,
             )  # fmt: skip
         self.early = gr.Checkbox(
             value=True, label="End earlier when nothing is left to gain", elem_id="nulie_early"
@@ -174,9 +174,10 @@ class Options:
     def _on_range(
         self, name: str, low: float | None, high: float | None, text: str, mode: str
     ) -> str:
-        return ranges.write(text or "", name, low, high, _mode(mode))
+        return ranges.write(text or "", _dial(name), low, high, _mode(mode))
 
     def _on_dial(self, name: str, text: str, mode: str) -> list[Any]:
+        name = _dial(name)
         dial = ranges.DIALS[name]
         ends = [
             gr.update(minimum=dial.low, maximum=dial.high, step=dial.step, value=value)
@@ -193,5 +194,10 @@ def _mode(label: str) -> str:
     return next((mode for mode, name in MODE_NAMES.items() if name == label), label)
 
 
+def _dial(name: str) -> str:
+    """The name of a dial; that of the first one for what is none."""
+    return name if name in ranges.DIALS else next(iter(ranges.DIALS))
+
+
 def _ops_of(mode: str) -> list[str]:
-    return [op.id for op in ops().values() if any(getattr(d, mode) for d in op.dials)]
+    return [op.id for op in ops().values() if any(getattr(d, mode, None) for d in op.dials)]

@@ -3,29 +3,29 @@ version wants it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from ..drawing import CSS
 from . import help, scripts
 from .batch import Batch
-from .compat import MAJOR, blocks, quiet, script, theme
+from .compat import MAJOR, blocks, quiet, script, take_over, theme
+from .gate import Gate
 from .host import LARGEST_UPLOAD, Host
 from .keeping import Keeping
 from .options import Options
 from .photo_tab import PhotoTab
-from .running import leave
 from .session import Sessions
 from .single import Single
 
-VISITORS = 16
-"""Handlers of one kind that run at once; the searches among them wait in their own line. And the
-visitors whose state a newer gradio keeps for an hour after they left, some megabytes each."""
-WAITING = 64
+AT_ONCE = 64
+"""Handlers that run at once; the searches among them wait in their own line."""
+WAITING = 256
 """Events that gradio keeps waiting before it refuses more."""
 LARGEST = f"{LARGEST_UPLOAD}mb"
-HOUR = 3600
 
 
 def build(host: Host) -> Any:
@@ -37,9 +37,10 @@ def build(host: Host) -> Any:
             f"<style>{CSS}{scripts.FRAMED if host.targets else ''}</style>"
             + (help.HEADING if host.heading else "")
         )
-        state = gr.State(None)
+        state: Any = gr.State(None)
+        visitor: Any = gr.HTML("", elem_id="nulie_visitor", render=False)
         options = Options(host)
-        photo, batch = PhotoTab(host, options), Batch(host, state, sessions, options)
+        photo, batch = PhotoTab(host, options), Batch(host, state, visitor, sessions, options)
         with gr.Tabs(elem_id="nulie_tabs"):
             with gr.Tab("Photo", elem_id="nulie_tab_photo"):
                 photo.build()
@@ -47,36 +48,43 @@ def build(host: Host) -> Any:
                 batch.build()
             with gr.Tab("Help", elem_id="nulie_tab_help"):
                 gr.HTML(help.HELP)
-        Single(host, state, sessions, options, photo).connect()
+        visitor.render()
+        Single(host, state, visitor, sessions, options, photo).connect()
         Keeping(host, state, photo).connect()
         batch.connect()
         if host.targets:
             page.load(None, None, None, **script(scripts.READY), **quiet(queue=False))
+    page.leave = sessions.leave
     return page
 
 
 def serve(
-    host: Host, *, address: str, port: int, auth: tuple[str, str] | None, browser: bool
-) -> Any:
+    host: Host, *, address: str, port: int, auth: tuple[str, str] | None, browser: bool,
+    also: Iterable[str] = (),
+) -> Any:  # fmt: skip
     """Launches the page and returns it; the caller must `close` it. Beside the page itself only the
-    results folder is served. Raises: OSError when the port is taken."""
+    results folder is served, to pages of this server that call it by its address or by a name that
+    it is `also` known by. Raises: OSError when the port is taken."""
+    take_over()
     page = build(host)
+    gate = Middleware(Gate, address=address, also=also, auth=auth is not None)
     options: dict[str, Any] = {
         "server_name": address, "server_port": port, "auth": auth, "inbrowser": browser,
         "allowed_paths": [str(host.results_folder())], "quiet": True, "prevent_thread_lock": True,
+        "app_kwargs": {"middleware": [gate]}, "max_threads": AT_ONCE,
     }  # fmt: skip
     _queue(page)
     if MAJOR >= 4:
-        options["state_session_capacity"] = VISITORS
         options["max_file_size"] = LARGEST
-        page.delete_cache = (HOUR, 24 * HOUR)  # uploads of batches, which may be run again
+        page.delete_cache = (3600, 24 * 3600)  # uploads of batches, which may be run again
     if MAJOR >= 6:
         options.update(theme=theme(), footer_links=[])
     else:
         options["show_api"] = False
     app, *_ = page.launch(**options)
-    _hear(app)
+    _hear(app, page)
     _confine(app)
+    app.middleware_stack = app.build_middleware_stack()
     return page
 
 
@@ -85,11 +93,10 @@ def mount(app: Any, page: Any, *, address: str | None = None) -> Any:
     gradio's own application in there.
 
     `address` is where the server reaches `app` itself: the oldest gradio's queue works that way."""
-    _hear(app)
+    _hear(app, page)
     _queue(page)
     options: dict[str, Any] = {}
     if MAJOR >= 4:
-        page.state_session_capacity = VISITORS
         options["max_file_size"] = LARGEST
     elif address is not None:
         options["gradio_api_url"] = address
@@ -98,25 +105,26 @@ def mount(app: Any, page: Any, *, address: str | None = None) -> Any:
     gr.mount_gradio_app(app, page, path="/", **options)
     own: Any = app.routes[-1].app
     _confine(own)
-    # The oldest gradio lets the pages of any other server call it.
-    own.user_middleware = [m for m in own.user_middleware if m.cls.__name__ != "CORSMiddleware"]
     return own
 
 
 def _queue(page: Any) -> None:
     if MAJOR >= 4:
-        page.queue(default_concurrency_limit=VISITORS, max_size=WAITING)
+        page.queue(default_concurrency_limit=AT_ONCE, max_size=WAITING)
     else:
-        page.queue(concurrency_count=VISITORS, max_size=WAITING)
+        page.queue(concurrency_count=AT_ONCE, max_size=WAITING)
 
 
-def _hear(app: Any) -> None:
+def _hear(app: Any, page: Any) -> None:
     """Browsers tell the server's FastAPI `app` when a page is closed, whose search ends then."""
-    app.add_api_route(f"/{scripts.LEAVING}{{token}}", leave, methods=["POST"], response_model=None)
+    path = f"/{scripts.LEAVING}{{token}}"
+    app.add_api_route(path, page.leave, methods=["POST"], response_model=None)
 
 
 def _confine(app: Any) -> None:
-    """gradio 3.41 serves the working folder of the process, too; a page has nothing there."""
+    """gradio lets pages of other servers call it, the oldest any; 3.41 serves the working folder of
+    the process, too, and a page has nothing there."""
+    app.user_middleware = [m for m in app.user_middleware if "CORS" not in m.cls.__name__]
     if MAJOR < 4:
         app.cwd = app.uploaded_file_dir
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import gradio as gr
 
-from . import saving, scripts
+from . import scripts
 from .compat import HIDDEN
-from .host import Host
+from .host import FORMATS, Host
 from .options import Options
 from .touchup import Steps
 
@@ -23,18 +23,18 @@ class PhotoTab:
         with gr.Row():
             with gr.Column(scale=1, min_width=320):
                 self._build_input()
-            with gr.Column(scale=2, min_width=340):
+            with gr.Column(scale=2, min_width=340, elem_id="nulie_found"):
                 self._build_view()
         if self._host.targets:
             self._build_exchange()
 
     def _build_input(self) -> None:
         self.file = gr.File(
-            label="Photo (JPEG, PNG, WebP, TIFF, ...)", file_count="single", elem_id="nulie_photo",
-            height=150,
+            label="Photo (JPEG, PNG, WebP, TIFF, ...)", file_count="multiple", height=150,
+            elem_id="nulie_photo",
         )  # fmt: skip
         self._options.first()
-        with gr.Row():
+        with gr.Row(elem_id="nulie_go"):
             self.enhance = gr.Button("Enhance", variant="primary", elem_id="nulie_enhance")
             self.stop = gr.Button("Stop", variant="stop", elem_id="nulie_stop", interactive=False)
         self._options.more()
@@ -68,7 +68,7 @@ class PhotoTab:
         with _folded("Format and history", "nulie_format_box") as self.format_box:
             with gr.Row():
                 self.format = gr.Dropdown(
-                    choices=list(saving.FORMATS), value=self._host.format,
+                    choices=list(FORMATS), value=self._host.format,
                     label="Format to save as", elem_id="nulie_format",
                 )  # fmt: skip
                 self.quality = gr.Slider(
@@ -97,20 +97,20 @@ class PhotoTab:
     def results(self) -> list[Any]:
         """What changes with a new result, beside the view."""
         return [
-            *(self.view, self.status, self.keep, self.thumbs, self.variant, self.words),
+            *(self.view, self.status, self.saved, self.keep, self.thumbs, self.variant, self.words),
             *(self.touchup, self.recipe_box, self.format_box, self.recipe, self.how),
             *(self.terms, self.climb, self.tree, self.curve, *self.steps.outputs),
         ]
 
     @property
     def of_photo(self) -> list[Any]:
-        """What is seen as soon as there is a photo."""
+        """What is seen as soon as there is a photo, but not during a search."""
         return [self.keep, self.touchup, self.recipe_box, self.format_box]
 
     @property
     def of_recipe(self) -> list[Any]:
         """What changes with the recipe on the sliders."""
-        return [self.view, self.words, self.recipe]
+        return [self.view, self.status, self.saved, self.words, self.recipe, self.terms]
 
 
 def _folded(title: str, elem_id: str) -> Any:

@@ -4,7 +4,6 @@ a search for one photo, a batch of several."""
 from __future__ import annotations
 
 import logging
-import secrets
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -12,7 +11,6 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from weakref import WeakValueDictionary
 
 from ..drawing import DataImage, Row, embed, tree
 from ..errors import NulieError
@@ -25,7 +23,7 @@ from ..jobs.picture import enhance
 from ..jobs.plan import Plan
 from ..memory import give_back
 from ..transforms import describe
-from .compat import link
+from .compat import here, link
 from .opened import Opened, full
 
 INTERVAL = 0.25
@@ -37,15 +35,6 @@ THUMB = 96
 
 _log = logging.getLogger(__name__)
 
-_RUNS: WeakValueDictionary[str, Run] = WeakValueDictionary()
-
-
-def leave(token: str) -> None:
-    """Ends the run of that token, whose visitor has closed the page."""
-    run = _RUNS.get(token)
-    if run is not None:
-        run.stop(drop=True)
-
 
 class Run(ABC):
     """`start` it, look at `latest()` now and then until `wait` says that it is over."""
@@ -54,9 +43,6 @@ class Run(ABC):
         self.error: str | None = None
         """Why it has failed."""
         self.cancel = threading.Event()
-        self.token = secrets.token_hex(16)
-        """For `leave`."""
-        _RUNS[self.token] = self
         self._dropped = threading.Event()
         self._over = threading.Event()
         self._latest: Event | None = None
@@ -187,9 +173,9 @@ class BatchRun(Run):
             self.begun = event
             self._row.said = "under way"
         elif isinstance(event, Noted):
-            self._row.notes += (event.text,)
+            self._row.notes += (here(event.text),)
         elif isinstance(event, Failed):
-            self._row.said = event.text
+            self._row.said = here(event.text)
         elif isinstance(event, Done):
             self._show(event)
         elif isinstance(event, Ended):

@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
+from html import escape
+from pathlib import Path
+
 LEAVING = "nulie/left/"
-"""Address, with a run's token behind it, that the browser calls when the page is closed."""
-# Older gradios notice only after a quarter of a minute that a page was closed. In 3.41 no keyboard
-# reaches the headings of folded parts, and the numbers of sliders have no names. On a phone the
-# picture is below the button that starts the search.
+"""Address, with a visitor's token behind it, that the browser calls when the page is closed."""
 _SCRIPT = (
-    "if(!window.nulieHere){window.nulieHere=1;window.addEventListener('pagehide',function(){"
-    "document.querySelectorAll('.nulie-run').forEach(function(e){"
-    f"navigator.sendBeacon('{LEAVING}'+e.dataset.token)}})}});"
-    "window.addEventListener('click',function(k){"
-    "if(window.innerWidth<700&&k.target.closest('#nulie_enhance'))"
-    "document.getElementById('nulie_view').scrollIntoView({behavior:'smooth'})},true);"
-    "window.addEventListener('keydown',function(k){var t=k.target;"
-    "if(k.key==='Tab'){document.querySelectorAll('[id^=nulie_] div.label-wrap').forEach("
-    "function(e){e.tabIndex=0;e.setAttribute('role','button')});"
-    "document.querySelectorAll('[id^=nulie_] input[type=number]').forEach(function(e){"
-    "var b=e.closest('[id^=nulie_]').querySelector('label');"
-    "if(b&&!e.labels.length&&!e.ariaLabel)e.title=b.textContent.trim()})}"
-    "else if((k.key==='Enter'||k.key===' ')&&t.matches('[id^=nulie_] div.label-wrap'))"
-    "{k.preventDefault();t.click()}},true)}"
+    Path(__file__).with_name("page.js").read_text(encoding="utf-8").replace("LEAVING", LEAVING)
 )
 FRAMED = (
     "body,gradio-app{background:transparent!important}footer{display:none!important}"
     ".gradio-container{min-height:0!important;max-width:none!important;padding:0!important;"
-    "background:transparent!important}"
+    "background:transparent!important}#nulie_go{position:static!important}"
 )
 """Style of a page in a frame, which is as high as what it shows."""
 READY = "() => { if (window.parent.nulieReady) window.parent.nulieReady(); }"
 TICKET = "(session) => [session, window.nulieTicket]"
 SENT = "(note) => { if (note) window.parent.nulieSend(note); }"
 """What comes from the page around, and what is sent there: see `javascript/nulie.js`."""
-EMPTY = f'<div class="nulie-empty"><style onload="{_SCRIPT}"></style>Drop a photo to begin.</div>'
+EMPTY = (
+    f'<style onload="{escape(_SCRIPT)}"></style><button type="button" class="nulie-empty" onclick="'
+    "document.querySelector('#nulie_photo input[type=file]').click()"
+    '">Drop a photo here to begin, or choose one.</button>'
+)
 COPY = (
     '<button type="button" class="nulie-copy" id="nulie_copy" onclick="'
     "var t=document.querySelector('#nulie_recipe textarea');"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakSet
 
 from ..drawing import DataImage
 from ..errors import ImageError
@@ -15,8 +15,10 @@ from ..recipe import Recipe
 from .opened import Opened
 from .running import BatchRun, Finish, Search
 
-MOST_SESSIONS = 12
-"""Visitors whose photos stay in memory; whoever has been away longest goes first."""
+ROOM = 2_000_000_000
+"""Pixels of all visitors' photos in memory, three bytes each."""
+HOUR = 3600.0
+"""Seconds after which a photo that nobody uses makes room for another, where there is none."""
 
 
 @dataclass(eq=False)
@@ -34,52 +36,98 @@ class Session:
     """What is on the touch-up's sliders."""
     full: Recipe = field(default_factory=Recipe)
     """The same at strength 1: what the strength's slider turns."""
+    settled: Recipe | None = None
+    """The one whose full picture is shown; None: a quick look is."""
     saved: list[tuple[str, str, DataImage]] = field(default_factory=list)
     """The last files: a link, the recipe in words, a small picture."""
     folder: str = field(default_factory=lambda: time.strftime("%Y-%m-%d-") + secrets.token_hex(8))
+    token: str = field(default_factory=lambda: secrets.token_hex(16))
+    """For `Sessions.leave`."""
+    used: float = field(default_factory=time.monotonic)
+    """When the photo was last."""
+    lost: str = "no photo yet; drop one first"
+    """Why there is no photo."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def need(self) -> Opened:
-        """Raises: ImageError when there is no photo."""
+    def need(self, *, idle: bool = False) -> Opened:
+        """Raises: ImageError when there is no photo or, for who is `idle`, a search under way."""
+        self.used = time.monotonic()
         if self.opened is None:
-            raise ImageError("no photo yet; drop one first")
+            raise ImageError(self.lost)
+        if idle and self.search is not None:
+            raise ImageError("a search is under way; stop it first, or wait for its end")
         return self.opened
 
     def best(self) -> Recipe:
         """What the last search has found; the empty recipe when there was none, or nothing."""
         return self.finish.outcome.recipe if self.finish else Recipe()
 
-    def score(self, recipe: Recipe) -> dict[str, Any]:
-        """The scores of a recipe that the search has found; one made by hand has none."""
+    def place(self, recipe: Recipe) -> int | None:
+        """Which variant of the search's a recipe is; None for one that was made by hand."""
         finish = self.finish
         if finish is None or finish.opened is not self.opened:
-            return {}
+            return None
         recipes = finish.outcome.recipes()
-        return finish.outcome.score(recipes.index(recipe)) if recipe in recipes else {}
+        return recipes.index(recipe) if recipe in recipes else None
 
-    def clear(self) -> None:
-        """Forgets photo and results, which are what takes memory. A batch goes on."""
-        if (search := self.search) is not None:
+    def score(self, recipe: Recipe) -> dict[str, Any]:
+        """The scores of a recipe that the search has found; one made by hand has none."""
+        place = self.place(recipe)
+        return self.finish.outcome.score(place) if self.finish and place is not None else {}
+
+    def clear(self, opened: Opened | None = None) -> None:
+        """Another photo, or none: forgets the last one and its results, which are what takes
+        memory. A batch goes on."""
+        search, self.search = self.search, None
+        if search is not None:
             search.stop(drop=True)
-        self.opened = self.finish = None
+        self.opened, self.finish, self.settled = opened, None, Recipe()
         self.recipe = self.full = Recipe()
 
 
 class Sessions:
-    """Bounds how many visitors' photos lie in memory: pages are closed without a word."""
+    """Bounds how many photos lie in memory: pages can be closed without a word."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._used: OrderedDict[int, Session] = OrderedDict()
+        self._all: WeakSet[Session] = WeakSet()
 
-    def touch(self, session: Session | None) -> Session:
-        """The session, or a new one, as the one that was used last."""
+    def find(self, session: Session | None) -> Session:
+        """The session, or a new one."""
         session = session or Session()
         with self._lock:
-            self._used[id(session)] = session
-            self._used.move_to_end(id(session))
-            over = len(self._used) - MOST_SESSIONS
-            gone = [self._used.popitem(last=False)[1] for _ in range(over)]
-        for old in gone:
-            old.clear()
+            self._all.add(session)
         return session
+
+    def open(self, session: Session, opened: Opened) -> None:
+        """The photo is the session's from now on. Raises: ImageError when there is no room for it:
+        what was used within the hour, and what is searched for, stays."""
+        with self._lock:
+            others = [s for s in self._all if s is not session and s.opened is not None]
+            idle = sorted((s for s in others if s.search is None), key=lambda s: s.used)
+            free = ROOM - sum(_pixels(s.opened) for s in others) - _pixels(opened)
+            while free < 0:
+                if not idle or time.monotonic() - idle[0].used < HOUR:
+                    raise ImageError(
+                        "there is no room for it just now, so many visitors have photos here; wait"
+                        " some minutes, then drop it again"
+                    )
+                gone = idle.pop(0)
+                free += _pixels(gone.opened)
+                gone.clear()
+                gone.lost = "the photo made room for others after an hour; drop it again"
+            session.clear(opened)
+            session.need()
+
+    def leave(self, token: str) -> None:
+        """Ends what runs for the visitor of that token, who has closed the page."""
+        with self._lock:
+            gone = next((s for s in self._all if s.token == token), None)
+        if gone is not None:
+            if gone.batch is not None:
+                gone.batch.stop(drop=True)
+            gone.clear()
+
+
+def _pixels(opened: Opened | None) -> int:
+    return opened.photo.pixels.width * opened.photo.pixels.height if opened else 0

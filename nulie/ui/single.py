@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
 from .. import image_io
-from ..drawing import curve, picture, terms_table
+from ..drawing import compare, curve, picture
 from ..errors import ImageError, NulieError
+from ..image_io import Photo
 from ..jobs import file, recipes
 from ..jobs.events import Searching
 from ..jobs.inputs import Item
@@ -29,6 +31,11 @@ from .session import Session, Sessions
 from .touchup import MOST_STEPS
 from .views import Updates
 
+Came = tuple[Photo, str, str]
+"""A photo, its name, what is to be said of it."""
+SETTLE = 0.3
+"""Seconds without a change after which the picture itself takes the place of a quick look."""
+
 
 @dataclass(eq=False)
 class Single:
@@ -36,13 +43,14 @@ class Single:
 
     host: Host
     state: Any
+    visitor: Any
     sessions: Sessions
     options: Options
     tab: PhotoTab
 
     def connect(self) -> None:
         state, tab, many = self.state, self.tab, quiet(many=True)
-        anew = [state, tab.saved, *tab.results]
+        anew = [state, self.visitor, *tab.results]
         of_steps = [*tab.of_recipe, *tab.steps.outputs]
         tab.file.upload(self._on_file, [state, tab.file], [tab.file, *anew], **many)
         tab.again.click(self._on_again, [state], anew, **many)
@@ -50,109 +58,113 @@ class Single:
             ticket = script(scripts.TICKET)
             tab.take.click(self._on_take, [state, tab.note], [tab.file, *anew], **ticket, **many)
         inputs = [state, *self.options.inputs]
-        live = [state, tab.view, tab.status, tab.curve, tab.enhance, tab.stop]
-        search = tab.enhance.click(self._on_enhance, inputs, live, **many)
-        search.then(self._on_finish, [state], tab.results, **many)
+        tab.enhance.click(self._on_enhance, inputs, [tab.enhance, tab.stop, *anew], **many)
         tab.stop.click(self._on_stop, [state], None, **quiet(queue=False))
-        tab.variant.input(self._on_variant, [state, tab.variant], [tab.terms, *of_steps], **many)
+        tab.variant.input(self._on_variant, [state, tab.variant], of_steps, **many)
         tab.steps.connect(state, self._turn, tab.of_recipe)
         tab.steps.reset.click(self._on_reset, [state], of_steps, **many)
-        with_status = [tab.status, *of_steps]
-        tab.apply.click(self._on_apply, [state, tab.recipe], with_status, **many)
-        with_file = [tab.recipe_file, *with_status]
+        # A quick look is followed by the picture itself, once it has not changed for a moment.
+        tab.view.change(self._on_settle, [state], [tab.view], **quiet(latest=True, many=True))
+        tab.apply.click(self._on_apply, [state, tab.recipe], of_steps, **many)
+        with_file = [tab.recipe_file, *of_steps]
         tab.recipe_file.upload(self._on_recipe_file, [state, tab.recipe_file], with_file, **many)
 
     # A photo comes.
 
     def _on_file(self, session: Session | None, value: Any) -> Updates:
-        session = self.sessions.touch(session)
-        updates: Updates = {self.state: session, self.tab.file: gr.update(value=None)}
         files = uploads(value, once=True)
-        if not files:
-            return {**updates, **self._complain("the upload did not arrive; try it again")}
-        path, name = files[0][0], safe_name(files[0][1])
-        try:
+
+        def read(_: Session) -> Came:
+            if not files:
+                raise ImageError("the upload did not arrive; try it again")
+            path, name = files[0][0], safe_name(files[0][1])
+            others = f"Only {name} was opened: several photos are for the tab Batch."
             photo = file.read(Item(path, name=name), self.host.work)
-            opened = Opened.of(photo, name, self.host.jobs.models)
-        except NulieError as e:
-            return {**updates, **self._complain(e)}
-        finally:
+            return photo, name, others if files[1:] else ""
+
+        updates = self._open(session, read)
+        for path, _ in files:
             forget(path)
-        return {**updates, **self._open(session, opened)}
+        return {**updates, self.tab.file: gr.update(value=None)}
 
     def _on_take(self, session: Session | None, ticket: str) -> Updates:
         """A picture that comes from the page around."""
-        session = self.sessions.touch(session)
-        try:
+
+        def read(_: Session) -> Came:
             data = self.host.take(ticket)
             if data is None:
                 raise ImageError("the picture did not arrive; send it again")
-            photo = image_io.load(io.BytesIO(data), name="the picture")
-            opened = Opened.of(photo, "picture.png", self.host.jobs.models)
-        except NulieError as e:
-            return {self.state: session, **self._complain(e)}
-        return {self.state: session, **self._open(session, opened)}
+            return image_io.load(io.BytesIO(data), name="the picture"), "picture.png", ""
+
+        return self._open(session, read)
 
     def _on_again(self, session: Session | None) -> Updates:
         """The result is the photo from now on."""
-        session = session or Session()
-        try:
-            opened = session.need()
-        except ImageError as e:
-            return self._complain(e)
-        again = Opened.of(opened.result(session.recipe), opened.name, opened.models)
-        return {self.state: session, **self._open(session, again)}
 
-    def _open(self, session: Session, opened: Opened) -> Updates:
-        session.clear()
-        session.opened = opened
-        return views.of_photo(self.tab, opened)
+        def read(session: Session) -> Came:
+            opened = session.need(idle=True)
+            return opened.result(session.recipe), opened.name, ""
+
+        return self._open(session, read)
+
+    def _open(self, session: Session | None, read: Callable[[Session], Came]) -> Updates:
+        session, mine = self._mine(session)
+        try:
+            photo, name, note = read(session)
+            self.sessions.open(session, Opened.of(photo, name, self.host.jobs.models))
+            return {**mine, **views.everything(self.tab, session, note)}
+        except NulieError as e:
+            return {**mine, **self._complain(e, session)}
 
     # A search.
 
     def _on_enhance(self, session: Session | None, *values: Any) -> Iterator[Updates]:
-        session = self.sessions.touch(session)
+        session, mine = self._mine(session)
         try:
-            opened = session.need()
-            wanted = plan(self.options.values(values))
+            opened = session.need(idle=True)
+            search = Search(opened, plan(self.options.values(values)), self.host.work)
+            with session.lock:
+                session.need(idle=True)
+                session.search = search
         except NulieError as e:
-            yield {self.state: session, **self._complain(e)}
+            yield {**mine, **self._complain(e, session)}
             return
-        search = Search(opened, wanted, self.host.work)
-        enhance, stop = self.tab.enhance, self.tab.stop
-        with session.lock:
-            busy = session.search is not None
-            session.search = session.search or search
-        if busy:
-            yield {self.state: session}
-            return
-        session.finish = None
+        tab = self.tab
         search.start()
         try:
-            yield {self.state: session, **views.buttons(enhance, stop, busy=True)}
-            yield from self._watch(search)
+            busy = views.buttons(tab.enhance, tab.stop, busy=True)
+            yield {**mine, **busy, **views.searching(tab)}
+            yield from self._watch(session, search)
         finally:
             # Also when the page was closed, which shows as GeneratorExit.
             search.stop(drop=search.finish is None)
-            session.search = None
-        end = views.buttons(enhance, stop, busy=False)
-        if session.opened is opened:
-            session.finish = search.finish
-            if search.error:
-                end.update(self._complain(search.error))
-            elif search.finish is None:
-                end[self.tab.status] = words.status("Stopped before anything was found.")
+            still = session.opened is opened
+            if still and search.finish:
+                session.finish = search.finish
+                session.recipe = session.full = session.best()
+            if session.search is search:
+                session.search = None
+        # The last word is of the photo that is there now, whatever came in between.
+        try:
+            end = views.everything(tab, session)
+        except ImageError as e:
+            end = self._complain(e)
+        end |= views.buttons(tab.enhance, tab.stop, busy=session.search is not None)
+        if still and search.error:
+            end.update(self._complain(search.error))
+        elif still and search.finish is None:
+            end[tab.status] = words.status("Stopped before anything was found.")
         yield end
 
-    def _watch(self, search: Search) -> Iterator[Updates]:
+    def _watch(self, session: Session, search: Search) -> Iterator[Updates]:
         tab, opened = self.tab, search.opened
         last: Recipe | None = None
         told = False
-        while not search.wait(INTERVAL if told else 0.05):
+        while not search.wait(INTERVAL if told else 0.05) and session.search is search:
             event = search.latest()
             if event is None:
                 break
-            updates: Updates = {tab.status: words.progress(event, search.token, search.notes)}
+            updates: Updates = {tab.status: words.progress(event, " ".join(search.notes))}
             image = None
             text = event.words
             if isinstance(event, Searching):
@@ -171,26 +183,14 @@ class Single:
         if session is not None and session.search is not None:
             session.search.stop()
 
-    def _on_finish(self, session: Session | None) -> Updates:
-        finish = session.finish if session else None
-        if session is None or finish is None:
-            return views.nothing(self.tab)
-        session.recipe = session.full = finish.outcome.recipe
-        return views.of_finish(self.tab, finish)
-
     # The recipe becomes another one.
 
-    def _on_variant(self, session: Session | None, label: str) -> Iterator[Updates]:
+    def _on_variant(self, session: Session | None, label: str) -> Updates:
         finish = session.finish if session else None
-        result = finish.outcome.result if finish else None
-        labels = views.variants(finish) if finish else []
-        if session is None or finish is None or result is None or label not in labels:
-            yield views.nothing(self.tab)
-            return
-        variant = result.variants[labels.index(label)]
-        terms = {self.tab.terms: terms_table(result.base, variant.terms)}
-        yield {**self._show(session, variant.recipe), **terms}
-        yield views.still(self.tab, finish.opened, variant.recipe)
+        labels = views.variants(finish)
+        if finish is None or label not in labels:
+            return views.nothing(self.tab)
+        return self._show(session, finish.outcome.recipes()[labels.index(label)])
 
     def _on_reset(self, session: Session | None) -> Updates:
         return self._show(session, session.best() if session else Recipe())
@@ -203,8 +203,7 @@ class Single:
                 raise ImageError(f"the recipe has {len(recipe)} steps, {most}")
         except NulieError as e:
             return self._complain(e)
-        status = words.status("Recipe applied; save it when you like it.")
-        return {self.tab.status: status, **self._show(session, recipe)}
+        return self._show(session, recipe, "Recipe applied; save it when you like it.")
 
     def _on_recipe_file(self, session: Session | None, value: Any) -> Updates:
         updates = {self.tab.recipe_file: gr.update(value=None)}
@@ -218,19 +217,42 @@ class Single:
             return {**updates, **self._on_apply(session, recipe.to_json())}
         return updates
 
-    def _turn(self, session: Session | None, recipe: Recipe) -> Updates:
+    def _turn(self, session: Session | None, recipe: Recipe, note: str = "") -> Updates:
         """The recipe was changed by hand: look at it at once, on the small copy."""
-        session = self.sessions.touch(session) if session else Session()
+        session = session or Session()
         try:
-            opened = session.need()
+            session.need(idle=True)
         except ImageError as e:
-            return {self.tab.words: views.html(words.error(str(e)))}
+            return self._complain(e, session)
         session.recipe = session.full = recipe
-        return views.of_recipe(self.tab, opened, recipe)
+        return views.of_recipe(self.tab, session, note)
 
-    def _show(self, session: Session | None, recipe: Recipe) -> Updates:
+    def _show(self, session: Session | None, recipe: Recipe, note: str = "") -> Updates:
         """The recipe is another one as a whole."""
-        return {**self._turn(session, recipe), **self.tab.steps.show(recipe)}
+        return {**self._turn(session, recipe, note), **self.tab.steps.show(recipe)}
 
-    def _complain(self, why: Exception | str) -> Updates:
+    def _on_settle(self, session: Session | None) -> Updates:
+        if session is None or session.opened is None or session.search is not None:
+            return views.nothing(self.tab)
+        opened, recipe = session.opened, session.recipe
+        if session.settled == recipe:
+            return views.nothing(self.tab)
+        time.sleep(SETTLE)
+        if session.recipe != recipe:  # there is another event on its way
+            return views.nothing(self.tab)
+        shown = compare(opened.before, opened.still(recipe), size=opened.photo.size)
+        if session.recipe != recipe or session.opened is not opened or session.search is not None:
+            return views.nothing(self.tab)
+        session.settled = recipe
+        return {self.tab.view: shown}
+
+    def _mine(self, session: Session | None) -> tuple[Session, Updates]:
+        """The visitor's session, and what makes the page keep it."""
+        session = self.sessions.find(session)
+        return session, {self.state: session, self.visitor: words.visitor(session)}
+
+    def _complain(self, why: Exception | str, session: Session | None = None) -> Updates:
+        """Where a search is under way, it says it with what it tells next."""
+        if session is not None and session.search is not None:
+            session.search.notes.append(str(why))
         return {self.tab.status: words.error(str(why))}

@@ -158,7 +158,7 @@ class Steps:
         return self._become(session, steps, place)
 
     def _on_add(self, session: Session | None, op_id: str) -> Any:
-        if session is None or not op_id or len(session.recipe) >= MOST_STEPS:
+        if session is None or op_id not in ops() or len(session.recipe) >= MOST_STEPS:
             return self._nothing
         steps = [*session.recipe.steps, _neutral(op_id)]
         return self._become(session, steps, len(steps) - 1)
@@ -203,7 +203,7 @@ def _turn(step: Step, numbers: Sequence[float | None]) -> Step:
 
 def _use(steps: list[Step], at: int, op_id: str) -> tuple[list[Step], int]:
     """The step's op is another one. Lists tell of the same one, too, when they lose the focus."""
-    if op_id in ("", None, steps[at].op):
+    if op_id not in ops() or op_id == steps[at].op:
         return steps, at
     return [*steps[:at], _neutral(op_id), *steps[at + 1 :]], at
 

@@ -10,9 +10,9 @@ from ..drawing import Thumb, compare, curve, picture, terms_table, thumbs
 from ..recipe import Recipe
 from ..transforms import describe
 from . import words
-from .opened import Opened
 from .photo_tab import PhotoTab
 from .running import Finish
+from .session import Session
 
 Updates = dict[Any, Any]
 
@@ -27,7 +27,7 @@ def html(text: str) -> Any:
 
 def nothing(tab: PhotoTab) -> Updates:
     """No change: gradio wants an update of something."""
-    return {tab.words: gr.update()}
+    return {tab.view: gr.update()}
 
 
 def buttons(start: Any, stop: Any, *, busy: bool) -> Updates:
@@ -35,66 +35,65 @@ def buttons(start: Any, stop: Any, *, busy: bool) -> Updates:
     return {start: gr.update(interactive=not busy), stop: gr.update(interactive=busy)}
 
 
-def of_photo(tab: PhotoTab, opened: Opened) -> Updates:
-    """A photo that nothing was done to yet."""
-    return {
-        tab.view: picture(opened.before, "before", size=opened.photo.size),
-        tab.status: words.about(opened),
-        tab.variant: gr.update(choices=[], value=None, visible=False),
-        tab.how: gr.update(visible=False),
-        **{box: gr.update(visible=True) for box in tab.of_photo},
-        **{old: html("") for old in (tab.saved, tab.curve, tab.thumbs, tab.words)},
-        **{tab.terms: "", tab.tree: ""},
-        tab.recipe: gr.update(value=Recipe().to_json()),
-        **tab.steps.show(Recipe()),
-    }
-
-
-def of_finish(tab: PhotoTab, finish: Finish) -> Updates:
-    """What a search has found, and how."""
-    opened, outcome = finish.opened, finish.outcome
-    result = outcome.result
-    assert result is not None, "there was a search"
+def everything(tab: PhotoTab, session: Session, note: str = "") -> Updates:
+    """All that is known of a photo, and of what a search has found for it."""
+    opened, finish, recipe = session.need(), session.finish, session.recipe
+    result = finish.outcome.result if finish else None
+    found = result.variants if result and len(result.variants) > 1 else ()
+    pictures = [Thumb(opened.live(v.recipe), v.terms.score, describe(v.recipe)) for v in found]
+    place = session.place(recipe)
     labels = variants(finish)
-    several = len(labels) > 1
-    found = [
-        Thumb(opened.live(v.recipe), v.terms.score, describe(v.recipe))
-        for v in (result.variants if several else ())
-    ]
-    view = picture(opened.before, "stays as it is", size=opened.photo.size)
-    if outcome.changed:
-        view = compare(opened.before, finish.after, size=opened.photo.size)
-    return {
-        tab.view: view,
-        tab.status: words.result(outcome),
+    chosen = labels[place] if place is not None else None
+    updates = {
+        **of_recipe(tab, session, note),
+        **{box: gr.update(visible=True) for box in tab.of_photo},
+        **tab.steps.show(recipe),
         tab.curve: html(""),
-        tab.climb: curve(outcome.points, result.base.total, result.seconds),
-        tab.thumbs: html(thumbs(found, press=_PRESS) if several else ""),
-        tab.variant: gr.update(choices=labels, value=next(iter(labels), None), visible=several),
-        tab.words: html(words.words(outcome.recipe)),
-        tab.recipe: gr.update(value=outcome.recipe.to_json()),
-        tab.how: gr.update(visible=True),
-        tab.terms: terms_table(result.base, result.terms),
-        tab.tree: finish.tree,
-        **tab.steps.show(outcome.recipe),
+        tab.thumbs: html(thumbs(pictures, press=_PRESS) if pictures else ""),
+        tab.variant: gr.update(choices=labels, value=chosen, visible=bool(found)),
+        tab.how: gr.update(visible=finish is not None),
     }
+    if finish and result:
+        points = finish.outcome.points
+        updates[tab.climb] = curve(points, result.base.total, result.seconds)
+        updates[tab.tree] = finish.tree
+    return updates
 
 
-def of_recipe(tab: PhotoTab, opened: Opened, recipe: Recipe) -> Updates:
-    """What a recipe makes of the photo, on the small copy."""
-    return {
-        tab.view: compare(opened.quick, opened.live(recipe), size=opened.photo.size),
-        tab.words: html(words.words(recipe)),
+def of_recipe(tab: PhotoTab, session: Session, note: str = "") -> Updates:
+    """What the session's recipe makes of the photo: a quick look, where there is no other yet."""
+    opened, finish, recipe = session.need(), session.finish, session.recipe
+    size, result = opened.photo.size, finish.outcome.result if finish else None
+    place = session.place(recipe)
+    if recipe == Recipe():
+        view, session.settled = picture(opened.before, "before", size=size), recipe
+    elif finish and place == 0:
+        view, session.settled = compare(opened.before, finish.after, size=size), recipe
+    else:
+        view, session.settled = compare(opened.quick, opened.live(recipe), size=size), None
+    updates = {
+        tab.view: view,
+        tab.status: words.shown(session, note),
+        tab.saved: html(""),
+        tab.words: html(words.words(recipe) if recipe.steps or result else ""),
         tab.recipe: gr.update(value=recipe.to_json()),
     }
+    if result and (place is not None or recipe == session.best()):
+        terms = result.variants[place].terms if place else result.terms
+        updates[tab.terms] = terms_table(result.base, terms)
+    return updates
 
 
-def still(tab: PhotoTab, opened: Opened, recipe: Recipe) -> Updates:
-    """The same of the pixels that would be saved."""
-    return {tab.view: compare(opened.before, opened.still(recipe), size=opened.photo.size)}
+def searching(tab: PhotoTab) -> Updates:
+    """What a search may change is out of reach until it is over."""
+    boxes = (*tab.of_photo, tab.how, tab.variant)
+    return {
+        **{box: gr.update(visible=False) for box in boxes},
+        **{old: html("") for old in (tab.saved, tab.thumbs, tab.words)},
+    }
 
 
-def variants(finish: Finish) -> list[str]:
+def variants(finish: Finish | None) -> list[str]:
     """The labels of the variants' radio buttons."""
-    result = finish.outcome.result
+    result = finish.outcome.result if finish else None
     return [f"{n}: {v.terms.score:.2f}" for n, v in enumerate(result.variants, 1)] if result else []

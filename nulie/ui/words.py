@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from html import escape
 
 from ..drawing import cost
 from ..jobs.events import Event, Searching
-from ..jobs.outcome import Outcome
 from ..recipe import Recipe
 from ..transforms import describe
+from .compat import here
 from .opened import Opened
+from .session import Session
 
 
-def status(
-    text: str, *, share: float | None = None, strong: str = "", note: str = "", token: str = ""
-) -> str:
-    """The line of the state, with a bar where something is under way. `token`: of the run that
-    ends when the page is closed."""
+def status(text: str, *, share: float | None = None, strong: str = "", note: str = "") -> str:
+    """The line of the state, with a bar where something is under way."""
     lead = f"<b>{escape(strong)}</b> " if strong else ""
     bar = ""
     if share is not None:
@@ -27,16 +24,21 @@ def status(
             f' aria-valuemax="100" aria-valuenow="{percent:.0f}">'
             f'<span style="width:{percent:.1f}%"></span></div>'
         )
-    small = f'<p class="nulie-note">{escape(note)}</p>' if note else ""
-    run = f'<i class="nulie-run" data-token="{token}"></i>' if token else ""
-    return f'<div class="nulie-status"><p>{lead}{escape(text)}</p>{bar}{small}{run}</div>'
+    small = f'<p class="nulie-note">{escape(here(note))}</p>' if note else ""
+    return f'<div class="nulie-status"><p>{lead}{escape(text)}</p>{bar}{small}</div>'
 
 
 def error(text: str) -> str:
-    return f'<div class="nulie-status" role="alert"><p class="nulie-error">{escape(text)}</p></div>'
+    shown = escape(here(text))
+    return f'<div class="nulie-status" role="alert"><p class="nulie-error">{shown}</p></div>'
 
 
-def about(opened: Opened) -> str:
+def visitor(session: Session) -> str:
+    """By what the server knows who has closed the page."""
+    return f'<i id="nulie_token" data-token="{session.token}"></i>'
+
+
+def about(opened: Opened, note: str = "") -> str:
     photo = opened.photo
     metadata = photo.metadata
     beside = {
@@ -49,27 +51,39 @@ def about(opened: Opened) -> str:
     keeps = f", with {names}, kept when saving" if names else ""
     width, height = photo.size
     text = f"{opened.name}: {width} x {height}, {photo.format}{keeps}."
-    return status(text, note=" ".join(photo.notes))
+    return status(text, note=" ".join(filter(None, (*photo.notes, note))))
 
 
-def progress(event: Event, token: str, notes: Sequence[str] = ()) -> str:
+def progress(event: Event, notes: str) -> str:
     """How a search stands: its last event in one line, and a bar."""
     strong, text = "", event.words
     if isinstance(event, Searching):
         strong = f"{event.best:.2f}"
         text = f"best score ({event.gain:+.2f}) \u00b7 {event.pace}"
-    return status(text, strong=strong, share=event.share, note=" ".join(notes), token=token)
+    return status(text, strong=strong, share=event.share, note=notes)
 
 
-def result(outcome: Outcome) -> str:
-    assert outcome.result is not None, "there was a search"
-    base, spent = outcome.result.base.score, cost(outcome.result, outcome.predictor)
-    if not outcome.changed:
-        return status(f"Nothing found that beats it (score {base:.2f}): it stays as it is. {spent}")
-    score = outcome.result.terms.score
-    return status(
-        f"score, from {base:.2f} ({score - base:+.2f}) \u00b7 {spent}", strong=f"{score:.2f}"
-    )
+def shown(session: Session, note: str = "") -> str:
+    """What is known of the picture that is shown: its score, if somebody has judged it."""
+    opened, finish, recipe = session.need(), session.finish, session.recipe
+    if finish is None or finish.outcome.result is None:
+        if recipe == Recipe():
+            return about(opened, note)
+        return status("Changed by hand; nobody has judged it.", note=note)
+    outcome, result = finish.outcome, finish.outcome.result
+    base, spent = result.base.score, cost(result, outcome.predictor)
+    place = session.place(recipe)
+    if place is not None:
+        score = result.variants[place].terms.score
+        text = f"score, from {base:.2f} ({score - base:+.2f}) \u00b7 {spent}"
+        return status(text, strong=f"{score:.2f}", note=note)
+    if recipe != Recipe():
+        best = f" The best one found has {result.terms.score:.2f}." if outcome.changed else ""
+        return status(f"Changed by hand; nobody has judged it.{best}", note=note)
+    if outcome.changed:
+        return status("score: the photo as it was.", strong=f"{base:.2f}", note=note)
+    text = f"Nothing found that beats it (score {base:.2f}): it stays as it is. {spent}"
+    return status(text, note=note)
 
 
 def words(recipe: Recipe) -> str:

@@ -9,6 +9,6 @@ call for an image, by way of `job`; `page` and `frame` are the tab, `api` the ro
 `memory` and `predictors` are how a job gets along with the web UI around it.
 """
 
-from .host import WebUI, connect, current
+from .host import WebUI, connect, current, is_first
 
-__all__ = ["WebUI", "connect", "current"]
+__all__ = ["WebUI", "connect", "current", "is_first"]

@@ -22,7 +22,8 @@ NAME = "NUlIE"
 SCORE = f"{NAME} score"
 RECIPE = INFOTEXT_KEY
 JUDGE = f"{NAME} predictor"
-OUTCOME_KEYS = (JUDGE, SCORE, RECIPE)
+ERROR = f"{NAME} error"
+OUTCOME_KEYS = (JUDGE, SCORE, RECIPE, ERROR)
 """Keys of the infotext that say what was done to one image."""
 _DEFAULTS = Settings()
 
@@ -96,6 +97,18 @@ def plan_text(of: Plan) -> dict[str, Any]:
     }
 
 
+class OfImage(str):
+    """A text of one image's infotext, which newer web UIs leave out of a grid's."""
+
+    __slots__ = ()
+
+    def __call__(
+        self, p: Any, all_prompts: Any, use_main_prompt: bool = False, **_: Any
+    ) -> str | None:
+        # For an image they come with the prompts of its batch.
+        return None if use_main_prompt or all_prompts is p.all_prompts else str(self)
+
+
 def outcome_text(outcome: Outcome, number: int = 0) -> dict[str, Any]:
     """Infotext of what became of an image, for one of its variants; number 0 is the best."""
     recipe = outcome.recipes()[number] if outcome.changed else outcome.recipe
@@ -105,16 +118,35 @@ def outcome_text(outcome: Outcome, number: int = 0) -> dict[str, Any]:
     return text
 
 
-def paste_fields(enabled: Any, components: Mapping[str, Any]) -> list[tuple[Any, Any]]:
-    """What an infotext puts where: the web UI's `infotext_fields`."""
-    return [
-        # Switches off as well, where the infotext knows nothing of nulie.
-        (enabled, lambda parameters: _KEYS["mode"] in parameters),
-        *((component, _KEYS[name]) for name, component in components.items()),
-    ]
+def paste_fields(
+    enabled: Any, components: Mapping[str, Any], *, is_img2img: bool
+) -> list[tuple[Any, Any]]:
+    """What an infotext puts where: the web UI's `infotext_fields`. A search ends by the clock, so
+    what makes the same picture again is its recipe, which has its strength in it."""
+
+    def again(parameters: Mapping[str, str]) -> bool:
+        # Switches off as well: where the infotext knows nothing of nulie, and where the picture
+        # goes from txt2img to img2img, for it has been enhanced.
+        made = is_img2img and ("Denoising strength" not in parameters or _HIRES & {*parameters})
+        return _KEYS["mode"] in parameters and not made
+
+    of_recipe = {"mode": BY_RECIPE, "strength": "1"}
+
+    def field(name: str) -> Any:
+        if name not in of_recipe:
+            return _KEYS[name]
+        return lambda parameters: (
+            of_recipe[name] if RECIPE in parameters else parameters.get(_KEYS[name])
+        )
+
+    return [(enabled, again), *((component, field(name)) for name, component in components.items())]
 
 
+_HIRES = {"Hires upscale", "Hires upscaler", "Hires resize"}
+"""In infotexts of txt2img alone."""
 _KEYS = {control.name: f"{NAME} {control.name.replace('_', ' ')}" for control in CONTROLS}
 """Their names in an infotext: such keys may hold no colon, comma or bracket."""
+PASTED = tuple(_KEYS[control.name] for control in OF_GENERATION)
+"""What goes along when a generated image is sent to another tab."""
 _SEARCH = {n: {"variants": "top"}.get(n, n) for n in _KEYS if n != "recipe"}
 """Controls of a search, with what a plan calls them."""

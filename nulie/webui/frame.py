@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 PATH = "/nulie/page"
-PLACE = """<style>[id^=nulie_fetch_] { display: none }</style>
+PLACE = """<style>[id^=nulie_fetch_] { display: none !important }</style>
 <div class="nulie-frame" style="min-height:80vh">Loading</div>"""
 """What stands in the tab until `javascript/nulie.js` puts the frame there."""
 
@@ -71,7 +71,10 @@ class Frame:
     async def __call__(self, scope: _Scope, receive: Any, send: Any) -> None:
         if await self._is_welcome(scope):
             app = await self._page()
-            await app(scope, receive, send)
+            if scope["type"] == "websocket":
+                await _while_there(app, scope, receive, send)
+            else:
+                await app(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
@@ -116,6 +119,28 @@ class Frame:
         }  # fmt: skip
         await self._outer(request, receive, send)
         return status == [200]
+
+
+async def _while_there(app: Any, scope: _Scope, receive: Any, send: Any) -> None:
+    """Runs an application for a websocket until its visitor has gone. The oldest gradio listens to
+    nobody while it waits for the end of an event, which may never come when the visitor has gone;
+    and the server, told to stop, waits for it."""
+    messages: asyncio.Queue[_Scope] = asyncio.Queue()
+
+    async def listen() -> None:
+        message: _Scope = {"type": ""}
+        while message["type"] != "websocket.disconnect":
+            message = await receive()
+            messages.put_nowait(message)
+
+    tasks = [asyncio.ensure_future(listen()), asyncio.ensure_future(app(scope, messages.get, send))]
+    try:
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+    for task in ended:
+        task.result()
 
 
 def application(page: Any, outer: Any, incoming: Exchange[bytes]) -> FastAPI:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 from PIL import Image
@@ -13,8 +14,10 @@ from ..errors import NulieError
 from ..image_io import from_image, to_image
 from ..jobs.outcome import Outcome
 from ..jobs.plan import Plan
-from . import controls, job, memory, predictors, state
+from . import controls, job, memory, parts, predictors, state
+from .axes import AXES, OFF
 from .host import WebUI, current
+from .parts import Painted
 
 _log = logging.getLogger(__name__)
 
@@ -23,7 +26,7 @@ def enhance_extra(pp: Any, values: Mapping[str, Any]) -> None:
     """Extras: `pp` is the web UI's PostprocessedImage."""
 
     def tell(text: str) -> None:
-        pp.info[f"{controls.NAME} error"] = text
+        pp.info[controls.ERROR] = text
 
     if not values.get("enabled"):
         return
@@ -51,32 +54,43 @@ def enhance_extra(pp: Any, values: Mapping[str, Any]) -> None:
 def note_plan(p: Any, values: Mapping[str, Any]) -> None:
     """Before a job of generation: what is to be done goes into the infotext, which is also what the
     web UI remembers of its last job. `p` is the web UI's processing."""
-    if values.get("enabled"):
-        with _errors_told(lambda text: _comment(p, text)):
+    for key in {*controls.PASTED, *controls.OUTCOME_KEYS}:
+        p.extra_generation_params.pop(key, None)  # of another cell of a grid
+    if (values := _asked(p, values))["enabled"]:
+        with _errors_told(lambda text: _tell(p, text)):
             p.extra_generation_params.update(controls.plan_text(controls.plan_of(values)))
 
 
 def enhance_generated(p: Any, pp: Any, values: Mapping[str, Any]) -> None:
-    """An image is finished: `pp.image`."""
-    if not values.get("enabled"):
+    """An image is finished: `pp.image`. Of one that was painted in, what was not painted stays."""
+    if not (values := _asked(p, values))["enabled"]:
         return
-    with _errors_told(lambda text: _comment(p, text)):
+    with _errors_told(lambda text: _tell(p, text)):
         webui = current()
         infotext = p.extra_generation_params
         for key in controls.OUTCOME_KEYS:
             infotext.pop(key, None)  # of the image before this one
         number = getattr(p, "batch_index", 0)
+        painted = Painted.of(p, pp.image)
+        image = pp.image.crop(painted.box) if painted else pp.image
         try:
             if state.stopped(webui):
                 return
-            plan = controls.plan_of(values, predictor=webui.predictor)
-            outcome = _enhance(webui, pp.image, plan, number, p.batch_size)
+            plan = controls.plan_of(values, predictor=values.get("predictor") or webui.predictor)
+            plan = replace(plan, recipe=plan.recipe or parts.recipe_of_tiles(p))
+            outcome = _enhance(webui, image, plan, number, p.batch_size)
         finally:
             if number >= p.batch_size - 1:
                 predictors.end_run(webui)  # a further batch is sampled, or another job begins
-        if outcome is not None:
-            (pp.image, changes), *_ = _images(outcome, plan, pp.image)
-            infotext.update(changes)
+        if outcome is None:
+            return
+        (image, changes), *_ = _images(outcome, plan, image)
+        pp.image = painted.put(pp.image, image) if painted else image
+        parts.keep_recipe(p, pp.image, outcome.recipe)
+        if plan.recipe is None and not parts.in_tiles(p):
+            own = [key for key in controls.OUTCOME_KEYS if key in changes]
+            changes |= {key: controls.OfImage(changes[key]) for key in own}
+        infotext.update(changes)
 
 
 def _enhance(
@@ -132,8 +146,16 @@ def _is_last(webui: WebUI) -> bool:
     return bool(job_state.interrupted or job_state.job_no >= job_state.job_count)
 
 
-def _comment(p: Any, text: str) -> None:
-    """A line below the images, where the web UI has such lines."""
+def _tell(p: Any, text: str) -> None:
+    """In the infotext, and in a line below the images where the web UI has such lines."""
+    p.extra_generation_params[controls.ERROR] = text
     comment = getattr(p, "comment", None)
     if comment is not None:
         comment(f"NUlIE: {text}")
+
+
+def _asked(p: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of the controls, and those of the axes of a grid, which switch nulie on."""
+    axes = getattr(p, AXES, {})
+    enabled = axes.get("mode") != OFF if axes else values.get("enabled")
+    return {**values, **axes, "enabled": enabled}

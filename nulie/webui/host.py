@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ class WebUI:
     results: Callable[[], Path]
     """Where the page's results go when no setting says otherwise."""
     memory: Any = None
-    """Forge's memory management; None in others."""
+    """The memory management of Forge and its kind; None in others."""
 
     def option(self, key: str) -> Any:
         """A setting of ours, or its default as long as the web UI does not know it."""
@@ -74,6 +74,14 @@ def current() -> WebUI:
     if not _current:
         raise NulieError("nulie is not connected to the web UI; its log says why")
     return _current[0]
+
+
+def is_first(script: str, extensions: Iterable[Any]) -> bool:
+    """Whether a script belongs to the first copy of nulie among the web UI's active extensions; the
+    others must register nothing."""
+    file = Path(script)
+    copies = [Path(e.path) for e in extensions if (Path(e.path, "scripts", file.name)).is_file()]
+    return not copies or copies[0].samefile(file.parents[1])
 
 
 def setting(key: str) -> Any:

@@ -33,7 +33,7 @@ def room(webui: WebUI) -> Iterator[None]:
         yield
     elif webui.memory is not None:
         # Forge brings the checkpoint back by itself when it samples.
-        _try(webui, "make room in video memory", lambda: webui.memory.free_memory(ROOM, device))
+        _try(webui, "make room in video memory", lambda: _free(webui.memory))
         yield
     elif _is_short(device) and (model := webui.sd_models.model_data.sd_model) is not None:
         with _checkpoint_away(webui, model):
@@ -57,6 +57,11 @@ def _checkpoint_away(webui: WebUI, model: Any) -> Iterator[None]:
             # Now nothing of ours stays in its way.
             _try(webui, "free video memory", lambda: predictors.forget(webui))
             _try(webui, "bring the checkpoint back", come_back)
+
+
+def _free(memory: Any) -> None:
+    # It compares devices by its own name of them: "cuda" would not be its "cuda:0".
+    memory.free_memory(ROOM, memory.get_torch_device())
 
 
 def _is_short(device: torch.device) -> bool:

@@ -39,7 +39,12 @@ def page(
         heading=False,
         defaults=Settings(seconds=float(webui.option("seconds"))),
         predictors=("auto", *NAMES),
-        jobs=JobHost(load=searches.load, turn=searches.turn, interrupted=searches.interrupted),
+        jobs=JobHost(
+            load=searches.load,
+            turn=searches.turn,
+            busy=searches.busy,
+            interrupted=searches.interrupted,
+        ),
         progress=searches.show,
         format=str(webui.option("format")),
         saved=lambda path: saved(blocks, path),
@@ -84,6 +89,17 @@ class PageSearches:
 
     # The page asks and tells from threads of its own, also while it waits for another job, whose
     # buttons and bar these are not.
+
+    def busy(self) -> bool:
+        """Whether a job that is not one of the page's runs."""
+        if self._running.is_set():
+            return False
+        # The web UI's own kind of lock tells it in no other way.
+        lock = self._webui.queue_lock
+        free = bool(lock.acquire(False))
+        if free:
+            lock.release()
+        return not free
 
     def interrupted(self) -> bool:
         return self._running.is_set() and state.stopped(self._webui)

@@ -11,10 +11,15 @@ import torch
 
 from ..errors import NulieError
 from ..models.download import Progress
+from ..models.store import remedy
 from ..predictor import REGISTRY, Predictor
 from ..predictor.loaded import PREDICTORS
+from ..predictor.published import WEIGHTS
 from . import state
 from .host import WebUI
+
+REMEDY = "put a copy into the folder that Settings, NUlIE names, or choose another predictor there"
+"""What a user of the web UI can do, who has no command line, when weights are missing."""
 
 
 def load(webui: WebUI, name: str, progress: Progress | None = None) -> tuple[Predictor, str]:
@@ -25,11 +30,21 @@ def load(webui: WebUI, name: str, progress: Progress | None = None) -> tuple[Pre
     be code to import nor a file to open; NulieError, also when the user stops a download."""
     REGISTRY.find(name, named_only=True)
     try:
-        return _load(webui, name, webui.device, progress)
+        predictor, note = _load(webui, name, webui.device, progress)
     except torch.cuda.OutOfMemoryError:
         webui.devices.torch_gc()
-    predictor, note = _load(webui, name, "cpu", progress)
-    return predictor, f"{note}; " * bool(note) + "no video memory was left, so on the CPU"
+        predictor, note = _load(webui, name, "cpu", progress)
+        note = f"{note}; " * bool(note) + "no video memory was left, so on the CPU"
+    except NulieError as e:
+        raise type(e)(_here(str(e))) from None
+    return predictor, _here(note)
+
+
+def _here(text: str) -> str:
+    """The text in words that mean something in a web UI."""
+    for weights in WEIGHTS.values():
+        text = text.replace(remedy(weights), REMEDY)
+    return text
 
 
 def ready(webui: WebUI, name: str) -> bool:

@@ -45,13 +45,16 @@ class Server:
     process: subprocess.Popen[bytes]
 
 
-def start(folder: Path, *options: str, program: Path = ROOT / "standalone.py") -> Server:
+def start(
+    folder: Path, *options: str, program: Path = ROOT / "standalone.py", **variables: str
+) -> Server:
+    """A page; `variables` are further ones of its environment."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     temporary = folder / "temporary"
     temporary.mkdir()
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TMPDIR": str(temporary)}
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TMPDIR": str(temporary), **variables}
     command = [PYTHON, "-B", str(program), "ui", "--port", str(port)]
     log = (folder / "server.log").open("wb")
     process = subprocess.Popen(
@@ -127,7 +130,8 @@ class Visitor:
     """One person with one page. What the page asks of other servers is refused."""
 
     def __init__(self, browser: Any, url: str, **options: Any) -> None:
-        self.context = browser.new_context(viewport={"width": 1300, "height": 1000}, **options)
+        options = {"viewport": {"width": 1300, "height": 1000}, **options}
+        self.context = browser.new_context(**options)
         self.page = self.context.new_page()
         self.page.set_default_timeout(30_000)
         self.errors: list[str] = []

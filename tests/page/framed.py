@@ -30,7 +30,7 @@ PORT = int(sys.argv[sys.argv.index("--port") + 1])
 AROUND = """<!doctype html><body class="dark">
 <script>
 const gradioApp = () => document;
-const onUiLoaded = (f) => document.addEventListener('DOMContentLoaded', f);
+const onAfterUiUpdate = (f) => document.addEventListener('DOMContentLoaded', f);
 const localization = {'Mode': 'Betriebsart'};
 const hasLocalization = () => true;
 function processNode(node) {

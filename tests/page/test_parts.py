@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,15 @@ with warnings.catch_warnings():
     # gradio and what it brings along warn of each other.
     warnings.simplefilter("ignore")
     gradio = pytest.importorskip("gradio", reason="no gradio here: pip install gradio")
-    from nulie.ui import Host, build, ranges, saving
+    from nulie.ui import Host, build, ranges, words
+    from nulie.ui import session as session_module
+    from nulie.ui.keeping import Keeping
     from nulie.ui.opened import Opened
     from nulie.ui.options import MODE_NAMES, NUMBERS, Options
-    from nulie.ui.session import MOST_SESSIONS, Session, Sessions
+    from nulie.ui.photo_tab import PhotoTab
+    from nulie.ui.running import Search
+    from nulie.ui.session import Session, Sessions
+    from nulie.ui.single import Single
     from nulie.ui.touchup import Steps
 
 # gradio leaves event loops and their sockets to the garbage collector.
@@ -202,26 +208,88 @@ def test_the_chosen_step_is_shown() -> None:
 
 def test_no_two_batches_share_a_folder(tmp_path: Path) -> None:
     host, session = Host(tmp_path / "results", private=True), Session()
-    folders = [saving.new_folder(host, session, "batch") for _ in range(3)]
+    folders = [host.new_folder(session.folder, "batch") for _ in range(3)]
     assert len(set(folders)) == 3
     assert all(f.is_dir() and f.parent == tmp_path / "results" / session.folder for f in folders)
     (tmp_path / "file").touch()
     with pytest.raises(ImageError, match="cannot be made"):
-        saving.new_folder(Host(tmp_path / "file"), session, "batch")
+        Host(tmp_path / "file").new_folder(session.folder, "batch")
 
 
-def test_photos_of_those_who_are_gone_make_room() -> None:
+def of_someone(sessions: Sessions) -> Session:
+    """A visitor with a photo of 100 x 100 pixels. Raises: ImageError when there is no room."""
+    session = sessions.find(None)
+    sessions.open(session, Opened.of(image_io.from_image(picture(100, 100)), "a.png"))
+    return session
+
+
+def test_whoever_finds_no_room_waits_and_nobody_loses_a_photo(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(session_module, "ROOM", 3 * 100 * 100)
     sessions = Sessions()
-    first = sessions.touch(None)
-    photo = image_io.from_image(picture())
-    first.opened = Opened.of(photo, "a.png")
-    others = [sessions.touch(None) for _ in range(MOST_SESSIONS)]
-    assert first.opened is None
-    with pytest.raises(ImageError, match="no photo"):
-        first.need()
-    assert len({s.folder for s in others}) == MOST_SESSIONS
-    assert sessions.touch(others[0]) is others[0]
-    assert isinstance(sessions.touch(None), Session)
+    first, second, third = (of_someone(sessions) for _ in range(3))
+    with pytest.raises(ImageError, match="no room for it just now"):
+        of_someone(sessions)
+    assert all(one.opened for one in (first, second, third))
+    sessions.open(first, Opened.of(image_io.from_image(picture(100, 100)), "b.png"))
+    assert first.need().name == "b.png", "one's own photo makes room for one's next"
+
+    # After an hour; but a search takes longer than that, and whoever comes back is told.
+    for one in (first, second, third):
+        one.used -= 3601
+    running = Search(first.need(), plan({"seconds": 1}), Host(Path()).work)
+    first.search, first.used = running, first.used - 9999
+    second.need()
+    fourth = of_someone(sessions)
+    assert first.opened
+    assert second.opened
+    with pytest.raises(ImageError, match="made room for others after an hour; drop it again"):
+        third.need()
+    with pytest.raises(ImageError, match="no room"):
+        of_someone(sessions)
+    sessions.leave(second.token)
+    assert second.opened is None, "the page was closed"
+    assert of_someone(sessions).opened
+    assert fourth.opened
+
+
+def test_thirty_visitors_at_once_keep_what_is_theirs(tmp_path: Path) -> None:
+    """All drop a photo, five of them search, and then everybody saves."""
+    host = Host(tmp_path / "results", private=True, predictors=("statistics",))
+    options = Options(host)
+    tab = PhotoTab(host, options)
+    with gradio.Blocks():
+        state, visitor = gradio.State(None), gradio.HTML("")
+        tab.build()
+    single = Single(host, state, visitor, Sessions(), options, tab)
+    keeping = Keeping(host, state, tab)
+    files = [tmp_path / f"day{number}.png" for number in range(30)]
+    for number, file in enumerate(files):
+        picture(160, 120, seed=number).save(file)
+
+    def visit(number: int) -> tuple[Session, str]:
+        session = single._on_file(None, [str(files[number])])[state]
+        if number % 6:
+            return session, ""
+        asked = values(options, nulie_seconds=0.5, nulie_early=False)
+        *_, last = single._on_enhance(session, *asked)
+        return session, last[tab.status]
+
+    with ThreadPoolExecutor(30) as pool:
+        visits = list(pool.map(visit, range(30)))
+    for number, (session, ended) in enumerate(visits):
+        assert session.need().name == f"day{number}.png"
+        assert ("judged by statistics" in ended) == (number % 6 == 0)
+        *_, last = keeping._on_save(session, "as the photo", 0)
+        assert f"Saved day{number}_nulie.png" in last[tab.status]
+    assert len({session.folder for session, _ in visits}) == 30
+
+
+def test_remedies_are_those_of_the_page() -> None:
+    told = words.error("clip-sac: no network; use --predictor statistics")
+    assert "clip-sac: no network; others can be chosen under Predictor and seed" in told
+    assert "--" not in words.status("", note="too slow; choose that with --predictor clip-sac")
 
 
 def test_a_host_can_show_it_twice(tmp_path: Path) -> None:

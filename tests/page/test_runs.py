@@ -31,8 +31,8 @@ with warnings.catch_warnings():
     from nulie.ui import running
     from nulie.ui.host import Host
     from nulie.ui.opened import Opened
-    from nulie.ui.running import BatchRun, Search, leave
-    from nulie.ui.session import Session
+    from nulie.ui.running import BatchRun, Search
+    from nulie.ui.session import Session, Sessions
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -113,15 +113,19 @@ def test_a_search_is_kept_without_what_takes_memory(host: JobHost) -> None:
 
 
 def test_whoever_closes_the_page_frees_the_line(host: JobHost) -> None:
-    gone = Search(opened(), plan(LONG), host)
+    sessions = Sessions()
+    visitor, other = sessions.find(None), sessions.find(None)
+    sessions.open(visitor, opened())
+    gone = visitor.search = Search(visitor.need(), plan(LONG), host)
     gone.start()
     until(lambda: isinstance(gone.latest(), Searching))
     waiting = Search(opened(), plan(LONG), host)
     waiting.start()
     until(lambda: isinstance(waiting.latest(), Waiting))
-    leave("another one's")
+    sessions.leave("nobody's")
+    sessions.leave(other.token)
     assert not gone.over
-    leave(gone.token)
+    sessions.leave(visitor.token)
     assert gone.wait(5)
     assert gone.finish is None, "nobody wants a result"
     until(lambda: isinstance(waiting.latest(), Searching))

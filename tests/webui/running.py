@@ -1,5 +1,5 @@
 """A real web UI as a process: a checkout of AUTOMATIC1111 or Forge that starts by itself, with its
-virtual environment in `venv`. No checkpoint is needed.
+virtual environment in `venv`. No checkpoint is needed but for the tests that generate images.
 
 The web UI gets a data folder of its own, so nothing in the checkout is changed; the extension's
 folder there is read-only.
@@ -71,8 +71,15 @@ def install(extension: Path) -> None:
 
 
 @contextmanager
-def running(checkout: Path, home: Path, *, extension: bool = True) -> Iterator[Server]:
+def running(
+    checkout: Path, home: Path, *, extension: bool = True, checkpoint: Path | None = None
+) -> Iterator[Server]:
     """The web UI of `checkout` with its data in `home`, an empty folder; with nulie or without."""
+    if checkpoint is not None:
+        models = home / "models" / "Stable-diffusion"
+        models.mkdir(parents=True)
+        for part in checkpoint.parent.glob(f"{checkpoint.stem}.*"):
+            (models / part.name).symlink_to(part)
     ours = home / "extensions" / "nulie"
     if extension:
         install(ours)

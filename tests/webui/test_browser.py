@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from ..conftest import picture
 from ..page.conftest import enter_frame, wait_told
 from .conftest import needs_webui
 from .running import Server
+from .test_real import encoded
 
 pytestmark = needs_webui
 
@@ -131,6 +133,47 @@ def test_the_tab_enhances(page: Any, generated: str) -> None:
     wait_told(inside, "judged by")
 
 
+def test_the_frame_looks_as_the_page_around(page: Any, generated: str) -> None:
+    inside = bring(page, generated)
+    inside.fill("#nulie_seconds input", "3")
+    inside.press("#nulie_seconds input", "Tab")
+    inside.locator("#nulie_early input").uncheck()
+    inside.click("#nulie_enhance")
+    wait_told(inside, "nodes")
+    laid_over = "[...document.querySelectorAll('.generating')]"
+    shown = inside.evaluate(f"{laid_over}.filter((e) => getComputedStyle(e).display !== 'none')")
+    assert shown == []
+    wait_told(inside, "score, from")
+    typeface = "getComputedStyle(document.querySelector('button.primary')).fontFamily"
+    assert inside.evaluate(typeface) == page.evaluate(typeface)
+    fonts = "[...document.fonts].map((f) => f.family)"
+    first = inside.evaluate(typeface).split(",")[0].strip('"')
+    assert first in page.evaluate(fonts)
+    assert first in inside.evaluate(fonts), "named alone it would not be there"
+    inside.click("text=How it was found")  # more than the frame's least height
+    page.wait_for_function(
+        "() => { const frame = document.querySelector('#nulie_page');"
+        "const tabs = frame.contentDocument.getElementById('nulie_tabs').getBoundingClientRect();"
+        "return frame.clientHeight - tabs.bottom - frame.contentWindow.scrollY < 30; }"
+    )
+
+
+def test_the_tab_says_that_another_job_comes_first(
+    page: Any, server: Server, generated: str
+) -> None:
+    inside = bring(page, generated)
+    with Image.open(generated) as image:
+        body = {"image": encoded(image), "seconds": 12, "patience": 0}
+    other = threading.Thread(target=server.call, args=("/nulie/enhance", body))
+    other.start()
+    page.wait_for_timeout(2000)
+    inside.click("#nulie_enhance")
+    wait_told(inside, "waiting for another job")
+    wait_told(inside, "nodes")
+    inside.click("#nulie_stop")
+    other.join()
+
+
 def test_extras_enhances(page: Any, server: Server, generated: str) -> None:
     show(page, "Extras")
     page.set_input_files("#extras_image input[type=file]", generated)
@@ -162,6 +205,14 @@ def test_an_infotext_restores_the_controls(page: Any, generated: str) -> None:
     assert page.is_checked("#nulie_txt2img_mode input[value=hard]")
     assert not page.is_checked("#nulie_txt2img_protect_skin input")
     assert page.is_checked("#nulie_txt2img-checkbox input")
+
+
+def test_the_helper_buttons_are_not_seen(page: Any, server: Server) -> None:
+    page.evaluate("switch_to_nulie()")
+    enter_frame(page)
+    buttons = "[...document.querySelectorAll('button[id^=nulie_fetch_]')]"
+    assert page.evaluate(f"{buttons}.map((b) => getComputedStyle(b).display)") == ["none"] * 3
+    assert "nulie fetch" not in (server.home / "ui-config.json").read_text()
 
 
 def test_few_components_are_ours(page: Any) -> None:
