@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shlex
 import shutil
@@ -26,10 +27,12 @@ from nulie.engine import checkpoint
 from nulie.engine.pipeline import apply
 from nulie.errors import ExtraError, needed_for
 from nulie.jobs.picture import marks
-from nulie.predictor import create
+from nulie.predictor import Predictor, create
+from nulie.predictor.like import Like
 from nulie.recipe import FORMAT, Recipe, Step, space
 from nulie.settings import Settings
 from nulie.transforms import base, color, describe, ops, render
+from nulie.transforms.preview import shrink
 
 from . import readme
 from .conftest import ROOT, picture
@@ -77,24 +80,31 @@ def test_there_are_commands_to_look_at() -> None:
 
 
 def test_the_figure_comes_out_as_printed() -> None:
-    """The recipe below the first picture gives the scores it says, and the picture shows it.
-    Whether a search finds just this one depends on the machine."""
-    recipe = re.search(r"^`(.*)`: found by\n`nulie (\S+) .*--predictor (\w+)`", TEXT, re.M)
-    scores = re.search(r"score (\S+) before, (\S+) after", TEXT)
-    assert recipe
-    assert scores
-    parts = [part.split() for part in recipe[1].split(", ")]
-    made = Recipe(tuple(Step.of(op, factor=float(value)) for op, value in parts))
-    assert describe(made) == recipe[1]
-    photo = image_io.load(ROOT / recipe[2])
-    after = apply(made, photo)
-    mark = marks(photo, create(recipe[3])[0], Settings())
-    assert mark(photo).score == pytest.approx(float(scores[1]), abs=0.01)
-    assert mark(after).score == pytest.approx(float(scores[2]), abs=0.01)
+    """The recipes beside the first picture give the scores they say, and the picture shows what
+    they make. Whether a search finds just these depends on the machine."""
+    said = json.loads((ROOT / "docs" / "before-after.json").read_text("utf-8"))
     shown = Image.open(ROOT / "docs" / "before-after.jpg").convert("RGB")
-    half = shown.crop((shown.width // 2, 0, shown.width, shown.height)).resize((32, 32))
-    wanted = after.pixels.resize((32, 32))
-    assert np.abs(np.asarray(half, int) - np.asarray(wanted, int)).mean() < 8
+    top, width = 0, shown.width // 2
+    for row in said:
+        recipe = Recipe.from_json(json.dumps(row["recipe"]))
+        before, after = row["scores"]
+        assert f"| `{row['command']}` | {describe(recipe)} | {before:.2f} to {after:.2f} |" in TEXT
+        photo = image_io.load(ROOT / row["photo"])
+        made = apply(recipe, photo)
+        like = re.search(r"--like (\S+)", row["command"])
+        judge: Predictor = create("statistics")[0]
+        if like:
+            judge = Like(shrink(image_io.load(ROOT / like[1]).pixels, Like.input_size))
+        mark = marks(photo, judge, Settings(min_light=0.0, protect_skin=False))
+        assert mark(photo).score == pytest.approx(before, abs=0.01)
+        assert mark(made).score == pytest.approx(after, abs=0.01)
+        height = round(width * photo.pixels.height / photo.pixels.width)
+        for left, pixels in ((0, photo.pixels), (width, made.pixels)):
+            part = shown.crop((left, top, left + width, top + height)).resize((32, 32))
+            wanted = pixels.resize((32, 32))
+            assert np.abs(np.asarray(part, int) - np.asarray(wanted, int)).mean() < 8
+        top += height
+    assert top == shown.height
 
 
 def test_the_python_runs(tmp_path: Path) -> None:
