@@ -139,3 +139,15 @@ def test_steps_that_rounding_leaves_without_effect_go() -> None:
 def test_no_dial_stands_at_minus_zero() -> None:
     dials = [dial for move in transforms.space("hard") for dial in move.dials]
     assert all("-" not in str(dial.snap(-1e-9)) for dial in dials if dial.low <= 0)
+
+
+def test_an_idle_step_goes_though_another_dial_must_be_just_so() -> None:
+    """Rounded, the brightness costs too much; and there is no budget to drop the blur by."""
+    exact = Recipe((factor("brightness", 1.1234567), Step.of("blur", radius=1e-7)))
+
+    def narrow(recipes: Sequence[Recipe]) -> list[float]:
+        values = [dict(r.steps[0].params)["factor"] for r in recipes]
+        return [1 - 1000 * abs(value - 1.1234567) for value in values]
+
+    found = shorten(exact, 1.0, narrow, SPACE, loss=0.05, most=0)
+    assert found[0] == Recipe(exact.steps[:1])

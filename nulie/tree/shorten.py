@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, compress
 
 from ..recipe import Dial, Move, Recipe, Space, Step
 from ..transforms import get
@@ -134,10 +134,13 @@ def _merged(first: Step, second: Step, move: Move) -> Step | None:
 
 
 def _round(recipe: Recipe, moves: Moves) -> Iterator[Recipe]:
-    """The recipe rounded to one digit, then to two, without the steps that then do nothing."""
+    """The recipe rounded to one digit, then to two, without the steps that then do nothing; then as
+    it is without these, for where a dial must be just so another step may still be idle."""
     for digits in (1, 2):
-        steps = (_round_step(step, moves[step.op], digits) for step in recipe.steps)
-        yield Recipe(tuple(step for step in steps if moves[step.op].changes(step)))
+        steps = [_round_step(step, moves[step.op], digits) for step in recipe.steps]
+        at_work = [moves[step.op].changes(step) for step in steps]
+        yield Recipe(tuple(compress(steps, at_work)))
+    yield Recipe(tuple(compress(recipe.steps, at_work)))
 
 
 def _round_step(step: Step, move: Move, digits: int) -> Step:
