@@ -174,9 +174,9 @@ def test_a_glance_is_what_torchvisions_network_sees() -> None:
     torch.manual_seed(0)
     network = torchvision.models.mobilenet_v2(weights=None)
     for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            torch.nn.init.uniform_(module.running_mean, -0.2, 0.2)
-            torch.nn.init.uniform_(module.running_var, 0.5, 2)
+        if isinstance(module, torch.nn.BatchNorm2d) and module.running_mean is not None:
+            module.running_mean.uniform_(-0.2, 0.2)
+            module.running_var = torch.rand_like(module.running_mean) + 0.5
     x = torch.randn(3, 3, 64, 96)
     with torch.no_grad():
         seen = glance.forward(fold(network.state_dict()), x)

@@ -14,6 +14,7 @@ FRAMED = (
     "body,gradio-app{background:transparent!important}footer{display:none!important}"
     ".gradio-container{min-height:0!important;max-width:none!important;padding:0!important;"
     "background:transparent!important}#nulie_go{position:static!important}"
+    ".gradio-container>.main.app{padding:8px 0!important}"
 )
 """Style of a page in a frame, which is as high as what it shows."""
 READY = "() => { if (window.parent.nulieReady) window.parent.nulieReady(); }"
