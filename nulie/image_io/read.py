@@ -168,13 +168,13 @@ def _is_whole(data: bytes) -> bool:
     """Whether a JPEG without an end marker holds all of its pixels: what is put behind it then
     changes none."""
     found = []
-    for filling in (b"", b"\x5a" * 64):
+    for filling in (b"", b"\x5a" * 64, b"\xa5" * 64, b"\x7f" * 64):
         try:
             with Image.open(BytesIO(data + filling + jpeg.END), formats=["JPEG"]) as image:
                 found.append(image.convert("RGB").tobytes())
         except Exception:
             return False
-    return found[0] == found[1]
+    return all(pixels == found[0] for pixels in found)
 
 
 def _developed(file: BinaryIO, shown: str, path: Path | None) -> Photo | None:
@@ -198,7 +198,7 @@ def _developed(file: BinaryIO, shown: str, path: Path | None) -> Photo | None:
     if rawpy is not None:
         try:
             with rawpy.imread(BytesIO(data)) as negative:
-                image = Image.fromarray(negative.postprocess(use_camera_wb=True))
+                image = Image.fromarray(negative.postprocess(use_camera_wb=True).squeeze())
         except Exception as e:
             if raw or named:
                 why = f"is a RAW file that rawpy cannot develop ({reason(e)})"
