@@ -47,7 +47,7 @@ def profile(data: bytes) -> bytes | None:
 def repeated(data: bytes) -> list[str]:
     """Keys of more than one text, of which Pillow keeps the last."""
     keys = Counter(b.partition(b"\0")[0] for kind, b, *_ in chunks(data) if kind in _TEXTS)
-    return [key.decode("latin-1") for key, count in keys.items() if count > 1]
+    return [_shown(key) for key, count in keys.items() if count > 1]
 
 
 def repaired(data: bytes, *, bare: bool) -> tuple[bytes, list[str], list[str]]:
@@ -56,7 +56,7 @@ def repaired(data: bytes, *, bare: bool) -> tuple[bytes, list[str], list[str]]:
     out, large, damaged = [data[: len(SIGNATURE)]], [], []
     for kind, body, right, whole in chunks(data):
         dispensable = kind[:1].islower() and kind != b"tRNS"
-        name = body.partition(b"\0")[0].decode("latin-1")[:79] if kind in _TEXTS else kind.decode()
+        name = _shown(body.partition(b"\0")[0] if kind in _TEXTS else kind)
         if kind in _FRAMES and not (bare or not right):
             dispensable = False
         if bare and kind in _TEXTS and not name.startswith((XMP_KEY, RAW)):
@@ -80,6 +80,11 @@ def raw_profile(kind: str, data: bytes) -> str:
 def of_raw_profile(text: str) -> bytes:
     """A line with the kind, one with the length, then hexadecimal digits. Raises: ValueError."""
     return bytes.fromhex("".join(text.split("\n")[3:]))
+
+
+def _shown(name: bytes) -> str:
+    text = name[:79].decode("latin-1")
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _opens(chunk: bytes) -> bool:
