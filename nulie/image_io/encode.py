@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
-from PIL import Image, ImageChops, PngImagePlugin
+from PIL import Image, ImageChops, ImageCms, PngImagePlugin
 
 from . import exif as exif_bytes
-from . import tiff
+from . import headers, icc, jpeg, png, tiff
 from . import xmp as xmp_packet
-from .headers import PHOTOSHOP
-from .metadata import PARAMETERS, XMP_KEY, XMP_SEGMENT, tell_text
+from .metadata import PARAMETERS, tell_text
 from .photo import Metadata, Photo
 
 NO_ALPHA = ("JPEG", "BMP")
@@ -22,7 +20,7 @@ LARGEST = {"JPEG": 65500, "WEBP": 16383}
 
 _LEAST_QUALITY = 90
 _BEST_QUALITY = 95
-_SEGMENT = 65533
+_EXIF_ROOM = jpeg.ROOM - len(jpeg.EXIF)
 
 _LOSSLESS = ("PNG", "TIFF", "BMP", "GIF")
 
@@ -51,8 +49,10 @@ def _is_grey(pixels: Image.Image) -> bool:
 
 
 def profile_for(metadata: Metadata, image: Image.Image) -> bytes | None:
-    """The colour profile, unless it is one for grey and the picture is written in colour."""
-    profile = metadata.icc_profile
+    """The colour profile, or one of what other formats say in numbers, unless it is one for grey
+    and the picture is written in colour."""
+    grey = image.mode in ("L", "LA")
+    profile = metadata.icc_profile or icc.of_chunks(dict(metadata.png_chunks), grey=grey)
     if profile and profile[16:20] == b"GRAY" and image.mode not in ("L", "LA"):
         return None
     return profile
@@ -61,22 +61,19 @@ def profile_for(metadata: Metadata, image: Image.Image) -> bytes | None:
 def _jpeg(photo: Photo, image: Image.Image, quality: int | None) -> dict[str, Any]:
     metadata = photo.metadata
     own = metadata.options if photo.format == "JPEG" else {}
-    exif, packet = _tagged(metadata, keeps_comment=True)
-    if packet and len(XMP_SEGMENT + packet) > _SEGMENT:
-        # One segment is all that readers look for. Room first for what is small: nulie's text.
-        nulie = {k: v for k, v in metadata.text.items() if k.startswith("nulie")}
-        exif, packet = _tagged(replace(metadata, xmp=None, text=nulie), keeps_comment=True)
-    segments = [*metadata.segments, *([(0xE1, XMP_SEGMENT + packet)] if packet else [])]
+    exif, packet = _tagged(metadata, keeps_comment=True, room=_EXIF_ROOM)
+    packet, digest, rest = xmp_packet.split(packet or b"", jpeg.ROOM - len(jpeg.XMP))
+    extra = jpeg.put(0xE1, jpeg.XMP, packet) + jpeg.put_extension(digest, rest)
+    comment = (metadata.comment or "").encode("utf-8", "replace")
     return {
         "quality": quality or max(_LEAST_QUALITY, own.get("quality", _BEST_QUALITY)),
         "subsampling": own.get("subsampling", 0),
         "progressive": own.get("progressive", False),
-        "extra": b"".join(
-            bytes([0xFF, marker]) + (len(data) + 2).to_bytes(2, "big") + data
-            for marker, data in segments
-        ),
-        "exif": b"Exif\0\0" + exif if exif else b"",
-        "comment": (metadata.comment or "").encode("utf-8", "replace")[:_SEGMENT],
+        "extra": extra
+        + jpeg.put(0xED, jpeg.PHOTOSHOP, metadata.photoshop or b"")
+        + jpeg.put(0xFE, b"", comment),
+        "exif": jpeg.EXIF + exif if exif else b"",
+        "comment": b"",
     }
 
 
@@ -92,7 +89,9 @@ def _png(photo: Photo, image: Image.Image, quality: int | None) -> dict[str, Any
         if name:
             chunks.add_text(name, value)
     if metadata.xmp:
-        chunks.add_itxt(XMP_KEY, metadata.xmp.decode("utf-8", "replace"))
+        chunks.add_itxt(png.XMP_KEY, metadata.xmp.decode("utf-8", "replace"))
+    if metadata.photoshop:
+        chunks.add_text(f"{png.RAW}iptc", png.raw_profile("iptc", metadata.photoshop), zip=True)
     return {"pnginfo": chunks, "exif": metadata.exif or b""}
 
 
@@ -136,16 +135,56 @@ def encoded(photo: Photo, pixels: Image.Image, format: str, quality: int | None 
     """A file of `pixels` with all that `photo` carries. Raises: whatever Pillow raises."""
     modes, options = _FORMATS[format]
     image, metadata = assembled(photo, pixels, modes), photo.metadata
-    common = {"icc_profile": profile_for(metadata, image), "dpi": metadata.dpi}
+    numbers = dict(metadata.png_chunks)
+    own = format == "PNG" and numbers
+    profile = metadata.icc_profile if own else profile_for(metadata, image)
+    if format == "BMP" and profile:
+        image, profile = _in_srgb(image, profile), None
+    common = {"icc_profile": profile, "dpi": metadata.dpi}
     known = {name: value for name, value in common.items() if value}
     # In memory, for Pillow's encoders hide why a disk refused to take their bytes.
     stream = BytesIO()
     image.save(stream, format, **options(photo, image, quality), **known)
+    data = stream.getvalue()
+    if format == "AVIF" and b"cICP" in numbers:
+        return headers.with_nclx(data, numbers[b"cICP"])
     if format != "TIFF":
-        return stream.getvalue()
-    resources = [s[len(PHOTOSHOP) :] for _, s in metadata.segments if s.startswith(PHOTOSHOP)]
+        return data
     exif, packet = _tagged(metadata)
-    return tiff.with_metadata(stream.getvalue(), exif, packet, resources[0] if resources else None)
+    return tiff.with_metadata(data, exif, packet, metadata.photoshop)
+
+
+def left_out(photo: Photo, format: str) -> list[str]:
+    """What of a photo's metadata a format has no room for, in words."""
+    metadata = photo.metadata
+    notes = []
+    if format == "JPEG":
+        if metadata.exif:
+            lost = exif_bytes.fitted(metadata.exif, _EXIF_ROOM)[1]
+            notes += (
+                [f"JPEG has no room for so much EXIF: without {', '.join(lost)}"] if lost else []
+            )
+        if PARAMETERS in _with_parameters(metadata, _EXIF_ROOM)[1]:
+            notes.append("the EXIF comment has no room for the parameters; they stand in XMP alone")
+    if format in ("WEBP", "AVIF") and metadata.photoshop:
+        notes.append(f"{format} has no room for Photoshop's captions and credits (IPTC)")
+    if dict(metadata.png_chunks).get(b"cICP", b"\0\0")[1] in icc.HDR and format not in (
+        "PNG",
+        "AVIF",
+    ):
+        notes.append(f"{format} cannot say that the colours are HDR; they will look pale")
+    return notes
+
+
+def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    """For a format that says nothing of colours."""
+    try:
+        source = ImageCms.ImageCmsProfile(BytesIO(profile))
+        target = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+        found = ImageCms.profileToProfile(image.convert("RGB"), source, target)
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return image
+    return found or image
 
 
 def _with_comment(text: Mapping[str, str], metadata: Metadata) -> dict[str, str]:
@@ -154,19 +193,32 @@ def _with_comment(text: Mapping[str, str], metadata: Metadata) -> dict[str, str]
 
 
 def _tagged(
-    metadata: Metadata, *, keeps_comment: bool = False, states_dpi: bool = False
-) -> tuple[bytes | None, bytes | None]:
-    """EXIF and XMP that hold the text too, for formats without text chunks."""
-    text = dict(metadata.text)
+    metadata: Metadata, *, keeps_comment: bool = False, states_dpi: bool = False,
+    room: int | None = None,
+) -> tuple[bytes | None, bytes | None]:  # fmt: skip
+    """EXIF, in `room` bytes, and XMP that hold the text too, for formats without text chunks."""
+    exif, text = _with_parameters(metadata, room)
     if not keeps_comment:
         text = _with_comment(text, metadata)
-    exif = metadata.exif
-    if PARAMETERS in text:
-        comment = exif_bytes.user_comment(exif) if exif else None
-        if comment is None:
-            exif = exif_bytes.with_user_comment(exif, text[PARAMETERS])
-        if comment in (None, text[PARAMETERS]):
-            del text[PARAMETERS]
     if states_dpi and metadata.dpi:
         exif = exif_bytes.with_resolution(exif, metadata.dpi)
     return exif, xmp_packet.put_text(metadata.xmp, text) if text else metadata.xmp
+
+
+def _with_parameters(
+    metadata: Metadata, room: int | None = None
+) -> tuple[bytes | None, dict[str, str]]:
+    """EXIF in `room` bytes with the parameters as its comment, where these find a place there, and
+    the texts that are not in it."""
+    exif, text = metadata.exif, dict(metadata.text)
+    if exif and room is not None:
+        exif, _ = exif_bytes.fitted(exif, room)
+    if PARAMETERS in text:
+        comment = exif_bytes.user_comment(exif) if exif else None
+        if comment is None:
+            longer = exif_bytes.with_user_comment(exif, text[PARAMETERS])
+            if room is None or len(longer) <= room:
+                exif, comment = longer, text[PARAMETERS]
+        if comment == text[PARAMETERS]:
+            del text[PARAMETERS]
+    return exif, text

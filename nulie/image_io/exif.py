@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import struct
 
+from PIL import ExifTags
+
+from . import tiff
+
 _ORIENTATION = 0x0112
 _EXIF_IFD = 0x8769
 _USER_COMMENT = 0x9286
@@ -16,28 +20,49 @@ _TIFF_WIDTH, _TIFF_HEIGHT = 0x0100, 0x0101
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 0x011A, 0x011B, 0x0128
 _THUMBNAIL, _THUMBNAIL_LENGTH = 0x0201, 0x0202
 _SHORT, _LONG, _RATIONAL, _UNDEFINED = 3, 4, 5, 7
+_CODES = {1: "B", _SHORT: "H", _LONG: "I", 6: "b", 8: "h", 9: "i"}
 _EMPTY = b"MM\0*\0\0\0\x08" + bytes(6)
 _UNICODE = b"UNICODE\0"
 
 
-def upright(exif: bytes, turn: int = 1) -> tuple[bytes, int]:
-    """EXIF for upright pixels, and the orientation (1..8) that it had, else `turn`. The thumbnail
-    goes, for it would show the picture as it was. Raises: ValueError when this is no EXIF."""
+def upright(exif: bytes, turn: int = 1) -> tuple[bytes, int, bool]:
+    """EXIF for upright pixels, the orientation (1..8) that it had, else `turn`, and whether damage
+    in it was left out. The thumbnail goes, for it would show the picture as it was.
+
+    Raises: ValueError when this is no EXIF."""
     while exif.startswith(b"Exif\0\0"):
         exif = exif[6:]
     fields = _Exif(exif)
-    orientation = fields.number(fields.first.get(_ORIENTATION)) or turn
-    if not 1 <= orientation <= 8:
-        orientation = 1
-    if _ORIENTATION in fields.first:
-        fields.put("HIHH", fields.first[_ORIENTATION] + 2, _SHORT, 1, 1, 0)
+    places = fields.places(_ORIENTATION)
+    said = [n for n in map(fields.number, places) if n and n <= 8]
+    orientation = said[0] if said else turn
+    for place in (
+        *places,
+        *fields.places(_ORIENTATION, fields.number(fields.first.get(_EXIF_IFD))),
+    ):
+        fields.put("HIHH", place + 2, _SHORT, 1, 1, 0)
     second = fields.second()
     if orientation >= 5 and _WIDTH in second and _HEIGHT in second:
         # A quarter turn. Type, count and value move together, for one may be a short, one a long.
         a, b = (slice(second[tag] + 2, second[tag] + 12) for tag in (_WIDTH, _HEIGHT))
         fields.data[a], fields.data[b] = fields.data[b], fields.data[a]
     fields.drop_thumbnail()
-    return bytes(fields.data), orientation
+    odd = fields.drop_odd_resolution()
+    return bytes(fields.data), orientation, odd or fields.was_cut
+
+
+def fitted(exif: bytes, room: int) -> tuple[bytes | None, tuple[str, ...]]:
+    """EXIF in `room` bytes, and the names of what that leaves out: the largest values."""
+    lost: list[str] = []
+    while exif and len(exif) > room:
+        fields = tiff.fields(exif)
+        sizes = [(len(f.value), f.tag) for g in fields for f in (g.nested or (g,))]
+        if not sizes:
+            return None, ("EXIF",)
+        largest = max(sizes)[1]
+        lost.append(ExifTags.TAGS.get(largest, f"tag {largest}"))
+        exif = tiff.exif_of(exif, without=largest) or b""
+    return exif or None, tuple(lost)
 
 
 def user_comment(exif: bytes) -> str | None:
@@ -50,11 +75,20 @@ def user_comment(exif: bytes) -> str | None:
     count, offset = fields.read("II", at + 4)
     value = bytes(fields.data[offset : offset + count])
     body, codec = value[8:], "utf-8"
-    if value.startswith(_UNICODE):
+    if value.startswith(_UNICODE) and not (0 not in body and _is_utf_8(body)):
         # The standard leaves the byte order open. Of sd-webui's text, half the bytes are zero:
         # the first ones in big-endian order, which is what it writes.
         codec = "utf-16-be" if body[::2].count(0) >= body[1::2].count(0) else "utf-16-le"
     return body.decode(codec, "replace").strip("\0 ") or None
+
+
+def _is_utf_8(body: bytes) -> bool:
+    # As EXIF 3 allows under this name. Half the bytes of text in UTF-16 are zero, or many are.
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def with_user_comment(exif: bytes | None, text: str) -> bytes:
@@ -119,6 +153,7 @@ class _Exif:
         if order is None or len(exif) < 8:
             raise ValueError("no EXIF header")
         self._order = order
+        self.was_cut = self._mend_first()
         self.first, self._next_at = self._entries(*self.read("I", 4))
 
     def read(self, layout: str, at: int) -> tuple[int, ...]:
@@ -134,7 +169,7 @@ class _Exif:
         """The value of an entry that holds one whole number."""
         if at is None:
             return None
-        code = {_SHORT: "H", _LONG: "I"}.get(self.read("H", at + 2)[0])
+        code = _CODES.get(self.read("H", at + 2)[0])
         return self.read(code, at + 8)[0] if code else None
 
     def second(self) -> dict[int, int]:
@@ -157,6 +192,41 @@ class _Exif:
     def grow_first(self, *added: bytes) -> None:
         self.put("I", 4, self.grow(self.read("I", 4)[0], *added))
 
+    def places(self, tag: int, ifd: int | None = None) -> list[int]:
+        """Where all entries of a tag are, for a damaged directory may hold several."""
+        at = self.read("I", 4)[0] if ifd is None else ifd
+        if not 8 <= at <= len(self.data) - 2:
+            return []
+        end = min(at + 2 + 12 * self.read("H", at)[0], len(self.data) - 11)
+        return [place for place in range(at + 2, end, 12) if self.read("H", place)[0] == tag]
+
+    def drop_odd_resolution(self) -> bool:
+        """Takes out what states a resolution in a type that it cannot have, over which readers
+        give up; whether there was any."""
+        kinds = {_X_RESOLUTION: _RATIONAL, _Y_RESOLUTION: _RATIONAL, _RESOLUTION_UNIT: _SHORT}
+        (at,) = self.read("I", 4)
+        odd = [p for tag, k in kinds.items() for p in self.places(tag)
+               if self.read("HI", p + 2) != (k, 1)]  # fmt: skip
+        for place in sorted(odd, reverse=True):
+            # The rest of the directory moves up, and the values that it points to stay.
+            self.data[place : self._next_at - 8] = self.data[place + 12 : self._next_at + 4]
+            self.data[self._next_at - 8 : self._next_at - 8] = bytes(12)
+            self._next_at -= 12
+            self.put("H", at, self.read("H", at)[0] - 1)
+        self.first, self._next_at = self._entries(at)
+        return bool(odd)
+
+    def _mend_first(self) -> bool:
+        """Ends a directory that is cut short behind its last whole entry; whether it was."""
+        (at,) = self.read("I", 4)
+        whole = (len(self.data) - at - 2) // 12
+        if at < 8 or whole < 1 or whole >= self.read("H", at)[0]:
+            return False
+        self.put("H", at, whole)
+        del self.data[at + 2 + 12 * whole :]
+        self.data += bytes(4)
+        return True
+
     def drop_thumbnail(self) -> None:
         if self._next_at + 4 > len(self.data):
             return
@@ -176,7 +246,8 @@ class _Exif:
         end = at + 2 + 12 * self.read("H", at)[0]
         if end > len(self.data):
             raise ValueError("an EXIF directory is cut short")
-        return {self.read("H", place)[0]: place for place in range(at + 2, end, 12)}, end
+        # Of several for one tag the first counts, as it does for others.
+        return {self.read("H", p)[0]: p for p in reversed(range(at + 2, end, 12))}, end
 
     def _known(self, at: int) -> dict[int, int]:
         try:

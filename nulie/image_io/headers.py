@@ -1,67 +1,14 @@
-"""What Pillow does not tell of a file: true bit depth, lossless or not, chunks it leaves out."""
+"""What Pillow does not tell of a file: true bit depth, lossless or not, its end."""
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterator
 from typing import BinaryIO
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_COLOUR_CHUNKS = (b"gAMA", b"cHRM", b"sRGB", b"cICP")
-_THUMBNAILS = (1033, 1036)
-PHOTOSHOP = b"Photoshop 3.0\0"
+from . import jpeg, png, tiff
 
-
-def png_depth(file: BinaryIO) -> int:
-    """Bits per channel. Pillow opens 16-bit colour as 8 without a word."""
-    file.seek(0)
-    head = file.read(25)
-    return head[24] if len(head) == 25 else 8
-
-
-def png_colour_chunks(file: BinaryIO) -> tuple[tuple[bytes, bytes], ...]:
-    """Chunks that say what the numbers mean where there is no ICC profile."""
-    file.seek(len(PNG_SIGNATURE))
-    found = []
-    while len(head := file.read(8)) == 8:
-        length, kind = int.from_bytes(head[:4], "big"), head[4:]
-        if kind in (b"IDAT", b"IEND"):
-            break
-        data = file.read(length)
-        if kind in _COLOUR_CHUNKS:
-            found.append((kind, data))
-        file.seek(4, 1)
-    return tuple(found)
-
-
-def png_repaired(data: bytes, *, bare: bool) -> bytes:
-    """The PNG without its damaged dispensable chunks (in lower case), or (`bare`) without any."""
-    out = [data[:8]]
-    at = 8
-    while len(data) - at >= 12:
-        length = int.from_bytes(data[at : at + 4], "big")
-        kind, end = data[at + 4 : at + 8], at + 12 + length
-        chunk = data[at:end]
-        damaged = zlib.crc32(chunk[4:-4]) != int.from_bytes(chunk[-4:], "big")
-        dispensable = kind[:1].islower() and kind != b"tRNS"
-        if not (dispensable and (bare or damaged)):
-            out.append(chunk)
-        at = end
-    return b"".join([*out, data[at:]])
-
-
-def jpeg_bare(data: bytes) -> bytes:
-    """The JPEG without comments and application data, save what the decoder needs."""
-    out = [data[:2]]
-    at = 2
-    while data[at : at + 1] == b"\xff" and data[at + 1 : at + 2] not in (b"", b"\xda"):
-        marker = data[at + 1]
-        length = int.from_bytes(data[at + 2 : at + 4], "big")
-        # Kept: JFIF (density) and Adobe (which colour transform was used).
-        if marker in (0xE0, 0xEE) or not (0xE1 <= marker <= 0xEF or marker == 0xFE):
-            out.append(data[at : at + 2 + length])
-        at += 2 + length
-    return b"".join([*out, data[at:]])
+_NCLX = b"colrnclx"
+_USUAL = (b"\1\1", b"\1\2", b"\1\6", b"\1\x0d", b"\2\2", b"\2\x0d")
+_C2PA_BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 
 
 def webp_lossless(file: BinaryIO) -> bool:
@@ -87,19 +34,52 @@ def avif_depth(file: BinaryIO) -> tuple[int, bool]:
     return depth, bool(flags & 0x10)
 
 
-def without_thumbnails(photoshop: bytes) -> bytes | None:
-    """Photoshop's resources (an APP13 segment) without the pictures of the picture."""
-    if not photoshop.startswith(PHOTOSHOP):
-        return None
-    kept = [block for number, block in _resources(photoshop) if number not in _THUMBNAILS]
-    return PHOTOSHOP + b"".join(kept) if kept else None
+def nclx(avif: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    """What an AVIF says of its colours in numbers, as the PNG chunk with the same ones."""
+    head = avif[:65536]
+    at = head.find(_NCLX) + len(_NCLX)
+    numbers = (
+        bytes((head[at + 1], head[at + 3], 0, 1)) if len(_NCLX) <= at <= len(head) - 4 else b""
+    )
+    # Two is nothing said; both ones, or one and thirteen, are sRGB.
+    return ((b"cICP", numbers),) if numbers and numbers[:2] not in _USUAL else ()
 
 
-def _resources(photoshop: bytes) -> Iterator[tuple[int, bytes]]:
-    at = len(PHOTOSHOP)
-    while photoshop[at : at + 4] == b"8BIM" and at + 12 <= len(photoshop):
-        name_end = at + 6 + (photoshop[at + 6] // 2 + 1) * 2
-        length = int.from_bytes(photoshop[name_end : name_end + 4], "big")
-        end = name_end + 4 + length + length % 2
-        yield int.from_bytes(photoshop[at + 4 : at + 6], "big"), photoshop[at:end]
-        at = end
+def with_nclx(avif: bytes, cicp: bytes) -> bytes:
+    """The AVIF with other primaries and another transfer stated in it."""
+    at = avif.find(_NCLX) + len(_NCLX)
+    if at < len(_NCLX):
+        return avif
+    return avif[:at] + bytes((0, cicp[0], 0, cicp[1])) + avif[at + 4 :]
+
+
+def credentials(data: bytes) -> bool:
+    """Whether a file other than a JPEG holds Content Credentials."""
+    if data.startswith(b"\x89PNG"):
+        return b"caBX" in data
+    if data.startswith(b"RIFF"):
+        return b"C2PA" in data
+    return data[4:8] == b"ftyp" and _C2PA_BOX in data
+
+
+def cut_short(data: bytes) -> bool:
+    """Whether the end of a file of a known kind is missing."""
+    if data.startswith(b"\xff\xd8"):
+        return jpeg.segments(data)[1] is None
+    if data.startswith(png.SIGNATURE):
+        return b"IEND" not in data[-4096:]
+    if data.startswith(b"RIFF"):
+        return len(data) < int.from_bytes(data[4:8], "little") + 8
+    if data.startswith(b"GIF8"):
+        return not data.rstrip(b"\0").endswith(b";")
+    if data.startswith(b"BM"):
+        return len(data) < int.from_bytes(data[2:6], "little")
+    if data[:4] in (b"II*\0", b"MM\0*"):
+        return tiff.cut_short(data)
+    at = 0
+    while data[4:8] == b"ftyp" and at < len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        if size < 8:
+            return False
+        at += size
+    return at > len(data)

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import math
 import re
+import struct
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 from PIL import Image, JpegImagePlugin, TiffImagePlugin
 
 from . import exif as exif_bytes
-from . import headers, tiff, xmp
+from . import headers, jpeg, png, tiff, xmp
 from .photo import Metadata
 
 PARAMETERS = "parameters"
 """Key of sd-webui's generation parameters, in PNG text; elsewhere they are the EXIF comment."""
 
-XMP_KEY = "XML:com.adobe.xmp"
-_RAW_EXIF_KEYS = ("Raw profile type exif", "Raw profile type APP1")
-XMP_SEGMENT = b"http://ns.adobe.com/xap/1.0/\0"
-_XMP_TAIL = b"http://ns.adobe.com/xmp/extension/\0"
-_APPENDED = re.compile(rb"hdrgm:Version|(?:MotionPhoto|MicroVideo)=[\"']1")
+_RAW_EXIF_KEYS = (f"{png.RAW}exif", f"{png.RAW}APP1")
+_RAW_XMP_KEY = f"{png.RAW}xmp"
+_RAW_PHOTOSHOP_KEYS = (f"{png.RAW}8bim", f"{png.RAW}iptc")
+_IPTC = 1028
+# Of ImageMagick's texts, as exif:Orientation.
+_ORIENTATION = re.compile(r"(?:.*:)?Orientation")
 # The luminance table of the JPEG standard (annex K) at quality 50, summed.
 _LUMINANCE_SUM = 3688
 _LOSSLESS_TIFF = ("raw", "packbits", "zstd", "lzma", *tiff.DIFFERENCED)
@@ -31,42 +33,88 @@ def collect(
 ) -> tuple[Metadata, int, tuple[str, ...]]:
     """Metadata of a decoded picture, the orientation it was stored in, notes on what is lost."""
     notes: list[str] = []
-    info = image.info
-    text = _text(image)
-    exif, packet = _raw_exif(image, file), _raw_xmp(image)
-    turn = 1
-    if packet is not None:
-        try:
-            packet, turn = xmp.upright(packet)
-            packet, own = xmp.take_text(packet)
-            text = own | text
-        except ValueError:
-            packet = None
-            notes.append(f"{name}: XMP in it could not be read and was left out")
+    data = _bytes(file)
+    segments, end = jpeg.segments(data) if data.startswith(b"\xff\xd8") else ((), None)
+    text, turn = _text(image)
+    said = _xmp(image, segments, notes)
+    turn = said.orientation or turn
+    exif = _raw_exif(image, data, segments, notes)
     if exif is not None:
         try:
-            exif, turn = exif_bytes.upright(exif, turn)
-        except ValueError:
+            exif, turn, odd = exif_bytes.upright(exif, turn)
+            if odd:
+                notes.append("a damaged field of EXIF in it was left out")
+        except (ValueError, struct.error):
             exif = None
-            notes.append(f"{name}: EXIF in it could not be read and was left out")
-    if packet and _APPENDED.search(packet):
-        notes.append(f"{name}: the HDR gain map or video that is appended to it is not kept")
-    profile = info.get("icc_profile")
+            notes.append("EXIF in it could not be read and was left out")
+    if image.format == "TIFF":
+        turn = tiff.orientation(data) or turn
+    profile = jpeg.profile(segments) or image.info.get("icc_profile")
+    if image.format == "PNG" and not profile:
+        profile = png.profile(data)
     if profile and (len(profile) < 128 or profile[36:40] != b"acsp"):
         profile = None
-        notes.append(f"{name}: colour profile in it could not be read and was left out")
+        notes.append("colour profile in it could not be read and was left out")
+    notes += _not_kept(image, data, segments, end, said)
+    is_avif, is_png = image.format == "AVIF", image.format == "PNG"
     found = Metadata(
         icc_profile=profile or None,
         exif=exif,
-        xmp=packet,
-        text=text,
-        dpi=_dpi(info.get("dpi")) or (_dpi(exif_bytes.resolution(exif)) if exif else None),
-        comment=_comment(info.get("comment")),
-        segments=_segments(image),
-        png_chunks=headers.png_colour_chunks(file) if file and image.format == "PNG" else (),
+        xmp=said.packet,
+        text={**said.text, **text},
+        dpi=_resolution(image, exif),
+        comment=_comment(image, segments),
+        photoshop=_photoshop(image, segments),
+        png_chunks=png.colors(data) if is_png else headers.nclx(data) if is_avif else (),
         options=_options(image, file, turned=turn >= 5),
     )
-    return found, turn, tuple(notes)
+    return found, turn, tuple(f"{name}: {note}" for note in notes)
+
+
+def _bytes(file: BinaryIO | None) -> bytes:
+    if file is None:
+        return b""
+    file.seek(0)
+    return file.read()
+
+
+def _xmp(image: Image.Image, segments: jpeg.Segments, notes: list[str]) -> xmp.Read:
+    raw = _raw_xmp(image, segments)
+    found = xmp.Read(None, {})
+    if raw is None:
+        return found
+    try:
+        found = xmp.read(raw)
+        if found.extended:
+            rest = jpeg.extension(segments, found.extended)
+            if rest is None:
+                raise ValueError("without its extension")
+            found = xmp.read(xmp.merged(raw, rest))
+    except ValueError:
+        some = "a part of XMP" if found.packet else "XMP"
+        notes.append(f"{some} in it could not be read and was left out")
+    return found
+
+
+def _not_kept(
+    image: Image.Image, data: bytes, segments: jpeg.Segments, end: int | None, said: xmp.Read
+) -> list[str]:
+    """What of a file no result holds."""
+    notes = []
+    if said.credentials or headers.credentials(data) or jpeg.joined(segments, 0xEB, b"JP"):
+        notes.append("Content Credentials (C2PA) in it are not kept, for they hold no longer")
+    behind = jpeg.trailer(data, end) if end is not None and image.format == "JPEG" else ""
+    if said.gain_map or jpeg.joined(segments, 0xE2, jpeg.GAIN_MAP):
+        notes.append("the HDR gain map that is appended to it is not kept")
+    if said.video and "video" not in behind:
+        notes.append("the video that is appended to it is not kept")
+    if behind:
+        notes.append(f"{behind} is not kept")
+    if foreign := jpeg.foreign(segments):
+        notes.append(f"application data in it is not kept: {', '.join(foreign)}")
+    if image.format == "PNG" and (keys := png.repeated(data)):
+        notes.append(f"of several texts with the same key only the last is kept: {', '.join(keys)}")
+    return notes
 
 
 def tell_text(metadata: Metadata) -> dict[str, str]:
@@ -79,49 +127,75 @@ def tell_text(metadata: Metadata) -> dict[str, str]:
     return text
 
 
-def _text(image: Image.Image) -> dict[str, str]:
+def _text(image: Image.Image) -> tuple[dict[str, str], int]:
+    """The texts of an upright picture, and the orientation (1..8) that these had said."""
     # PNG text has a place of its own; of a picture handed over, its info is all there is.
     found: Mapping[Any, Any] = getattr(image, "text", image.info)
-    apart = (XMP_KEY, *_RAW_EXIF_KEYS, "comment", "xmp", "compression")
-    return {
-        key: value
-        for key, value in found.items()
-        if isinstance(key, str) and isinstance(value, str) and key not in apart
-    }
+    apart = (png.XMP_KEY, _RAW_XMP_KEY, *_RAW_EXIF_KEYS, *_RAW_PHOTOSHOP_KEYS, "comment", "xmp",
+             "compression")  # fmt: skip
+    text, turn = {}, 1
+    for key, value in found.items():
+        if not (isinstance(key, str) and isinstance(value, str)) or key in apart:
+            continue
+        if _ORIENTATION.fullmatch(key) and value.strip() in tuple("12345678"):
+            turn = int(value) if turn == 1 else turn
+            value = "1"
+        text[key] = value
+    return text, turn
 
 
-def _raw_exif(image: Image.Image, file: BinaryIO | None) -> bytes | None:
-    if image.format == "TIFF" and file is not None:
-        file.seek(0)
+def _raw_exif(
+    image: Image.Image, data: bytes, segments: jpeg.Segments, notes: list[str]
+) -> bytes | None:
+    if image.format == "TIFF" and data:
         try:
-            return tiff.exif_of(file.read())
+            return tiff.exif_of(data)
         except ValueError:  # a BigTIFF; whose EXIF the caller then reports as unreadable
             return b""
-    data = image.info.get("exif")
-    if data:
-        return bytes(data)
-    for key in _RAW_EXIF_KEYS:
-        # ImageMagick's way: a line with the kind, one with the length, then hexadecimal digits.
+    parts = [d[6:] for m, d in segments if m == 0xE1 and d.startswith(jpeg.EXIF)]
+    if parts:
+        # What is too long for one segment goes on in others; a second start is another one's.
+        rest = [part for part in parts[1:] if part[:4] not in (b"II*\0", b"MM\0*")]
+        if len(rest) + 1 < len(parts):
+            notes.append("a second EXIF in it is not kept")
+        return b"".join([parts[0], *rest])
+    if image.info.get("exif"):
+        return bytes(image.info["exif"])
+    return _raw_profile(image, _RAW_EXIF_KEYS)
+
+
+def _raw_profile(image: Image.Image, keys: tuple[str, ...]) -> bytes | None:
+    """What ImageMagick has put into a text; empty where that is damaged."""
+    for key in keys:
         value = image.info.get(key)
         if isinstance(value, str):
             try:
-                return bytes.fromhex("".join(value.split("\n")[3:]))
+                return png.of_raw_profile(value)
             except ValueError:
                 return b""
     return None
 
 
-def _raw_xmp(image: Image.Image) -> bytes | None:
+def _raw_xmp(image: Image.Image, segments: jpeg.Segments) -> bytes | None:
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         data = image.tag_v2.get(tiff.XMP)
-    elif isinstance(image, JpegImagePlugin.JpegImageFile):
-        packets = [s[len(XMP_SEGMENT) :] for _, s in image.applist if s.startswith(XMP_SEGMENT)]
+    elif segments:
+        starts = jpeg.XMP
+        packets = [d[len(starts) :] for m, d in segments if m == 0xE1 and d.startswith(starts)]
         data = packets[0] if packets else None
     else:
-        data = image.info.get(XMP_KEY) or image.info.get("xmp")
+        data = image.info.get(png.XMP_KEY) or image.info.get("xmp")
+        data = data or _raw_profile(image, (_RAW_XMP_KEY,))
     if isinstance(data, str):
         return data.encode("utf-8", "replace")
     return bytes(data) if isinstance(data, (bytes, tuple, list)) and data else None
+
+
+def _resolution(image: Image.Image, exif: bytes | None) -> tuple[float, float] | None:
+    stated = image.info.get("dpi")
+    if isinstance(image, TiffImagePlugin.TiffImageFile) and 282 not in image.tag_v2:
+        stated = None  # Pillow says 1
+    return _dpi(stated) or (_dpi(exif_bytes.resolution(exif)) if exif else None)
 
 
 def _dpi(value: Any) -> tuple[float, float] | None:
@@ -132,28 +206,30 @@ def _dpi(value: Any) -> tuple[float, float] | None:
     return (x, y) if all(math.isfinite(v) and 1 <= v <= 65535 for v in (x, y)) else None
 
 
-def _comment(value: Any) -> str | None:
-    if isinstance(value, bytes):
-        try:
-            value = value.decode("utf-8")
-        except UnicodeDecodeError:
-            value = value.decode("latin-1")
-    return value.strip("\0") or None if isinstance(value, str) else None
+def _comment(image: Image.Image, segments: jpeg.Segments) -> str | None:
+    found: list[Any] = [d for m, d in segments if m == 0xFE] or [image.info.get("comment")]
+    rows: list[str] = []
+    for value in found:
+        if isinstance(value, bytes):
+            try:
+                value = value.decode("utf-8")
+            except UnicodeDecodeError:
+                value = value.decode("latin-1")
+        rows += [value.strip("\0")] if isinstance(value, str) else []
+    return "\n".join(rows) or None
 
 
-def _segments(image: Image.Image) -> tuple[tuple[int, bytes], ...]:
-    """Segments of a JPEG beside those that Pillow writes: captions, and the tail of a long XMP."""
-    found = []
+def _photoshop(image: Image.Image, segments: jpeg.Segments) -> bytes | None:
     if isinstance(image, TiffImagePlugin.TiffImageFile):
-        resources = image.tag_v2.get(tiff.PHOTOSHOP)
-        if isinstance(resources, bytes):
-            found.append((0xED, headers.without_thumbnails(headers.PHOTOSHOP + resources)))
-    for segment, data in getattr(image, "applist", ()):
-        if segment == "APP13":
-            found.append((0xED, headers.without_thumbnails(data)))
-        elif data.startswith(_XMP_TAIL):
-            found.append((0xE1, data))
-    return tuple((marker, data) for marker, data in found if data)
+        found = image.tag_v2.get(tiff.PHOTOSHOP)
+    else:
+        found = jpeg.joined(segments, 0xED, jpeg.PHOTOSHOP)
+        found = found or _raw_profile(image, _RAW_PHOTOSHOP_KEYS)
+    if not isinstance(found, bytes) or not found:
+        return None
+    if found.startswith(b"\x1c"):  # IPTC alone
+        found = jpeg.resource(_IPTC, found)
+    return jpeg.without_thumbnails(found)
 
 
 def _options(image: Image.Image, file: BinaryIO | None, *, turned: bool) -> dict[str, Any]:

@@ -26,10 +26,10 @@ class Metadata:
     """PNG text chunks, or what stands for them in formats that have none."""
     dpi: tuple[float, float] | None = None
     comment: str | None = None
-    segments: tuple[tuple[int, bytes], ...] = ()
-    """JPEG segments as (marker, data): Photoshop's resources (captions, credits), long XMP."""
+    photoshop: bytes | None = None
+    """Photoshop's resources: captions, credits."""
     png_chunks: tuple[tuple[bytes, bytes], ...] = ()
-    """PNG chunks that say what the numbers mean as colours."""
+    """PNG chunks that say what the numbers mean as colours, or what stands for them."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """How the file was encoded, as options to write the same format again."""
 

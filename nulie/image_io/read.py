@@ -13,10 +13,10 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from PIL import Image, ImageCms, UnidentifiedImageError, features
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError, features
 
 from ..errors import ImageError
-from . import headers
+from . import headers, jpeg, png, tiff
 from .metadata import collect, tell_text
 from .photo import Photo
 
@@ -37,6 +37,12 @@ _TURNS = {
     4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
     6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90,
 }  # fmt: skip
+_BACK = {6: 8, 8: 6}
+"""The turns that another one than themselves undoes."""
+_RAW_STARTS = (b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FUJIFILMCCD-RAW", b"FOVb", b"\0MRM")
+_RAW_SUFFIXES = frozenset(
+    ".dng .nef .nrw .cr2 .arw .sr2 .srf .pef .erf .kdc .dcr .3fr .mef .mos .iiq .orf .rw2".split()  # noqa: SIM905
+)
 _quiet_lock = threading.Lock()
 
 
@@ -80,6 +86,21 @@ def reason(error: BaseException) -> str:
     return " ".join(text.split()) or type(error).__name__
 
 
+def check_opens(data: bytes, format: str) -> None:
+    """Raises: whatever Pillow does over a file that it cannot open."""
+    try:
+        with _quiet(), Image.open(BytesIO(data), formats=[format]) as image:
+            image.load()
+    except Image.DecompressionBombError:
+        pass  # large, and meant to be
+    except Exception:
+        # Pillow has a limit for profiles in PNG that it does not keep to itself.
+        if len((format == "PNG" and png.profile(data)) or b"") < 1 << 20:
+            raise
+        with _quiet():
+            _decoded(BytesIO(data), "the result", None)
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keeps Pillow's warnings to ourselves; the filters are the whole process's, hence the lock."""
@@ -108,33 +129,88 @@ def _opened(path: Path, shown: str) -> Iterator[BinaryIO]:
 
 def _decoded(file: BinaryIO, shown: str, path: Path | None) -> Photo:
     errors: list[Exception] = []
-    for stream in _versions(file):
+    developed = _developed(file, shown, path)
+    if developed is not None:
+        return developed
+    for stream, notes in _versions(file):
         try:
-            photo = _photo(_open(stream, shown), shown, path, stream)
+            image, turned = _open(stream, shown)
+            photo = _photo(image, shown, path, file, turned)
         except (ImageError, Image.DecompressionBombError, MemoryError) as e:
             errors = [e]  # it would not be mended
             break
         except Exception as e:
             errors.append(e)
         else:
-            note = () if stream is file else (f"{shown}: damaged metadata in it was left out",)
-            return replace(photo, notes=(*photo.notes, *note))
+            return replace(photo, notes=(*photo.notes, *(f"{shown}: {note}" for note in notes)))
     raise _refusal(file, shown, errors[0]) from None
 
 
-def _versions(file: BinaryIO) -> Iterator[BinaryIO]:
-    """The file, then copies without its damaged metadata, over which alone Pillow may give up."""
-    yield file
+def _versions(file: BinaryIO) -> Iterator[tuple[BinaryIO, list[str]]]:
+    """The file, then copies without what Pillow alone may give up over, and notes on that."""
+    yield file, []
     file.seek(0)
     data = file.read()
-    repaired = []
-    if data.startswith(headers.PNG_SIGNATURE):
-        repaired = [headers.png_repaired(data, bare=bare) for bare in (False, True)]
+    if data.startswith(png.SIGNATURE):
+        for bare in (False, True):
+            other, large, damaged = png.repaired(data, bare=bare)
+            notes = [f"large text in it was left out: {', '.join(large)}"] if large else []
+            damage = f"damaged metadata in it was left out: {', '.join(damaged)}"
+            yield BytesIO(other), [*notes, *([damage] if damaged else [])]
     elif data.startswith(b"\xff\xd8"):
-        repaired = [headers.jpeg_bare(data)]
-    for other in repaired:
-        if other != data:
-            yield BytesIO(other)
+        bare_jpeg = jpeg.bare(data)
+        yield BytesIO(bare_jpeg), []  # its metadata is read from the file itself
+        if jpeg.segments(data)[1] is None and _is_whole(bare_jpeg):
+            yield BytesIO(bare_jpeg + jpeg.END), ["the end marker is missing, the picture is whole"]
+
+
+def _is_whole(data: bytes) -> bool:
+    """Whether a JPEG without an end marker holds all of its pixels: what is put behind it then
+    changes none."""
+    found = []
+    for filling in (b"", b"\x5a" * 64, b"\xa5" * 64, b"\x7f" * 64):
+        try:
+            with Image.open(BytesIO(data + filling + jpeg.END), formats=["JPEG"]) as image:
+                found.append(image.convert("RGB").tobytes())
+        except Exception:
+            return False
+    return all(pixels == found[0] for pixels in found)
+
+
+def _developed(file: BinaryIO, shown: str, path: Path | None) -> Photo | None:
+    """The photo of a camera's raw data, by rawpy where that is installed; None of other files.
+    Raises: ImageError where it is not, or where a thumbnail is all that Pillow would see."""
+    file.seek(0)
+    data = file.read()
+    kind = tiff.raw_kind(data) if data[:4] in (b"II*\0", b"MM\0*") else ""
+    raw = kind == "raw" or data.startswith(_RAW_STARTS) or data[4:12] == b"ftypcrx "
+    named = Path(shown).suffix.lower() in _RAW_SUFFIXES and data[:2] in (b"II", b"MM")
+    if not (kind or raw or named):
+        return None
+    try:
+        rawpy = import_module("rawpy")
+    except ImportError:
+        if raw or named:
+            why = "is a camera's RAW file, which Pillow shows as its thumbnail at most"
+            remedy = "export it as TIFF or JPEG first, or pip install rawpy"
+            raise ImageError(f"{shown}: {why}; {remedy}") from None
+        rawpy = None
+    if rawpy is not None:
+        try:
+            with rawpy.imread(BytesIO(data)) as negative:
+                image = Image.fromarray(negative.postprocess(use_camera_wb=True).squeeze())
+        except Exception as e:
+            if raw or named:
+                why = f"is a RAW file that rawpy cannot develop ({reason(e)})"
+                raise ImageError(f"{shown}: {why}; export it as TIFF or JPEG first") from None
+        else:
+            # Upright and in sRGB; the rest of the file's directory is about the thumbnail.
+            image.info["exif"] = (tiff.exif_of(data) if kind else None) or b""
+            photo = _photo(image, shown, path, None)
+            metadata = replace(photo.metadata, dpi=None)
+            turned_notes = (f"{shown}: RAW file, developed by rawpy", *photo.notes)
+            return replace(photo, format="RAW", metadata=metadata, notes=turned_notes)
+    raise ImageError(f"{shown}: its first picture is a thumbnail; save the large one as TIFF first")
 
 
 def _refusal(file: BinaryIO, shown: str, error: Exception) -> ImageError:
@@ -146,7 +222,13 @@ def _refusal(file: BinaryIO, shown: str, error: Exception) -> ImageError:
         return ImageError(f"{shown}: does not fit into memory; scale it down first")
     if isinstance(error, UnidentifiedImageError):
         return ImageError(f"{shown}: {_unknown(file)}")
-    return ImageError(f"{shown}: is damaged or cut short ({reason(error)}); get a whole copy of it")
+    state = "cut short" if _is_cut(file) else "damaged"
+    return ImageError(f"{shown}: is {state} ({reason(error)}); get a whole copy of it")
+
+
+def _is_cut(file: BinaryIO) -> bool:
+    file.seek(0)
+    return headers.cut_short(file.read())
 
 
 def _unknown(file: BinaryIO) -> str:
@@ -159,6 +241,8 @@ def _unknown(file: BinaryIO) -> str:
         return "AVIF needs Pillow 11.3 or newer: pip install --upgrade pillow"
     if brand[:3] in (b"hei", b"hev", b"mif"):
         return "is HEIC, which Pillow cannot read; export it as JPEG or PNG"
+    if _is_cut(file):
+        return "is cut short; get a whole copy of it"
     kinds = ", ".join(_FORMATS)
     return f"is no whole picture of a kind nulie reads ({kinds}); save it as PNG first"
 
@@ -167,8 +251,9 @@ def _too_large(shown: str) -> ImageError:
     return ImageError(f"{shown}: has more than {MAX_MEGAPIXELS} megapixels; scale it down first")
 
 
-def _open(file: BinaryIO, shown: str) -> Image.Image:
-    """A picture with its pixels decoded, once its header has shown that they may be."""
+def _open(file: BinaryIO, shown: str) -> tuple[Image.Image, int]:
+    """A picture with its pixels decoded, once its header has shown that they may be, and the
+    orientation out of which Pillow has turned it."""
     # Before Pillow sees it: decoders without the depth in question call the file no picture.
     depth, _ = headers.avif_depth(file)
     if depth > 8:
@@ -178,26 +263,31 @@ def _open(file: BinaryIO, shown: str) -> Image.Image:
     if image.width * image.height > MAX_MEGAPIXELS * 1_000_000:
         raise _too_large(shown)
     if image.format == "PNG":
-        depth = headers.png_depth(file)
+        file.seek(24)
+        depth = (file.read(1) or b"\x08")[0]  # Pillow opens 16-bit colour as 8 without a word
     elif image.format == "TIFF":
         depth = max(image.tag_v2.get(258) or (1,))  # type: ignore[attr-defined]
     if depth > 8:
         raise _too_deep(shown, f"{depth} bits")
+    # Pillow turns TIFF upright by itself, as far as it understands it.
+    turned = image.getexif().get(ExifTags.Base.Orientation, 1) if image.format == "TIFF" else 1
     image.load()
-    return image
+    return image, turned if turned in _TURNS else 1
 
 
-def _photo(image: Image.Image, name: str, path: Path | None, file: BinaryIO | None) -> Photo:
+def _photo(
+    image: Image.Image, name: str, path: Path | None, file: BinaryIO | None, turned: int = 1
+) -> Photo:
     metadata, orientation, notes = collect(image, name, file)
     rgb, alpha, grey, profile, mode_notes = _planes(image, metadata.icc_profile, name)
     if image.format == "AVIF" and file is not None:
         grey = grey or headers.avif_depth(file)[1]
-    # Pillow turns TIFF upright by itself.
-    turn = None if image.format == "TIFF" else _TURNS.get(orientation)
-    if turn is not None:
-        rgb = rgb.transpose(turn)
-        alpha = alpha and alpha.transpose(turn)
-    elif rgb is image:
+    turns = () if turned == orientation else (_BACK.get(turned, turned), orientation)
+    for turn in turns:
+        if turn in _TURNS:
+            rgb = rgb.transpose(_TURNS[turn])
+            alpha = alpha and alpha.transpose(_TURNS[turn])
+    if rgb is image:
         rgb = image.copy()
     rgb.info = {}
     format = "JPEG" if image.format == "MPO" else image.format or "PNG"

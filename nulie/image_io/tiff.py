@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 XMP, PHOTOSHOP, PREDICTOR = 700, 34377, 317
 DIFFERENCED = ("tiff_lzw", "tiff_adobe_deflate", "tiff_deflate")
@@ -21,11 +21,17 @@ _STRUCTURE = frozenset(
     for first, last in (
         *((254, 259), (262, 266), (273, 273), (277, 281), (284, 284), (288, 291), (297, 297)),
         *((301, 301), (317, 325), (330, 330), (332, 347), (512, 521), (529, 532), (700, 700)),
-        *((34377, 34377), (34675, 34675), (37724, 37724)),
+        *((34377, 34377), (34675, 34675), (37724, 37724), (50706, 50707), (52545, 52545)),
     )
     for tag in range(first, last + 1)
 )
 """Tags that lay out the pixels of one file, or whose contents are kept apart from EXIF."""
+
+
+_PHOTOMETRIC, _SUBFILES = 262, 330
+_RAW_COLORS = (32803, 34892)
+_RAW_PACKED = (32767, 32769, 34713, 65000, 65535)
+_DNG_VERSION = 50706
 
 
 @dataclass(frozen=True)
@@ -38,11 +44,66 @@ class Field:
     value: bytes
     nested: tuple[Field, ...] = ()
 
+    @property
+    def number(self) -> int:
+        """The first of them, else 0."""
+        return next(iter(self.numbers), 0)
 
-def exif_of(tiff: bytes) -> bytes | None:
-    """What a TIFF file says of its picture, as EXIF. Raises: ValueError when it is no TIFF."""
-    fields = [f for f in _fields(tiff) if f.tag not in _STRUCTURE]
-    return b"II*\0\x08\0\0\0" + _block(fields, 8) if fields else None
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The value as whole numbers; none where it holds others."""
+        code = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I"}.get(self.kind)
+        return struct.unpack(f"<{self.count}{code}", self.value) if code else ()
+
+
+def exif_of(tiff: bytes, *, without: int = 0) -> bytes | None:
+    """What a TIFF file says of its picture, as EXIF, without one tag. Raises: ValueError when it is
+    no TIFF."""
+    kept = [
+        replace(f, nested=tuple(n for n in f.nested if n.tag != without))
+        for f in fields(tiff)
+        if f.tag not in _STRUCTURE and f.tag != without
+    ]
+    return b"II*\0\x08\0\0\0" + _block(kept, 8) if kept else None
+
+
+def raw_kind(tiff: bytes) -> str:
+    """Why the first picture in a TIFF file is not the one that it is for; none where it is."""
+    try:
+        found, later = fields(tiff), _later(tiff)
+    except (ValueError, struct.error):
+        return ""
+    first = {f.tag: f.number for f in found}
+    numbers = [first, *later]
+    if tiff[8:10] == b"CR" or tiff[8:12] == b"IIII" or _DNG_VERSION in first:
+        return "raw"
+    if any(n.get(_PHOTOMETRIC) in _RAW_COLORS or n.get(259) in _RAW_PACKED for n in numbers):
+        return "raw"
+    reduced = first.get(254, 0) & 1 or first.get(255) == 2
+    return "thumbnail" if reduced else ""
+
+
+def orientation(tiff: bytes) -> int | None:
+    """As the first entry that says one (1..8) has it, in whatever type."""
+    try:
+        said = [f.number for f in fields(tiff) if f.tag == 274]
+    except (ValueError, struct.error):
+        return None
+    return next((number for number in said if 1 <= number <= 8), None)
+
+
+def cut_short(tiff: bytes) -> bool:
+    """Whether pixels or the directory lie beyond the end."""
+    try:
+        table = {f.tag: f for f in fields(tiff)}
+    except (ValueError, struct.error):
+        return len(tiff) < 8
+    ends = [0 if table else len(tiff) + 1]
+    for starts, sizes in ((273, 279), (324, 325)):
+        if starts in table and sizes in table:
+            at, size = table[starts].numbers, table[sizes].numbers
+            ends += [a + b for a, b in zip(at, size, strict=False)]
+    return max(ends) > len(tiff)
 
 
 def with_metadata(
@@ -51,17 +112,17 @@ def with_metadata(
     """A TIFF file of pixels, with metadata put behind them."""
     if tiff[:2] != b"II":  # what Pillow writes on big-endian machines; nothing is added there
         return tiff
-    table = {f.tag: f for f in (_fields(exif) if exif else ()) if f.tag not in _STRUCTURE}
+    table = {f.tag: f for f in (fields(exif) if exif else ()) if f.tag not in _STRUCTURE}
     for tag, data in ((XMP, xmp), (PHOTOSHOP, photoshop)):
         if data:
             table[tag] = Field(tag, _BYTE, len(data), data)
-    table |= {f.tag: f for f in _fields(tiff)}
+    table |= {f.tag: f for f in fields(tiff)}
     at = len(tiff) + len(tiff) % 2
     block = _block([table[tag] for tag in sorted(table)], at)
     return b"".join((tiff[:4], at.to_bytes(4, "little"), tiff[8:], bytes(len(tiff) % 2), block))
 
 
-def _fields(data: bytes) -> tuple[Field, ...]:
+def fields(data: bytes) -> tuple[Field, ...]:
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4])
     if order is None or len(data) < 8:
         raise ValueError("no TIFF header")
@@ -86,6 +147,26 @@ def _directory(data: bytes, order: str, at: int, depth: int) -> tuple[Field, ...
             value = _little(data[start : start + size], kind, order)
             found.append(Field(tag, kind, number, value))
     return tuple(found)
+
+
+def _later(data: bytes) -> list[dict[int, int]]:
+    """The numbers in the directories behind the first, and below them all."""
+    order = "<" if data[:2] == b"II" else ">"
+    found: list[dict[int, int]] = []
+    places, seen = [struct.unpack_from(order + "I", data, 4)[0]], {0}
+    while places and len(seen) < 100:
+        at = places.pop()
+        if at in seen or not 8 <= at <= len(data) - 2:
+            continue
+        seen.add(at)
+        entries = _directory(data, order, at, depth=0)
+        found.append({f.tag: f.number for f in entries})
+        for f in entries:
+            if f.tag == _SUBFILES and f.kind in (_LONG, 13):
+                places += struct.unpack(f"<{f.count}I", f.value)
+        end = at + 2 + 12 * struct.unpack_from(order + "H", data, at)[0]
+        places += struct.unpack_from(order + "I", data, end) if end <= len(data) - 4 else ()
+    return found
 
 
 def _little(value: bytes, kind: int, order: str) -> bytes:

@@ -12,10 +12,10 @@ from PIL import Image
 
 from ..errors import ImageError, SettingsError
 from . import atomic
-from .encode import LARGEST, NO_ALPHA, assembled, encoded, merged_text, profile_for
+from .encode import LARGEST, NO_ALPHA, assembled, encoded, left_out, merged_text, profile_for
 from .metadata import tell_text
 from .photo import Metadata, Photo
-from .read import HAS_AVIF, reason, shown_path
+from .read import HAS_AVIF, check_opens, reason, shown_path
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def check_output(photo: Photo, path: Path, *, overwrite: bool = False) -> tuple[
     atomic.check(path, overwrite=overwrite)
     if format == "BMP":
         return (f"{shown}: BMP has no room for the recipe or other metadata",)
-    return ()
+    return tuple(f"{shown}: {note}" for note in left_out(photo, format))
 
 
 def same_format(photo: Photo, path: Path) -> bool:
@@ -121,11 +121,12 @@ def _encoded(
     for kept, lost in _less_and_less(metadata, text):
         try:
             data = encoded(replace(photo, metadata=kept), pixels, format, quality)
+            check_opens(data, format)
         except Exception as e:
             last = last or e
             continue
         if lost:
-            _log.warning("%s: %s could not be stored (%s)", path, lost, last)
+            _log.warning("nulie: %s: %s could not be stored (%s)", path, lost, last)
         return data
     assert last is not None
     why = f"cannot be encoded as {format} ({reason(last)}); choose another format"
@@ -135,5 +136,8 @@ def _encoded(
 def _less_and_less(metadata: Metadata, text: Mapping[str, str]) -> Iterator[tuple[Metadata, str]]:
     yield metadata, ""
     yield replace(metadata, exif=None), "EXIF"
-    yield replace(metadata, exif=None, xmp=None, segments=(), text=text), "EXIF, XMP and texts"
+    yield (
+        replace(metadata, exif=None, xmp=None, photoshop=None, text=text),
+        "EXIF, XMP, captions and texts",
+    )
     yield Metadata(options=metadata.options), "all metadata"

@@ -1,0 +1,292 @@
+"""Files that once lost something without a word, each through reading and writing."""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import subprocess
+import time
+import zlib
+from importlib.util import find_spec
+from pathlib import Path
+from shutil import which
+
+import pytest
+from PIL import Image, ImageCms, PngImagePlugin
+
+from nulie.errors import ImageError
+from nulie.image_io import Photo, check_output, icc, jpeg, load, read_text, save, xmp
+from nulie.image_io.read import HAS_AVIF
+
+from .conftest import picture
+
+TEXT = {"nulie": '{"nulie": 1, "steps": []}'}
+RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+
+
+@pytest.fixture
+def cases(data: Path) -> Path:
+    if not (data / "cases").is_dir():
+        pytest.skip(f"no cases at {data}")
+    return data / "cases"
+
+
+def through(source: Path, target: Path) -> tuple[Photo, Photo, str]:
+    """As it was read, as its result is read, and all notes."""
+    photo = load(source)
+    notes = (*photo.notes, *check_output(photo, target))
+    return photo, load(save(photo, photo.pixels, target, text=TEXT)), "\n".join(notes)
+
+
+def packet(inside: str = "", attributes: str = "", behind: str = "") -> bytes:
+    return (
+        f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{RDF}"><rdf:Description '
+        'rdf:about="uuid:1" xmlns:dc="http://purl.org/dc/elements/1.1/" '
+        f'xmlns:tiff="http://ns.adobe.com/tiff/1.0/"{attributes}>{inside}</rdf:Description>'
+        f'</rdf:RDF></x:xmpmeta>{behind}<?xpacket end="w"?>'
+    ).encode()
+
+
+# --- XMP ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        packet(behind=" " * 300_000),
+        packet(" " * 300_000),
+        packet(attributes=" " * 300_000),
+        packet("<dc:x/>" * 60_000),
+        packet("<dc:x>" * 60_000 + "</dc:x>" * 60_000),
+        packet("<rdf:Description/>" * 60_000),
+    ],
+    ids=["padding", "text", "tag", "empty", "nested", "descriptions"],
+)
+def test_xmp_is_read_in_linear_time(hostile: bytes) -> None:
+    start = time.process_time()
+    xmp.read(hostile)
+    assert time.process_time() - start < 0.1
+
+
+def test_an_entity_bomb_is_refused() -> None:
+    with pytest.raises(ValueError, match="document type"):
+        xmp.read(b'<!DOCTYPE a [<!ENTITY b "bbbb">]>' + packet("&b;"))
+
+
+def test_a_long_packet_goes_on_in_an_extension_and_comes_back() -> None:
+    whole = packet(f"<dc:source>{'s' * 500}</dc:source><dc:rights>r</dc:rights>", ' tiff:Make="M"')
+    whole = xmp.put_text(whole, TEXT)
+    for room in (len(whole) - 1, 1000):
+        first, digest, rest = xmp.split(whole, room)
+        assert len(first) <= room
+        assert b"<dc:rights>r" in first
+        assert b"steps" not in first
+        assert xmp.read(first).extended.encode() == digest
+        again = xmp.read(xmp.merged(first, rest))
+        assert again.text == TEXT
+        assert again.packet is not None
+        assert all(said in again.packet for said in (b"s" * 500, b">r<", b'"uuid:1"', b"Make"))
+
+
+def test_texts_keep_their_line_ends() -> None:
+    text = {"a": "one\r\ntwo\n", "b": " <&> "}
+    assert xmp.read(xmp.put_text(None, text)).text == text
+
+
+def test_xmp_over_a_segment(cases: Path, tmp_path: Path) -> None:
+    for name in ("xmp_near_64k.jpg", "tiff_xmp100k.tif"):
+        before, after, _ = through(cases / name, tmp_path / f"{name}.jpg")
+        assert before.metadata.xmp is not None
+        assert after.metadata.xmp is not None
+        for value in re.findall(rb">([^<>\s][^<>]*)<", before.metadata.xmp):
+            assert value in after.metadata.xmp
+        assert after.metadata.text == TEXT
+
+
+# --- texts, captions, profiles -----------------------------------------------------------------
+
+
+def test_texts_of_a_png_find_a_place_in_jpeg(cases: Path, tmp_path: Path) -> None:
+    for name in ("comfy_to_jpg.png", "longprompt_to_jpg.png"):
+        target = tmp_path / f"{name}.jpg"
+        through(cases / name, target)
+        assert read_text(target) == read_text(cases / name) | TEXT
+
+
+def test_captions_of_several_segments(cases: Path, tmp_path: Path) -> None:
+    before, after, _ = through(cases / "iptc_two_segments.jpg", tmp_path / "a.jpg")
+    assert before.metadata.photoshop == after.metadata.photoshop
+    assert len(after.metadata.photoshop or b"") > 70_000
+    in_png = through(tmp_path / "a.jpg", tmp_path / "b.png")[1]
+    assert in_png.metadata.photoshop == after.metadata.photoshop
+    assert "IPTC" in through(tmp_path / "a.jpg", tmp_path / "b.webp")[2]
+
+
+def test_large_parts_cost_themselves_alone(cases: Path, tmp_path: Path) -> None:
+    for name in ("ztxt_over_1mb.png", "icc_over_1mb.png"):
+        before, after, notes = through(cases / name, tmp_path / name)
+        assert before.size == after.size == (120, 160)
+        assert before.metadata.text.keys() == {"parameters"}
+        assert after.metadata.icc_profile == before.metadata.icc_profile is not None
+        assert "damaged" not in notes
+        assert ("large text in it was left out: workflow" in notes) == name.startswith("ztxt")
+    jpeg_of_it = through(cases / "icc_over_1mb.png", tmp_path / "a.jpg")[1]
+    assert len(jpeg_of_it.metadata.icc_profile or b"") > 1_000_000
+
+
+def test_an_odd_field_of_exif_costs_itself_alone(cases: Path, tmp_path: Path) -> None:
+    before, _, notes = through(cases / "exif_xres_byte.jpg", tmp_path / "a.jpg")
+    assert before.size == (120, 160)
+    assert "a damaged field of EXIF" in notes
+    with Image.open(tmp_path / "a.jpg") as image:
+        assert image.getexif()[0x0112] == 1
+
+
+def test_a_unicode_comment_in_utf_8(cases: Path, tmp_path: Path) -> None:
+    _, after, _ = through(cases / "usercomment_utf8.jpg", tmp_path / "a.png")
+    assert "Steps: " in after.metadata.text["parameters"]
+
+
+def test_no_resolution_is_made_up(cases: Path, tmp_path: Path) -> None:
+    for suffix in ("tif", "jpg"):
+        after = through(cases / "tiff_no_resolution.tif", tmp_path / f"a.{suffix}")[1]
+        assert after.metadata.dpi is None
+
+
+# --- orientation -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["orientation_twice.jpg", "png_text_orientation.png"])
+def test_every_statement_of_the_orientation(cases: Path, tmp_path: Path, name: str) -> None:
+    target = tmp_path / name
+    before, after, _ = through(cases / name, target)
+    assert before.size == after.size == (120, 160)
+    assert all(v == "1" for k, v in after.metadata.text.items() if "Orientation" in k)
+    if which("exiftool"):
+        command = ["exiftool", "-a", "-n", "-s3", "-Orientation", str(target)]
+        said = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert set(said.stdout.split()) == {"1"}
+
+
+@pytest.mark.parametrize("kind", ["BYTE", "SHORT", "LONG"])
+def test_orientation_of_any_type(tmp_path: Path, kind: str) -> None:
+    number = {"BYTE": 1, "SHORT": 3, "LONG": 4}[kind]
+    exif = b"II*\0\x08\0\0\0" + struct.pack("<HHHIIxxxx", 1, 0x0112, number, 1, 6)
+    picture().save(tmp_path / "a.jpg", exif=b"Exif\0\0" + exif)
+    picture().save(tmp_path / "a.tif", tiffinfo={0x0112: 6})
+    data = (tmp_path / "a.tif").read_bytes()
+    short = struct.pack("<HHII", 0x0112, 3, 1, 6)
+    assert short in data
+    (tmp_path / "a.tif").write_bytes(data.replace(short, struct.pack("<HHII", 274, number, 1, 6)))
+    for name in ("a.jpg", "a.tif"):
+        photo = load(tmp_path / name)
+        assert photo.size == (64, 96)
+        upright = picture().transpose(Image.Transpose.ROTATE_270)
+        assert name == "a.jpg" or photo.pixels.tobytes() == upright.tobytes()
+
+
+# --- colours -----------------------------------------------------------------------------------
+
+
+def test_colors_said_in_numbers_become_a_profile(cases: Path, tmp_path: Path) -> None:
+    after = through(cases / "cicp_p3_to_jpg.png", tmp_path / "a.jpg")[1]
+    profile = ImageCms.ImageCmsProfile(io.BytesIO(after.metadata.icc_profile or b""))
+    shown = ImageCms.profileToProfile(
+        Image.new("RGB", (1, 1), (200, 80, 60)),
+        profile,
+        ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")),
+    )
+    assert shown is not None
+    # By CSS Color 4: color(display-p3 200 80 60 / 255) is rgb(217 70 48).
+    assert shown.getpixel((0, 0)) == pytest.approx((216, 72, 49), abs=4)
+    kept = through(cases / "cicp_p3_to_jpg.png", tmp_path / "a.png")[1]
+    assert kept.metadata.png_chunks == load(cases / "cicp_p3_to_jpg.png").metadata.png_chunks
+
+
+def test_a_gamma_becomes_a_profile(tmp_path: Path) -> None:
+    for gamma, needed in ((100_000, True), (45455, False)):
+        chunks = PngImagePlugin.PngInfo()
+        chunks.add(b"gAMA", gamma.to_bytes(4, "big"))
+        picture().save(tmp_path / "a.png", pnginfo=chunks)
+        after = through(tmp_path / "a.png", tmp_path / f"{gamma}.jpg")[1]
+        assert (after.metadata.icc_profile is not None) == needed
+    assert icc.of_chunks({b"gAMA": bytes(4)}, grey=False) is None
+
+
+@pytest.mark.skipif(not HAS_AVIF, reason="this Pillow has no AVIF")
+def test_nclx_is_kept(cases: Path, tmp_path: Path) -> None:
+    before, after, _ = through(cases / "p3_nclx.avif", tmp_path / "a.avif")
+    assert before.metadata.png_chunks == after.metadata.png_chunks == ((b"cICP", b"\x0c\x0d\0\1"),)
+    assert after.metadata.icc_profile is not None
+
+
+# --- what cannot be kept, and what is no whole picture -----------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "note", "claim"),
+    [
+        ("c2pa.jpg", "Content Credentials", b"provenance"),
+        ("ultra_hdr.jpg", "gain map", b"GainMap"),
+        ("motion_photo.jpg", "video", b"MotionPhoto"),
+        ("samsung_trailer.jpg", "video", b"SEFT"),
+    ],
+)
+def test_what_goes_is_said_and_no_claim_stays(
+    cases: Path, tmp_path: Path, name: str, note: str, claim: bytes
+) -> None:
+    assert claim in (cases / name).read_bytes()
+    notes = through(cases / name, tmp_path / name)[2]
+    assert note in notes
+    assert claim not in (tmp_path / name).read_bytes()
+
+
+def test_application_data_and_repeated_texts_are_said(tmp_path: Path) -> None:
+    picture().save(tmp_path / "a.jpg", extra=jpeg.put(0xE7, b"", b"Camera data"))
+    assert "APP7 (Camera data)" in load(tmp_path / "a.jpg").notes[0]
+    chunks = PngImagePlugin.PngInfo()
+    chunks.add_text("Title", "one")
+    chunks.add_text("Title", "two")
+    picture().save(tmp_path / "a.png", pnginfo=chunks)
+    assert "Title" in load(tmp_path / "a.png").notes[0]
+
+
+def test_a_raw_photo_is_no_thumbnail(cases: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.tif").write_bytes((cases / "raw_thumbnail.dng").read_bytes())
+    for path in (cases / "raw_thumbnail.dng", tmp_path / "a.tif"):
+        if find_spec("rawpy"):
+            photo = load(path)
+            assert photo.size == (200, 150)
+            assert "developed by rawpy" in photo.notes[0]
+        else:
+            with pytest.raises(ImageError, match=r"RAW file.*pip install rawpy"):
+                load(path)
+
+
+def test_a_missing_end_marker_and_a_missing_end(cases: Path, tmp_path: Path) -> None:
+    photo = load(cases / "no_eoi.jpg")
+    assert "end marker is missing" in photo.notes[0]
+    for suffix in ("jpg", "png", "webp", "tif"):
+        picture().save(tmp_path / f"a.{suffix}")
+        data = (tmp_path / f"a.{suffix}").read_bytes()
+        for share in (0.5, 0.9):
+            with pytest.raises(ImageError, match=r"cut short.*get a whole copy"):
+                load(io.BytesIO(data[: int(len(data) * share)]))
+    picture().save(tmp_path / "b.jpg")
+    data = (tmp_path / "b.jpg").read_bytes()
+    for missing in (3, 4, 8, 40):
+        with pytest.raises(ImageError, match="cut short"):
+            load(io.BytesIO(data[:-missing]))
+
+
+def test_damage_in_one_chunk_costs_that_alone(tmp_path: Path) -> None:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        check = zlib.crc32(kind + body).to_bytes(4, "big")
+        return len(body).to_bytes(4, "big") + kind + body + check
+
+    picture().save(tmp_path / "a.png")
+    data = (tmp_path / "a.png").read_bytes()
+    bad = chunk(b"iTXt", b"Broken\0\1\0\0\0not compressed") + chunk(b"tEXt", b"Good\0text")
+    photo = load(io.BytesIO(data[:33] + bad + data[33:]))
+    assert photo.metadata.text["Good"] == "text"
