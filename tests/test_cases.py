@@ -7,6 +7,7 @@ import re
 import struct
 import subprocess
 import time
+import timeit
 import zlib
 from importlib.util import find_spec
 from pathlib import Path
@@ -64,9 +65,10 @@ def packet(inside: str = "", attributes: str = "", behind: str = "") -> bytes:
     ids=["padding", "text", "tag", "empty", "nested", "descriptions"],
 )
 def test_xmp_is_read_in_linear_time(hostile: bytes) -> None:
-    start = time.process_time()
-    xmp.read(hostile)
-    assert time.process_time() - start < 0.1
+    assert (
+        min(timeit.repeat(lambda: xmp.read(hostile), timer=time.process_time, number=1, repeat=3))
+        < 0.1
+    )
 
 
 def test_an_entity_bomb_is_refused() -> None:

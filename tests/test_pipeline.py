@@ -129,7 +129,13 @@ def test_exif_that_states_no_size_stays_as_it_is() -> None:
     assert exif_bytes.with_size(bare, (1, 2)) == bare
 
 
-@pytest.mark.parametrize("damaged", [b"", b"II*\0", b"nonsense", with_exif()[:30]])
+def test_what_can_be_read_of_exif_that_is_cut_states_the_new_size() -> None:
+    before, after = photo(exif=with_exif()[:30]), Image.Exif()
+    after.load(apply(Recipe(after=(UPSCALE,)), before, Models()).metadata.exif)
+    assert dict(after) == {0x0100: 2 * before.pixels.width}
+
+
+@pytest.mark.parametrize("damaged", [b"", b"II*\0", b"nonsense"])
 def test_damaged_exif_stays_as_it_is(damaged: bytes) -> None:
     after = apply(Recipe(after=(UPSCALE,)), photo(exif=damaged), Models())
     assert after.metadata.exif == damaged

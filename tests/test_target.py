@@ -130,9 +130,9 @@ def chart(height: int, width: int, kind: str) -> torch.Tensor:
 
 
 KNOWN = {
-    ("ramp", 64, 96): (6.457592, -2.505762, 7.227131, 2.972402),
-    ("weave", 64, 80): (6.307072, -11.231541, 7.355193, -0.417699),
-    ("grey", 20, 30): (5.94687, 3.804586, 6.57385, 5.94687),
+    ("ramp", 64, 96): (6.327783, -2.408467, 7.143094, 3.084029),
+    ("weave", 64, 80): (6.099783, -11.081867, 7.502061, -0.441578),
+    ("grey", 20, 30): (5.868713, 3.868464, 6.499618, 5.868713),
 }
 """Scores by the embedded parameters, of a chart, its negative, a dull one, and with the channels
 turned."""
@@ -175,9 +175,10 @@ def test_members_that_agree_are_followed_all_the_way() -> None:
     assert torch.allclose(hold_back(drawn, pixels), drawn)
 
 
-def test_the_more_the_members_disagree_the_less_is_done() -> None:
+def test_the_more_the_members_disagree_the_less_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = torch.full((1, 3, 200), 0.5)
-    assert HOLD == 0.5
+    assert HOLD == 0.2
+    monkeypatch.setattr("nulie.predictor.statistics.HOLD", 0.5)
     ways = []
     for spread_ in (0.0, 0.05, 0.1, 0.3):
         drawn = pixels + 0.1 + torch.tensor([-spread_, spread_]).view(2, 1, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -30,7 +31,9 @@ def visit(app: Any, *messages: str, stay: bool = False) -> list[str]:
         frame = Frame(SimpleNamespace(auth=None), lambda: app)
         await asyncio.wait_for(frame(SCOPE, coming.get, send), 5)
 
-    asyncio.run(run())
+    # In a thread of its own, for a browser of other tests may have a loop running in this one.
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: asyncio.run(run())).result()
     return sent
 
 

@@ -97,7 +97,7 @@ def score(
 
     >>> images = ["examples/faded.jpg", "examples/cat.png"]
     >>> [round(score) for score in nulie.score(images, predictor="statistics")]
-    [6, 8]
+    [6, 9]
 
     By CLIP scores are about 1 to 10, as people rate photos. `statistics` says how much is left to
     mend, so it compares versions of one photo, not different photos. `predictor` and `device` are

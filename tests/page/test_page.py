@@ -268,7 +268,7 @@ def test_a_broken_file_and_no_file(visit: Visit, tmp_path: Path) -> None:
     bad = tmp_path / "<img src=x onerror=alert(1)>.png"
     bad.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(50))
     person.page.set_input_files("#nulie_photo input[type=file]", bad)
-    person.wait_status("is no whole picture")
+    person.wait_status("is cut short")
     assert person.page.locator("#nulie_status [role=alert]").count() >= 1
     assert person.page.locator("#nulie_status img").count() == 0
 
