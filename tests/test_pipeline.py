@@ -131,7 +131,9 @@ def test_exif_that_states_no_size_stays_as_it_is() -> None:
 
 def test_what_can_be_read_of_exif_that_is_cut_states_the_new_size() -> None:
     before, after = photo(exif=with_exif()[:30]), Image.Exif()
-    after.load(apply(Recipe(after=(UPSCALE,)), before, Models()).metadata.exif)
+    exif = apply(Recipe(after=(UPSCALE,)), before, Models()).metadata.exif
+    assert exif
+    after.load(exif)
     assert dict(after) == {0x0100: 2 * before.pixels.width}
 
 
