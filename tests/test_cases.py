@@ -6,6 +6,7 @@ import io
 import re
 import struct
 import subprocess
+import sys
 import time
 import timeit
 import zlib
@@ -60,15 +61,20 @@ def packet(inside: str = "", attributes: str = "", behind: str = "") -> bytes:
         packet(attributes=" " * 300_000),
         packet("<dc:x/>" * 60_000),
         packet("<dc:x>" * 60_000 + "</dc:x>" * 60_000),
-        packet("<rdf:Description/>" * 30_000),  # 60,000 take 0.1 s where coverage counts lines
+        packet("<rdf:Description/>" * 60_000),
     ],
     ids=["padding", "text", "tag", "empty", "nested", "descriptions"],
 )
 def test_xmp_is_read_in_linear_time(hostile: bytes) -> None:
-    assert (
-        min(timeit.repeat(lambda: xmp.read(hostile), timer=time.process_time, number=1, repeat=3))
-        < 0.1
-    )
+    trace = sys.gettrace()
+    sys.settrace(None)  # coverage's takes longer than what it watches
+    try:
+        times = timeit.repeat(
+            lambda: xmp.read(hostile), timer=time.process_time, number=1, repeat=3
+        )
+    finally:
+        sys.settrace(trace)
+    assert min(times) < 0.1
 
 
 def test_an_entity_bomb_is_refused() -> None:
