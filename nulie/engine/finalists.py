@@ -118,6 +118,8 @@ class Election:
         for node in islice(self._walk(walked, seen), TRIES_A_VARIANT * self._top):
             group = self._finalists(node, ranked, looks)
             if not group:
+                # What looks like it is refused at full size, too.
+                seen.append(self._look(node.recipe))
                 continue
             winner = most_readable(group, self.base.total)
             # Of all the images that win, only one is kept in memory.
