@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import math
+from itertools import combinations
 from typing import Any
 
 import pytest
 import torch
 from PIL import Image
 
-from nulie.color import lab
+from nulie.color import distance, lab
+from nulie.engine import Enhancement, Finished
 from nulie.engine.events import Variant
 from nulie.engine.finalists import (
     LONG,
+    MIN_DISTANCE,
     MIN_GAIN,
     MOST_LOSS,
+    TRIES_A_VARIANT,
     UNSEEN,
     UNSEEN_OF_LONG,
     Effort,
+    Election,
     Finalist,
     acceptable_loss,
     is_distinct,
@@ -26,6 +31,9 @@ from nulie.engine.finalists import (
 from nulie.engine.objective import Terms
 from nulie.recipe import Recipe, Step
 from nulie.recipe.settings import Settings
+from nulie.search import Node
+
+from .conftest import FakePredictor, picture
 
 IMAGE = Image.new("RGB", (2, 2))
 
@@ -106,3 +114,21 @@ def test_an_election_costs_in_proportion_to_the_search(
 ) -> None:
     found = Effort.after(Settings(**budget), evaluations, seconds, reason, 100.0)
     assert (found.deadline, found.tries) == effort
+
+
+def test_what_looks_like_a_refused_node_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The best nodes are much alike, so full size would refuse one after the other."""
+    tried = []
+
+    def refused(election: Election, node: Node, *_: Any) -> list[Finalist]:
+        tried.append(election._look(node.recipe))
+        return []
+
+    monkeypatch.setattr(Election, "_finalists", refused)
+    settings = Settings(seconds=None, evaluations=600)
+    *_, last = Enhancement(picture(64, 48), FakePredictor(target=200.0), settings).events()
+    assert isinstance(last, Finished)
+    assert not last.result.variants
+    assert len(tried) == TRIES_A_VARIANT
+    for one, other in combinations(tried, 2):
+        assert distance(one, other).item() >= MIN_DISTANCE
