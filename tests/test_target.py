@@ -16,6 +16,7 @@ from nulie.engine import Enhancement, Finished
 from nulie.errors import ModelError
 from nulie.predictor import adapt, glance, take_notes
 from nulie.predictor.adapt import INPUT_SIZE
+from nulie.predictor.pair import Pair
 from nulie.predictor.statistics import (
     HOLD,
     Statistics,
@@ -28,7 +29,7 @@ from nulie.predictor.statistics import (
 from nulie.predictor.target import JUDGED_PIXELS, UNITS_PER_POINT, Enhanced, Target, spread
 from nulie.recipe.settings import Settings
 
-from .conftest import picture
+from .conftest import FakePredictor, picture
 
 
 def preview(width: int = 96, height: int = 64, seed: int = 0) -> torch.Tensor:
@@ -324,3 +325,17 @@ def test_what_is_no_target_is_refused(thing: Any, words: str) -> None:
 
 def test_enhanced_is_public_by_adapt_alone() -> None:
     assert isinstance(adapt(Enhancer()), Enhanced)
+
+
+def test_a_target_sees_no_detail_so_no_search_turns_it_unasked() -> None:
+    def ops(predictor: Any = None, **given: Any) -> set[str]:
+        return {
+            m.op for m in Enhancement(picture(), predictor or Statistics(), Settings(**given)).space
+        }
+
+    detail = {"sharpness", "blur"}
+    assert not ops() & detail
+    assert ops(ranges={"sharpness": (1.0, 1.4)}) & detail == {"sharpness"}
+    assert ops(ops=("blur", "contrast")) == {"blur", "contrast"}
+    assert not ops(Pair(Statistics(), FakePredictor())) & detail
+    assert ops(FakePredictor()) >= detail

@@ -49,16 +49,15 @@ class Enhancement:
         Raises: SettingsError when the settings leave nothing to search with, CheckpointError when
         the checkpoint is of another photo or predictor, or damaged."""
         given = self.settings = settings or Settings()
-        mode: Any = given.mode  # checked there
-        self.space: Space
-        self.space = resume.space if resume else transforms.space(mode, given.ops, given.ranges)
         self.image = image
-        self.tree = Tree(self.space, self.settings.seed)
         self._predictor = adapt(predictor)
         self._exact = exact_form(self._predictor)
         pair = predictor if isinstance(predictor, Pair) else None
+        guide = pair.proposer if pair else self._predictor
+        self.space: Space = resume.space if resume else _space(given, guide)
+        self.tree = Tree(self.space, given.seed)
         self._choices = CHOICES if pair else 1
-        self._patience = _patience(given, pair.proposer if pair else self._predictor)
+        self._patience = _patience(given, guide)
         self._cancel = cancel or threading.Event()
         self._clock = clock
         self._spent = 0, 0.0  # evaluations, and seconds
@@ -130,6 +129,18 @@ class Enhancement:
 
     def _notes(self) -> Iterator[Noted]:
         return map(Noted, (*take_notes(self._predictor), *take_notes(self._exact)))
+
+
+def _space(settings: Settings, predictor: Predictor) -> Space:
+    """What to search: for a target, which compares some pixels of a small preview and so cannot
+    tell a blur from a clean-up, without the ops that look at a pixel's neighbors, unless the user
+    names them."""
+    mode: Any = settings.mode  # checked there
+    whole: Space = transforms.space(mode, settings.ops, settings.ranges)
+    if settings.ops is not None or not isinstance(predictor, Target):
+        return whole
+    named = {name.partition(".")[0] for name in settings.ranges}
+    return tuple(m for m in whole if m.op in named or transforms.get(m.op).reach is None)
 
 
 def _patience(settings: Settings, predictor: Predictor) -> float:
