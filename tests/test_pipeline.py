@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from nulie import image_io, transforms
-from nulie.engine.pipeline import apply, apply_to_pixels
+from nulie.engine.pipeline import apply
 from nulie.errors import RecipeError
 from nulie.image_io import Metadata, Photo
 from nulie.image_io import exif as exif_bytes
@@ -34,10 +34,15 @@ class Models:
     def restorer(self, step: ModelStep):
         self.steps.append(step)
         if step.op == "repair":
-            return lambda image: image.point([255 - level for level in range(256)] * 3)
+            table = [255 - level for level in range(256)] * 3
+            return lambda photo: photo.with_pixels(photo.pixels.point(table))
         scale = int(dict(step.params)["scale"])
-        size = lambda image: (scale * image.width, scale * image.height)  # noqa: E731
-        return lambda image: image.resize(size(image), Image.Resampling.NEAREST)
+
+        def enlarge(photo: Photo) -> Photo:
+            size = (scale * photo.size[0], scale * photo.size[1])
+            return photo.with_pixels(photo.pixels.resize(size, Image.Resampling.NEAREST))
+
+        return enlarge
 
 
 def with_exif(order: str = "<", kind: int = 3) -> bytes:
@@ -72,14 +77,18 @@ def test_ops_alone_are_the_pillow_forms_and_all_else_stays() -> None:
 def test_models_stand_before_and_after_the_ops() -> None:
     models = Models()
     recipe = Recipe(OPS, before=(REPAIR,), after=(UPSCALE,))
-    pixels = picture()
-    before = pixels.tobytes()
-    whole = apply_to_pixels(recipe, pixels, models)
-    parts = models.restorer(REPAIR)(pixels)
-    parts = models.restorer(UPSCALE)(transforms.render(Recipe(OPS), parts))
-    assert whole.tobytes() == parts.tobytes()
-    assert whole.tobytes() != apply_to_pixels(Recipe(OPS, after=(UPSCALE,)), pixels, models)
-    assert pixels.tobytes() == before
+    source = Photo(picture())
+    before = source.pixels.tobytes()
+    whole = apply(recipe, source, models)
+    parts = models.restorer(REPAIR)(source)
+    parts = parts.with_pixels(transforms.render(Recipe(OPS), parts.pixels))
+    parts = models.restorer(UPSCALE)(parts)
+    assert whole.pixels.tobytes() == parts.pixels.tobytes()
+    assert (
+        whole.pixels.tobytes()
+        != apply(Recipe(OPS, after=(UPSCALE,)), source, models).pixels.tobytes()
+    )
+    assert source.pixels.tobytes() == before
 
 
 @pytest.mark.parametrize("place", ["before", "after"])

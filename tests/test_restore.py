@@ -13,6 +13,7 @@ from nulie import restore
 from nulie.errors import ModelError, UnknownModelError, WeightsError
 from nulie.recipe.space import Dial
 from nulie.restore import Restorer, model_id
+from nulie.restore.base import FACTS
 
 CODE = """
 from nulie.recipe.space import Dial
@@ -23,6 +24,8 @@ class Double:
     scale = 2
     channels = 3
     halo = 0
+    multiple = 1
+    tile = 64
     dials = (Dial("light", 0, 2, 1),)
 
     def restore(self, image, params):
@@ -54,12 +57,12 @@ def test_a_restorer_of_ones_own_is_found_by_the_id_in_a_recipe() -> None:
         restore.create(name, named_only=True)
 
 
-def test_none_come_with_nulie_yet() -> None:
-    with pytest.raises(UnknownModelError, match="no restorer is called 'x2'"):
-        restore.create("x2@abc")
+def test_a_name_that_nobody_knows() -> None:
+    with pytest.raises(UnknownModelError, match="no restorer is called 'x3'; known: x2, x4"):
+        restore.create("x3@abc")
 
 
-@pytest.mark.parametrize("missing", ["name", "digest", "scale", "channels", "halo", "dials"])
+@pytest.mark.parametrize("missing", FACTS)
 def test_every_fact_is_asked_for(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     facts: Mapping[str, Any] = {
         "name": "own",
@@ -67,6 +70,8 @@ def test_every_fact_is_asked_for(missing: str, monkeypatch: pytest.MonkeyPatch) 
         "scale": 1,
         "channels": 3,
         "halo": 0,
+        "multiple": 1,
+        "tile": 64,
         "dials": (Dial("strength", 0, 1, 0),),
     }
     own = type("Own", (), {k: v for k, v in facts.items() if k != missing})()

@@ -67,6 +67,21 @@ def parser() -> arguments.Parser:
     add("--overwrite", action="store_true", help="replace results that are there")
     add("--recursive", action="store_true", help="look into folders of folders")
     add("--quality", type=int, metavar="1..100", help="for JPEG, WebP and AVIF")
+    add = parser.add_argument_group("restoration").add_argument
+    add("--repair", nargs="?", const="auto", metavar="QUALITY",
+        help="take away the traces of JPEG: of that quality, 1..100, or as the photo needs it")
+    add("--denoise", nargs="?", const="auto", metavar="LEVELS",
+        help="take away noise: of that standard deviation, up to 75, or as the photo needs it")
+    add("--scan", action="store_true",
+        help="take away halftone, grain and dust of a scanned page")
+    add("--upscale", metavar="SIZE",
+        help="make it larger after the search: 2, 1.5, 50%%, 4000x, x3000 or 4000x3000 (to fit)")
+    add("--model", action="append", metavar="NAME|FILE",
+        help="restore with this: a name of nulie restorers, or a file such as an ESRGAN's;"
+        " repeatable")
+    add("--restore-strength", type=float, default=1.0, metavar="0..1",
+        help="how much of all that is done, but for the size (default 1)")
+    add("--no-search", action="store_false", dest="search", help="restore only")
     add = parser.add_argument_group("search").add_argument
     add("--mode", default=Settings.mode,
         help="soft (default) or hard, with wider ranges and drastic ops, too")

@@ -25,11 +25,12 @@ def words(shown: str, outcome: Outcome, written: Sequence[Path], wanted: int) ->
 
 
 def _of_search(outcome: Outcome, result: Result, wanted: int) -> list[str]:
+    made = list(zip(result.variants, outcome.recipes(), strict=False))
     several = len(result.variants) > 1
     lines = [
         f"{f'{number}. ' * several}score {result.base.score:.2f} -> {variant.terms.score:.2f}"
-        f" ({outcome.predictor}), {describe(variant.recipe)}"
-        for number, variant in enumerate(result.variants, 1)
+        f" ({outcome.predictor}), {describe(recipe)}"
+        for number, (variant, recipe) in enumerate(made, 1)
     ]
     if not result.variants:
         lines.append(

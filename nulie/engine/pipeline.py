@@ -12,8 +12,8 @@ from ..errors import RecipeError
 from ..image_io import Photo
 from ..recipe import ModelStep, Recipe
 
-Restore = Callable[[Image.Image], Image.Image]
-"""An RGB image to a new RGB image, which may be of another size."""
+Restore = Callable[[Photo], Photo]
+"""A photo to a new photo, which may be of another size."""
 
 
 class Models(Protocol):
@@ -27,13 +27,6 @@ def apply(recipe: Recipe, photo: Photo, models: Models | None = None) -> Photo:
     """The photo with the whole recipe applied. Models may change the size; alpha and EXIF follow
     then. Raises: RecipeError on a step that cannot be applied, or whose model there is no `models`
     to ask for, before anything is computed; and what `models` raises."""
-    return photo.with_pixels(apply_to_pixels(recipe, photo.pixels, models))
-
-
-def apply_to_pixels(
-    recipe: Recipe, pixels: Image.Image, models: Models | None = None
-) -> Image.Image:
-    """`apply` for bare RGB pixels, which stay as they are; the result is a new RGB image."""
     steps = (*recipe.before, *recipe.after)
     if steps and models is None:
         op, name = steps[0].op, steps[0].name
@@ -42,8 +35,14 @@ def apply_to_pixels(
         )
     restorers = [models.restorer(step) for step in steps] if models is not None else []
     for restore in restorers[: len(recipe.before)]:
-        pixels = restore(pixels)
-    pixels = transforms.render(Recipe(recipe.steps), pixels)
+        photo = restore(photo)
+    photo = photo.with_pixels(apply_to_pixels(recipe, photo.pixels))
     for restore in restorers[len(recipe.before) :]:
-        pixels = restore(pixels)
-    return pixels
+        photo = restore(photo)
+    return photo
+
+
+def apply_to_pixels(recipe: Recipe, pixels: Image.Image) -> Image.Image:
+    """The ops of a recipe alone, for bare RGB pixels, which stay as they are; the result is a new
+    RGB image. Raises: RecipeError on an op that cannot be applied."""
+    return transforms.render(Recipe(recipe.steps), pixels)

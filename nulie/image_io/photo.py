@@ -59,11 +59,13 @@ class Photo:
         """Whether a format without alpha would lose something."""
         return self.alpha is not None and self.alpha.getextrema() != (255, 255)
 
-    def with_pixels(self, pixels: Image.Image) -> Photo:
-        """The photo with other pixels, RGB; alpha and the metadata follow their size."""
+    def with_pixels(self, pixels: Image.Image, alpha: Image.Image | None = None) -> Photo:
+        """The photo with other pixels, RGB; the metadata follow their size, and so does alpha
+        where it is not given."""
         if pixels.size == self.size:
-            return replace(self, pixels=pixels)
-        alpha = self.alpha and self.alpha.resize(pixels.size, Image.Resampling.LANCZOS)
+            return replace(self, pixels=pixels, alpha=alpha or self.alpha)
+        if alpha is None and self.alpha is not None:
+            alpha = self.alpha.resize(pixels.size, Image.Resampling.LANCZOS)
         metadata = self.metadata
         if metadata.exif is not None:
             with suppress(ValueError):  # damaged, and so states nothing

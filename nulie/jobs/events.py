@@ -103,6 +103,22 @@ class Busy(Event):
 
 
 @dataclass(frozen=True)
+class Restoring(Event):
+    """A model is at work on the picture, or on its way here."""
+
+    what: str
+    done: float
+
+    @property
+    def share(self) -> float:
+        return self.done
+
+    @property
+    def words(self) -> str:
+        return f"{self.what}: {self.done:.0%}"
+
+
+@dataclass(frozen=True)
 class Searching(Event):
     """How a search stands after a batch."""
 

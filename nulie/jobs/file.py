@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from .. import image_io
-from ..engine.pipeline import apply
 from ..errors import ImageError, NulieError
 from ..image_io import Photo, atomic, reason, shown_path
 from ..recipe import Recipe
-from . import names
+from . import names, restoration
 from .checkpoints import Keeper
 from .events import Done, Event, Loading, Noted
 from .host import Host
@@ -39,10 +38,14 @@ def process(
     for note in dict.fromkeys(notes):
         yield Noted(item, note)
     if plan.recipe is not None and not plan.judge_recipe:
-        after = apply(plan.recipe, photo, host.models)
-        outcome: Outcome | None = Outcome(item.file_name, photo, after, plan.recipe)
+        # Without libraries that take seconds, where no model is needed.
+        made = yield from restoration.apply(item, plan.recipe, photo, host.models, cancel)
+        outcome = None
+        if made is not None:
+            outcome = Outcome(item.file_name, photo, made, plan.recipe)
     else:
-        yield Loading(item, plan.judge)  # before libraries that take seconds
+        if plan.search:
+            yield Loading(item, plan.judge)  # before libraries that take seconds
         from .picture import enhance
 
         outcome = yield from enhance(item, photo, plan, host, cancel=cancel, keeper=keeper)

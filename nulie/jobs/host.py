@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..models.pool import Pool
     from ..predictor import Predictor
     from .outcome import Outcome
+    from .restoration import Restorers
 
 LOOK = 0.1
 """Seconds between two looks at a download, or at the line before a device."""
@@ -96,8 +97,8 @@ class Host:
     """The page of HTML that tells of a search, where a plan asks for that."""
     check: Callable[[Path, str], None] = lambda path, name: None
     """Raises: ImageError when a file may not be looked at: a limit of size."""
-    models: Any = None
-    """Models of a recipe's steps, see `engine.pipeline.apply`."""
+    models: Restorers | None = None
+    """Models of a recipe's steps, see `engine.pipeline.apply`; None: loaded for each picture."""
 
     def predictor(
         self, item: Item, choice: Choice

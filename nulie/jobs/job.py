@@ -15,7 +15,7 @@ from .file import process
 from .host import Host
 from .inputs import Item
 from .names import Names
-from .plan import Choice, Plan
+from .plan import Choice, Plan, restorers
 
 if TYPE_CHECKING:
     from ..models.download import Progress
@@ -37,7 +37,8 @@ class Job:
         self.plan = plan
         self.cancel = cancel or threading.Event()
         self._given = host or Host()
-        self._host = replace(self._given, load=self._load)
+        models = self._given.models or restorers(plan)
+        self._host = replace(self._given, load=self._load, models=models)
         self._predictor: Predictor | None = None
         inputs = [*(item.path for item in items), *plan.inputs()]
         self._names = Names(inputs, overwrite=plan.results.overwrite)

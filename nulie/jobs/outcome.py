@@ -23,9 +23,11 @@ class Outcome:
 
     name: str
     before: Photo
+    """What the search, or the recipe, began with."""
     made: Photo | None
     """`after`, as long as it is held: see `light`."""
     recipe: Recipe
+    """All of it: what was restored before the search, what that found, what came after."""
     predictor: str = ""
     """Who judged; empty when nobody did."""
     base: Terms | None = None
@@ -43,7 +45,7 @@ class Outcome:
 
     @property
     def changed(self) -> bool:
-        return self.result is None or bool(self.result.variants)
+        return self.result is None or bool(self.result.variants) or self.recipe != Recipe()
 
     @property
     def stopped(self) -> bool:
@@ -51,16 +53,22 @@ class Outcome:
         return self.result is not None and self.result.reason == "cancelled"
 
     def recipes(self) -> tuple[Recipe, ...]:
-        """Of each variant, the best first; of none when nothing beat the photo."""
-        if self.result is None:
-            return (self.recipe,)
-        return tuple(variant.recipe for variant in self.result.variants)
+        """Of each variant, the best first; of none when nothing was done to the photo."""
+        if self.result is None or not self.result.variants:
+            return (self.recipe,) if self.changed else ()
+        first, last = self.recipe.before, self.recipe.after
+        return tuple(Recipe(v.recipe.steps, first, last) for v in self.result.variants)
 
     def variant(self, number: int, models: Any = None) -> Photo:
         """A variant at full size; number 0 is the best. `models`: those of its recipe's steps."""
         if number == 0 and self.made is not None:
             return self.made
-        return apply(self.recipes()[number], self.before, models) if self.changed else self.before
+        if not self.changed:
+            return self.before
+        recipe = self.recipes()[number]
+        # What was restored before a search is what it began with.
+        first = recipe.before if self.result is None else ()
+        return apply(Recipe(recipe.steps, first, recipe.after), self.before, models)
 
     def light(self) -> Outcome:
         """To be kept: without the nodes and the full size, which take most of the memory."""
@@ -85,9 +93,10 @@ class Outcome:
             "changed": self.changed,
             "before": asdict(result.base),
             "variants": [
-                {"recipe": recipe_data(v.recipe), "after": asdict(v.terms)} for v in result.variants
+                {"recipe": recipe_data(recipe), "after": asdict(v.terms)}
+                for recipe, v in zip(self.recipes(), result.variants, strict=False)
             ],
-            "recipe": recipe_data(result.recipe),
+            "recipe": recipe_data(self.recipe),
             "evaluations": result.evaluations,
             "seconds": round(result.seconds, 3),
             "reason": result.reason,

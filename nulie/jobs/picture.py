@@ -19,12 +19,13 @@ from ..recipe import Recipe, Settings
 from ..search import Improved, Progress
 from ..transforms.preview import shrink
 from ..transforms.strength import scale
+from . import restoration
 from .checkpoints import Keeper
 from .events import Busy, Event, Noted, Searching, Waiting
 from .host import LOOK, Host
 from .inputs import Item
 from .outcome import Outcome
-from .plan import Plan
+from .plan import Plan, restorers
 
 
 def enhance(
@@ -33,9 +34,43 @@ def enhance(
 ) -> Generator[Event, None, Outcome | None]:  # fmt: skip
     """What the plan makes of a photo; None when it was cancelled before there was a best so far.
     `cancel` may be set from any thread: a search then ends within a batch. Raises: NulieError."""
+    models = host.models or restorers(plan)
+    host = replace(host, models=models)
+    if plan.recipe is not None or not plan.restoration:
+        return (yield from _enhance(item, photo, plan, host, cancel, keeper))
+    first, notes = restoration.first_steps(photo, plan.restoration, models)
+    for note in notes:
+        yield Noted(item, note)
+    # Before the search, so that what cannot be made is known before it.
+    last = restoration.last_steps(photo, plan.restoration, models)
+    restored = yield from restoration.apply(item, Recipe((), first), photo, models, cancel)
+    if restored is None:
+        return None
+    if plan.search:
+        outcome = yield from _enhance(item, restored, plan, host, cancel, keeper)
+        if outcome is None:
+            return None
+    else:
+        outcome = Outcome(item.file_name, restored, restored, Recipe())
+    made = outcome.after
+    after = yield from restoration.apply(item, Recipe((), (), last), made, models, cancel)
+    if after is None:
+        yield Noted(item, "stopped before it was enlarged: it keeps its size")
+        after, last = made, ()
+    recipe = Recipe(outcome.recipe.steps, first, last)
+    # A recipe is applied to the photo as it was; a search has begun with the restored one.
+    before = photo if outcome.result is None else restored
+    return replace(outcome, before=before, made=after, recipe=recipe)
+
+
+def _enhance(
+    item: Item, photo: Photo, plan: Plan, host: Host,
+    cancel: threading.Event, keeper: Keeper | None,
+) -> Generator[Event, None, Outcome | None]:  # fmt: skip
     recipe, name = plan.recipe, item.file_name
     if recipe is not None and not plan.judge_recipe:
-        return Outcome(name, photo, apply(recipe, photo, host.models), recipe)
+        made = yield from restoration.apply(item, recipe, photo, host.models, cancel)
+        return None if made is None else Outcome(name, photo, made, recipe)
     if plan.like is not None:
         predictor = plan.like.predictor(plan.choice.device)
     else:
@@ -55,7 +90,9 @@ def enhance(
         with host.turn():
             if recipe is None:
                 return (yield from _search(item, photo, plan, predictor, host, cancel, keeper))
-            after = apply(recipe, photo, host.models)
+            after = yield from restoration.apply(item, recipe, photo, host.models, cancel)
+            if after is None:
+                return None
             mark = marks(photo, predictor, plan.settings)
             return Outcome(name, photo, after, recipe, predictor.name, mark(photo), mark(after))
     finally:

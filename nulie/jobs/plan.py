@@ -14,9 +14,10 @@ from ..image_io import shown_path
 from ..models.device import PRECISIONS
 from ..recipe import Recipe, Settings
 from ..transforms.strength import scale
-from . import checkpoints, recipes, reference, values
+from . import checkpoints, recipes, reference, restoration, values
 from .inputs import SUFFIXES
 from .reference import Reference
+from .restoration import Restoration, Restorers
 
 BY_RECIPE = "recipe"
 """The mode that applies a recipe in place of a search."""
@@ -69,6 +70,9 @@ class Plan:
     """Whether the predictor says what a recipe that is applied has done to the score."""
     like: Reference | None = None
     """What results are to look like: its likeness judges, in place of `choice`'s predictor."""
+    restoration: Restoration = field(default_factory=Restoration)
+    search: bool = True
+    """Whether there is a search; else it is restored alone."""
     strength: float = 1.0
     """How far recipes that are found are turned, see `scale`; `recipe` is turned already."""
 
@@ -86,7 +90,8 @@ class Plan:
 _OF_RESULTS = {field.name for field in fields(Results)}
 _OF_CHOICE = {"predictor", "device", "precision", "views", "head", "clip_weights"}
 _OTHERS = {field.name for field in fields(Settings)} | {
-    *("recipe", "resume", "judge_recipe", "like", "strength")
+    *("recipe", "resume", "judge_recipe", "like", "strength", "search"),
+    *restoration.NAMES,
 }
 KNOWN = frozenset(_OTHERS | _OF_CHOICE | _OF_RESULTS)
 """Names of the values that make a plan."""
@@ -117,6 +122,7 @@ def plan(given: Mapping[str, Any], *, files: int = 1) -> Plan:
     settings = values.settings({**(values.NO_GUARDS if like else {}), **given})
     strength = values.strength(given.get("strength", Plan.strength))
     recipe = scale(recipes.read(given["recipe"]), strength) if "recipe" in given else None
+    wanted = restoration.read(given)
     resume = checkpoints.read(Path(given["resume"])) if "resume" in given else None
     if resume is not None:
         settings = resume.budget(given.get("seconds"), given.get("evaluations"))
@@ -124,7 +130,13 @@ def plan(given: Mapping[str, Any], *, files: int = 1) -> Plan:
     return Plan(
         settings, recipe, recipe_file, _choice(given), results, resume, given.get("resume"),
         judge_recipe=bool(given.get("judge_recipe", False)), like=like, strength=strength,
+        restoration=wanted, search=bool(given.get("search", True)),
     )  # fmt: skip
+
+
+def restorers(plan: Plan) -> Restorers:
+    """The models that its recipes may name, each loaded when it is first needed."""
+    return Restorers(plan.choice.device, plan.restoration.models)
 
 
 def _choice(given: Mapping[str, Any]) -> Choice:
@@ -157,6 +169,12 @@ def _check_together(given: Mapping[str, Any], results: Results, files: int) -> N
     recipe, resume = given.get("recipe"), given.get("resume")
     if recipe is not None and (resume or results.checkpoint):
         raise SettingsError("--recipe applies a recipe without a search; leave checkpoints out")
+    names = [name for name in restoration.NAMES if name != "restore_strength"]
+    restored = [name for name in names if given.get(name)]
+    if recipe is not None and restored and restored != ["model"]:
+        raise SettingsError(f"--{restored[0]} and --recipe: a recipe says itself what is restored")
+    if not given.get("search", True) and not restored:
+        raise SettingsError("--no-search leaves nothing to be done; add --repair, --upscale ...")
     if "like" in given:
         if _name(given) != Choice.name:
             raise SettingsError("--like and --predictor both say who judges; leave one of them out")

@@ -1,5 +1,14 @@
 """Networks that restore a picture: larger, without the traces of JPEG, without noise."""
 
-from .base import REGISTRY, Restorer, create, model_id
+from . import catalog  # fills the registry
+from .base import REGISTRY, Restorer, create, model_id, trained, trained_folder
 
-__all__ = ["REGISTRY", "Restorer", "create", "model_id"]
+__all__ = [
+    "REGISTRY",
+    "Restorer",
+    "catalog",
+    "create",
+    "model_id",
+    "trained",
+    "trained_folder",
+]

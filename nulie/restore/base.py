@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import ModelError, WeightsError
+from ..models import digests
 from ..models.registry import Registry, instance
 from ..recipe import Dial
 
 if TYPE_CHECKING:
     import torch
 
-FACTS = ("name", "digest", "scale", "channels", "halo", "dials")
+FACTS = ("name", "digest", "scale", "channels", "halo", "multiple", "tile", "dials")
 
 
 class Restorer(Protocol):
-    """One method and six facts. A restorer keeps no state between pictures."""
+    """One method and eight facts. A restorer keeps no state between pictures."""
 
     @property
     def name(self) -> str:
@@ -35,8 +37,17 @@ class Restorer(Protocol):
         """C of the pictures it takes: 3 for RGB, 1 for grey."""
 
     @property
-    def halo(self) -> int:
-        """Pixels of the input, on each side, that a pixel of the output depends on."""
+    def halo(self) -> int | None:
+        """Pixels of the input, on each side, that a pixel of the output depends on; None where
+        it may depend on all of them."""
+
+    @property
+    def multiple(self) -> int:
+        """What the sides of its pictures must be divisible by, and where tiles may begin."""
+
+    @property
+    def tile(self) -> int:
+        """Side of the tiles that suit it, in pixels of the input."""
 
     @property
     def dials(self) -> tuple[Dial, ...]:
@@ -52,12 +63,18 @@ def model_id(restorer: Restorer) -> str:
     return f"{restorer.name}@{restorer.digest}"
 
 
-def create(model: str, device: str = "auto", *, named_only: bool = False) -> Restorer:
+def create(
+    model: str, device: str = "auto", *, named_only: bool = False, files: Sequence[Path] = ()
+) -> Restorer:
     """The restorer of a name, of a file or of `module:Name`, as in `Registry.find`; or, of a
-    recipe's `NAME@sha256`, the one whose weights have that digest.
+    recipe's `NAME@sha256`, the one whose weights have that digest. Names are also those of files
+    in `trained_folder()`, and of `files`, without their suffix.
 
     Raises: UnknownModelError, ModelError; WeightsError where the digest is another one."""
     name, _, digest = model.partition("@")
+    known = {path.stem: path for path in (*trained().values(), *files)}
+    if name not in REGISTRY.names() and name in known:
+        name, named_only = str(known[name]), False
     restorer = REGISTRY.find(name, named_only=named_only)(device)
     if digest and restorer.digest != digest:
         raise WeightsError(
@@ -65,6 +82,16 @@ def create(model: str, device: str = "auto", *, named_only: bool = False) -> Res
             f" with {digest[:12]}, that of those here with {restorer.digest[:12]}"
         )
     return restorer
+
+
+def trained_folder() -> Path:
+    """Where `nulie train` keeps what it has made."""
+    return digests.cache_folder() / "trained"
+
+
+def trained() -> dict[str, Path]:
+    """The user's own restorers by name."""
+    return {path.stem: path for path in sorted(trained_folder().glob("*.safetensors"))}
 
 
 def _own(thing: Any, name: str, device: str) -> Restorer:

@@ -1,0 +1,198 @@
+"""Trains a restorer: photographs are spoiled, and the network learns to give them back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from torch import nn
+
+from ..restore.net import Net
+from . import spoil
+
+PATCH, BATCH = 48, 16
+"""Side of a patch at the resolution at which the convolutions work, and patches in a step."""
+RATE, HIDDEN_RATE, INERTIA = 2e-3, 0.02, 0.95
+"""Rates of learning at their height, of Adam's share and of kernels between features; and how much
+of a step's momentum is that of the step before."""
+WARM_UP = 0.02
+"""Share of the steps in which the rates rise; then they fall as a cosine."""
+MEMORY = 0.999
+"""Share of the moving average of the weights that a step keeps, at the end."""
+SOFTNESS = 1e-3
+"""Of the Charbonnier loss, sqrt(error² + softness²), in parts of the range 0..1."""
+
+Progress = Callable[[float, str], None]
+"""Is told the share that is done, 0..1, and how well it goes."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a network shall learn."""
+
+    spoil: spoil.Spoil | None
+    """None where it shall enlarge."""
+    map: str = ""
+    """What its map of strength means, one of `restore.own.DIALS`; empty without one."""
+    scale: int = 1
+
+
+JOBS = {
+    "x2": Job(None, scale=2),
+    "x4": Job(None, scale=4),
+    "repair": Job(spoil.jpeg, map="quality"),
+    "denoise": Job(spoil.noise, map="sigma"),
+    "scan": Job(spoil.scan),
+}
+
+
+class Muon:
+    """Momentum whose matrices are made orthogonal, for the kernels between layers of features;
+    Adam for all else. After Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural
+    networks", with its coefficients of the Newton-Schulz iteration. In 500 steps it comes as far
+    as Adam in several thousand."""
+
+    def __init__(self, net: Net) -> None:
+        convs = [layer for layer in net.body if isinstance(layer, nn.Conv2d)]
+        self.hidden = [conv.weight for conv in convs[1:-1]]
+        self.momentum = [torch.zeros_like(kernel) for kernel in self.hidden]
+        others = {id(p): p for p in net.parameters()}
+        for kernel in self.hidden:
+            del others[id(kernel)]
+        self.adam = torch.optim.Adam(others.values(), betas=(0.9, 0.99))
+
+    @torch.no_grad()
+    def step(self, share: float) -> None:
+        """One step with `share` of the full rates."""
+        for group in self.adam.param_groups:
+            group["lr"] = share * RATE
+        self.adam.step()
+        for kernel, momentum in zip(self.hidden, self.momentum, strict=True):
+            assert kernel.grad is not None
+            momentum.lerp_(kernel.grad, 1 - INERTIA)
+            turned = kernel.grad.lerp(momentum, INERTIA).flatten(1)
+            turned = turned / (turned.norm() + 1e-7)
+            for _ in range(5):
+                square = turned @ turned.T
+                turned = 3.4445 * turned + (2.0315 * square @ square - 4.775 * square) @ turned
+            kernel.sub_(turned.view_as(kernel), alpha=share * HIDDEN_RATE)
+
+
+@dataclass
+class Training:
+    """A training that can be stopped and gone on with: `step` until `share` is 1."""
+
+    job: Job
+    photos: Sequence[np.ndarray]
+    """`[H, W, 3]` uint8, clean."""
+    steps: int
+    features: int = 48
+    depth: int = 8
+    seed: int = 0
+    start: dict[str, torch.Tensor] | None = None
+    """Weights to begin with: those of a network of the same kind, or of another scale."""
+    done: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        torch.manual_seed(self.seed)
+        self.rng = np.random.default_rng(self.seed)
+        self.net = Net(self.job.scale, self.features, self.depth, bool(self.job.map))
+        with torch.no_grad():
+            list(self.net.parameters())[-2].mul_(0.1)  # to begin with the picture as it is
+        if self.start is not None:
+            own = self.net.state_dict()
+            alike = {k: v.float() for k, v in self.start.items() if v.shape == own[k].shape}
+            self.net.load_state_dict(own | alike)
+        self.average = {k: v.clone() for k, v in self.net.state_dict().items()}
+        self.net.to(memory_format=torch.channels_last)
+        self.optimizer = Muon(self.net)
+
+    def step(self) -> float:
+        """One step; the loss."""
+        share = self.done / self.steps
+        rate = min(1, share / WARM_UP + 1e-3) * (0.5 + 0.5 * math.cos(math.pi * share))
+        seen, truth, strength = self.batch()
+        with torch.autocast("cpu", torch.bfloat16):
+            given = self.net(seen, strength)
+        loss = ((given.float() - truth).square() + SOFTNESS**2).sqrt().mean()
+        for parameter in self.net.parameters():
+            parameter.grad = None
+        loss.backward()
+        self.optimizer.step(rate)
+        self.done += 1
+        keep = min(MEMORY, self.done / (self.done + 10))
+        with torch.no_grad():
+            for name, value in self.net.state_dict().items():
+                self.average[name].lerp_(value, 1 - keep)
+        return float(loss.item())
+
+    def batch(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """What the network sees, `[B, 3, P, P]`, what it should give, and the strengths `[B]`."""
+        pairs = [self._pair() for _ in range(BATCH)]
+        seen, truth, strengths = zip(*pairs, strict=True)
+        return _tensor(seen), _tensor(truth), torch.tensor(strengths, dtype=torch.float32)
+
+    def _pair(self) -> tuple[np.ndarray, np.ndarray, float]:
+        rng = self.rng
+        side = PATCH * 2 if self.job.scale == 1 else PATCH * self.job.scale
+        photo = self.photos[int(rng.integers(len(self.photos)))]
+        y, x = (int(rng.integers(0, size - side + 1)) for size in photo.shape[:2])
+        truth = photo[y : y + side, x : x + side]
+        flip, mirror = rng.integers(2, size=2)
+        turn = bool(rng.integers(2))
+
+        def turned(pixels: np.ndarray) -> np.ndarray:
+            pixels = pixels[:: 1 - 2 * flip, :: 1 - 2 * mirror]
+            return np.ascontiguousarray(pixels.transpose(1, 0, 2) if turn else pixels)
+
+        if self.job.spoil is None:
+            small = smaller(Image.fromarray(photo), self.job.scale, (x, y, x + side, y + side))
+            return turned(np.asarray(small)), turned(truth), 0.0
+        # Turned first: blocks of JPEG and lines of a halftone lie as they do in pictures.
+        truth = turned(truth)
+        seen, strength = self.job.spoil(truth, rng)
+        return seen, truth, float(strength)
+
+    def state(self) -> dict[str, Any]:
+        """What `load_state` needs in order to go on, for `torch.save`."""
+        return {
+            "done": self.done,
+            "net": self.net.state_dict(),
+            "average": self.average,
+            "momentum": self.optimizer.momentum,
+            "adam": self.optimizer.adam.state_dict(),
+            "rng": self.rng.bit_generator.state,
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        self.done = state["done"]
+        self.net.load_state_dict(state["net"])
+        self.average = state["average"]
+        self.optimizer.momentum = state["momentum"]
+        self.optimizer.adam.load_state_dict(state["adam"])
+        self.rng.bit_generator.state = state["rng"]
+
+
+def write(weights: Mapping[str, torch.Tensor], path: Path, job: Job, **facts: str) -> None:
+    """A file for `nulie.restore.own.Own`, in half precision, that says `facts` of itself, too."""
+    half = {name: value.half().contiguous() for name, value in weights.items()}
+    metadata = {"nulie": "restorer", "scale": str(job.scale), "map": job.map, **facts}
+    save_file(half, path, metadata)
+
+
+def smaller(photo: Image.Image, scale: int, box: tuple[int, int, int, int]) -> Image.Image:
+    """The part of a photo within `box`, as it is in the photo reduced by `scale`."""
+    size = ((box[2] - box[0]) // scale, (box[3] - box[1]) // scale)
+    return photo.resize(size, Image.Resampling.BICUBIC, box=box)
+
+
+def _tensor(pixels: Sequence[np.ndarray]) -> torch.Tensor:
+    stacked = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2)
+    return stacked.float().div_(255).contiguous(memory_format=torch.channels_last)

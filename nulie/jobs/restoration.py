@@ -1,0 +1,266 @@
+"""What a job restores: before the search, what a photo needs; after it, its size."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..engine import pipeline
+from ..errors import SettingsError
+from ..image_io import Photo
+from ..recipe import ModelStep, Recipe
+from ..recipe.steps import ModelSteps
+from ..restore import catalog, create, model_id, size
+from . import values
+from .events import Event, Restoring
+from .inputs import Item
+
+if TYPE_CHECKING:
+    from ..restore import Restorer
+
+AUTO = "auto"
+"""As much as the photo needs: nothing, where nothing is wrong with it."""
+POOR_QUALITY = 75
+"""Of a JPEG: below it traces are taken away unasked."""
+PLAIN_NOISE = 4.0
+"""Standard deviation of noise, in levels, from which on it is taken away unasked. The finest
+structures of 62 photographs without noise measured 3.5 at most; noise of 5 measures 4.9 and more.
+"""
+
+Amount = float | str | None
+"""A number, `AUTO`, or None: not at all."""
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """What to restore; `plan` checks it."""
+
+    repair: Amount = None
+    """Quality of the JPEG whose traces are to go, 1..100."""
+    denoise: Amount = None
+    """Standard deviation of the noise that is to go, in levels, above 0 and at most 75."""
+    scan: bool = False
+    """Whether it is the scan of a printed page."""
+    upscale: str | None = None
+    """A text for `size.parse`."""
+    models: tuple[str, ...] = ()
+    """Names or files of further restorers: one that enlarges is taken for `upscale`, others come
+    first, in their order."""
+    strength: float = 1.0
+    """How much of what they do is done, 0..1, where they do not enlarge."""
+
+    def __bool__(self) -> bool:
+        return bool(self.repair or self.denoise or self.scan or self.upscale or self.models)
+
+
+NAMES = ("repair", "denoise", "scan", "upscale", "model", "restore_strength")
+
+
+def read(given: Mapping[str, Any]) -> Restoration:
+    """From values by `NAMES`. Raises: SettingsError."""
+    models = given.get("model") or ()
+    strength = values.number("restore-strength", given.get("restore_strength", 1.0))
+    if not 0 <= strength <= 1:
+        raise SettingsError(f"restore-strength must be within 0..1, not {strength:g}")
+    upscale = given.get("upscale")
+    return Restoration(
+        _amount("repair", given.get("repair"), 1, 100),
+        _amount("denoise", given.get("denoise"), 0.1, 75),
+        bool(given.get("scan", False)),
+        size.parse(upscale).text if upscale else None,
+        (str(models),) if isinstance(models, (str, Path)) else tuple(map(str, models)),
+        strength,
+    )
+
+
+def _amount(name: str, value: Any, least: float, most: float) -> Amount:
+    if value is None or value is False or value == "":
+        return None
+    if value is True or value == AUTO:
+        return AUTO
+    number = values.number(name, value)
+    if not least <= number <= most:
+        raise SettingsError(f"{name} must be within {least:g}..{most:g}, or auto, not {number:g}")
+    return number
+
+
+class Restorers:
+    """Loads each restorer once; the `pipeline.Models` of a job."""
+
+    def __init__(self, device: str = "auto", files: Sequence[str] = ()) -> None:
+        """`files`: where the models of recipes may lie that have no name here."""
+        self._device = device
+        self._files = [Path(file) for file in files if Path(file).suffix]
+        self._loaded: dict[str, Restorer] = {}
+        self._lock = threading.Lock()
+        self.tell: Callable[[str, float], None] = lambda words, share: None
+        """Is told what a restorer is at, and the share of it that is done."""
+
+    def get(self, model: str) -> Restorer:
+        """By a name, a file, `module:Name` or a recipe's `NAME@sha256`. Raises: as `create`."""
+        with self._lock:
+            if model not in self._loaded:
+                published = catalog.PUBLISHED.get(model.partition("@")[0])
+                if published is not None:
+                    self._obtain(published)
+                self._loaded[model] = create(model, self._device, files=self._files)
+            return self._loaded[model]
+
+    def _obtain(self, weights: Any) -> None:
+        from ..models import store
+
+        def progress(file: str, done: int, whole: int) -> None:
+            words = f"downloading {file}, once: {done / 1e6:,.0f} of {whole / 1e6:,.0f} MB"
+            self.tell(f"{words} ({weights.license})", done / max(1, whole))
+
+        store.obtain(weights, progress=progress)
+
+    def restorer(self, step: ModelStep) -> pipeline.Restore:
+        """See `pipeline.Models`."""
+        restorer = self.get(step.model)
+
+        def restore(photo: Photo) -> Photo:
+            from ..restore import pictures
+
+            def tell(share: float) -> None:
+                self.tell(f"{step.op} by {step.name}", share)
+
+            return pictures.restore(photo, restorer, dict(step.params), tell=tell)
+
+        return restore
+
+    def upscaler(self, wanted: Restoration, photo: Photo) -> Restorer | None:
+        """The one that enlarges: that of `wanted`, else the own one next to the size asked for."""
+        for model in wanted.models:
+            restorer = self.get(model)
+            if restorer.scale > 1:
+                return restorer
+        if wanted.upscale is None:
+            return None
+        width, height = size.parse(wanted.upscale).of(*photo.size)
+        return self.get("x2" if max(width / photo.size[0], height / photo.size[1]) <= 2 else "x4")
+
+
+def first_steps(
+    photo: Photo, wanted: Restoration, restorers: Restorers
+) -> tuple[ModelSteps, list[str]]:
+    """What comes before a search, and what was measured, in sentences. Raises: as `create`."""
+    steps: list[ModelStep] = []
+    notes: list[str] = []
+
+    def add(op: str, restorer: Restorer, **params: float | str) -> None:
+        if wanted.strength < 1:
+            params["strength"] = wanted.strength
+        steps.append(ModelStep.of(op, model_id(restorer), **params))
+
+    for model in wanted.models:
+        restorer = restorers.get(model)
+        if restorer.scale == 1:
+            add("restore", restorer)
+    if wanted.scan:
+        add("scan", restorers.get("scan"))
+    if wanted.repair is not None:
+        quality = wanted.repair
+        if quality == AUTO:
+            quality = _quality(photo)
+            if quality:
+                notes.append(f"it was saved as a JPEG of quality {quality:g}: repaired")
+        if quality:
+            add("repair", restorers.get("repair"), quality=float(quality))
+    if wanted.denoise is not None:
+        sigma = wanted.denoise
+        if sigma == AUTO:
+            sigma = _noise(photo, repaired=bool(steps))
+            if sigma:
+                notes.append(f"it has noise of {sigma:g} levels: denoised")
+        if sigma:
+            add("denoise", restorers.get("denoise"), sigma=float(sigma))
+    return tuple(steps), notes
+
+
+def last_steps(photo: Photo, wanted: Restoration, restorers: Restorers) -> ModelSteps:
+    """What comes after it. Raises: ImageError on a size that is too large; as `create`."""
+    restorer = restorers.upscaler(wanted, photo)
+    if restorer is None:
+        return ()
+    asked = wanted.upscale or f"{restorer.scale}"
+    size.parse(asked).of(*photo.size)
+    return (ModelStep.of("upscale", model_id(restorer), size=asked),)
+
+
+def _quality(photo: Photo) -> float:
+    """Of the JPEG that the photo was, where it is poor; else 0."""
+    from ..restore import measure
+
+    stated = photo.metadata.options.get("quality") if photo.format == "JPEG" else None
+    if stated is not None and stated < POOR_QUALITY:
+        return float(stated)
+    measured = measure.jpeg_quality(photo.pixels)
+    return float(measured) if measured is not None and measured < POOR_QUALITY else 0.0
+
+
+def _noise(photo: Photo, *, repaired: bool) -> float:
+    """Of the photo, where it is plain to be seen, else 0. What a JPEG of poor quality has at high
+    frequencies is its own, and is taken away by its repair."""
+    from ..restore import measure
+
+    if repaired:
+        return 0.0
+    sigma = measure.noise(photo.pixels)
+    return round(min(75.0, sigma), 1) if sigma >= PLAIN_NOISE else 0.0
+
+
+def apply(
+    item: Item, recipe: Recipe, photo: Photo, models: Any, cancel: threading.Event
+) -> Generator[Event, None, Photo | None]:
+    """`pipeline.apply`, with events where models take their time; None when `cancel` was set while
+    they did. Raises: as that does."""
+    if not (recipe.before or recipe.after) or not isinstance(models, Restorers):
+        return pipeline.apply(recipe, photo, models)
+    return (yield from watch(item, models, lambda: pipeline.apply(recipe, photo, models), cancel))
+
+
+def watch(
+    item: Item, restorers: Restorers, work: Callable[[], Made], cancel: threading.Event
+) -> Generator[Event, None, Made | None]:
+    """Does the work in a thread, telling how far it is. None when `cancel` was set meanwhile, but
+    not when it was set before: a search that was ended has its result finished. Raises: as it."""
+    told: queue.SimpleQueue[tuple[str, float]] = queue.SimpleQueue()
+    made: Future[Made] = Future()
+    late = cancel.is_set()
+
+    def tell(words: str, share: float) -> None:
+        if cancel.is_set() and not late:
+            raise _Cancelled
+        told.put((words, share))
+
+    def run() -> None:
+        try:
+            made.set_result(work())
+        except BaseException as e:
+            made.set_exception(e)
+
+    restorers.tell = tell
+    thread = threading.Thread(target=run, name="nulie restore", daemon=True)
+    thread.start()
+    while thread.is_alive() or not told.empty():
+        try:
+            words, share = told.get(timeout=0.1)
+        except queue.Empty:
+            continue
+        if told.empty():
+            yield Restoring(item, words, share)
+    try:
+        return made.result()
+    except _Cancelled:
+        return None
+
+
+class _Cancelled(Exception):
+    pass

@@ -1,0 +1,133 @@
+"""What a photo needs: how strongly it was compressed, how noisy it is."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+Pixels = np.ndarray
+
+_LUMINANCE = np.array([
+    [16, 11, 10, 16, 24, 40, 51, 61],
+    [12, 12, 14, 19, 26, 58, 60, 55],
+    [14, 13, 16, 24, 40, 57, 69, 56],
+    [14, 17, 22, 29, 51, 87, 80, 62],
+    [18, 22, 37, 56, 68, 109, 103, 77],
+    [24, 35, 55, 64, 81, 104, 113, 92],
+    [49, 64, 78, 87, 103, 121, 120, 101],
+    [72, 92, 95, 98, 112, 100, 103, 99],
+])  # fmt: skip
+"""Quantisation of luminance at quality 50: ITU-T T.81, annex K."""
+_FREQUENCIES = [(0, 1), (1, 0), (1, 1), (0, 2), (2, 0), (0, 3), (3, 0), (1, 2), (2, 1)]
+"""Of a block, those by which the steps of quantisation are told: low ones are seldom all zero."""
+_QUALITIES = range(5, 93)
+"""Finer steps are lost in the rounding of pixels to levels."""
+_LEAST_RHYTHM = 0.4
+_LEAST_COUNT = 60
+"""How much of a rhythm quantised values show, of 1, and how many of them must be there."""
+_SIDE = 2048
+"""Of the middle part that is looked at, in pixels."""
+BLOCK = 16
+"""Side of the blocks in which noise is measured."""
+
+
+def jpeg_quality(image: Image.Image) -> int | None:
+    """With which quality an RGB image was once compressed, wherever it is kept now; None where no
+    traces of JPEG are found. Finds qualities of 5 to 92 with the standard's tables, about.
+
+    The coefficients of blocks of a JPEG are multiples of a step. Their mean cosine of that period
+    tells the step: near 1 for multiples, near 0 for a picture that was never compressed."""
+    luma = _luma(image)
+    height, width = luma.shape
+    if min(height, width) < 64:
+        return None
+    top, left = _grid(luma)
+    luma = luma[top : top + (height - top) // 8 * 8, left : left + (width - left) // 8 * 8]
+    blocks = luma.reshape(luma.shape[0] // 8, 8, -1, 8).transpose(0, 2, 1, 3).reshape(-1, 8, 8)
+    basis = _cosines()
+    coefficients = np.stack(
+        [np.einsum("nij,i,j->n", blocks, basis[v], basis[u]) for v, u in _FREQUENCIES]
+    )
+    rhythms = [_rhythm(coefficients, quality) for quality in _QUALITIES]
+    best = max(rhythms)
+    if best < _LEAST_RHYTHM:
+        return None
+    # Half a step fits as well: the largest that fits about as well as any is the one.
+    return next(q for q, r in zip(_QUALITIES, rhythms, strict=True) if r >= 0.85 * best)
+
+
+def noise(image: Image.Image) -> float:
+    """The standard deviation of an RGB image's noise, in levels: that of the highest frequencies
+    in the flattest tenth of its blocks, where hardly anything else can be in them."""
+    pixels = np.asarray(_middle(image), np.float32)
+    height, width = (length // BLOCK * BLOCK for length in pixels.shape[:2])
+    if not height or not width:
+        return 0.0
+    pixels = pixels[:height, :width]
+    a, b = pixels[::2, ::2], pixels[::2, 1::2]
+    c, d = pixels[1::2, ::2], pixels[1::2, 1::2]
+    half = BLOCK // 2
+    shape = (height // BLOCK, half, width // BLOCK, half, 3)
+    details = np.square((a - b - c + d) / 2).reshape(shape).mean(axis=(1, 3, 4))
+    smooth = ((a + b + c + d) / 4).reshape(shape)
+    flatness = smooth.var(axis=(1, 3)).mean(-1)
+    middle = smooth.mean(axis=(1, 3, 4))
+    sigma = 5.0
+    for _ in range(2):
+        # Where noise is clipped, there is less of it to be seen.
+        seen = (middle > 2.5 * sigma) & (middle < 255 - 2.5 * sigma)
+        if seen.sum() < 10:
+            seen = np.ones_like(seen)
+        flattest = np.argsort(flatness[seen])[: max(1, int(seen.sum()) // 10)]
+        sigma = float(np.sqrt(details[seen][flattest].mean()))
+    return sigma
+
+
+def _rhythm(coefficients: Pixels, quality: int) -> float:
+    scale = 50 / quality if quality < 50 else 2 - quality / 50
+    total, count = 0.0, 0
+    for (v, u), values in zip(_FREQUENCIES, coefficients, strict=True):
+        step = max(1, int(_LUMINANCE[v, u] * scale + 0.5))  # as libjpeg rounds
+        large = values[np.abs(values) > 0.6 * step]
+        total += float(np.cos(2 * np.pi / step * large).sum())
+        count += len(large)
+    return total / count if count >= _LEAST_COUNT else 0.0
+
+
+def _grid(luma: Pixels) -> tuple[int, int]:
+    """Where the first whole block begins: borders of blocks are steps."""
+    return tuple(  # type: ignore[return-value]
+        (int(np.argmax(_borders(luma if axis == 0 else luma.T))) + 1) % 8 for axis in (0, 1)
+    )
+
+
+def _borders(luma: Pixels) -> Pixels:
+    """For each of 8 offsets, how much the rows below are set apart from those above."""
+    step = (
+        np.abs(luma[2:-1] - luma[1:-2])
+        - (np.abs(luma[1:-2] - luma[:-3]) + np.abs(luma[3:] - luma[2:-1])) / 2
+    )
+    rows = np.median(np.clip(step, -4, 4), axis=1)
+    rows += 1e-3 * np.clip(step, -4, 4).mean(axis=1)
+    return np.array([rows[(k - 1) % 8 :: 8].mean() for k in range(8)])
+
+
+def _cosines() -> Pixels:
+    """`[8, 8]`: the rows of the orthonormal discrete cosine transform."""
+    k, n = np.mgrid[:8, :8]
+    rows = np.cos(np.pi * k * (2 * n + 1) / 16) / 2
+    rows[0] /= np.sqrt(2)
+    basis: Pixels = rows.astype(np.float32)
+    return basis
+
+
+def _luma(image: Image.Image) -> Pixels:
+    red, green, blue = np.asarray(_middle(image), np.float32).transpose(2, 0, 1)
+    luma: Pixels = 0.299 * red + 0.587 * green + 0.114 * blue - 128  # as JPEG has it
+    return luma
+
+
+def _middle(image: Image.Image) -> Image.Image:
+    width, height = image.size
+    left, top = (max(0, (length - _SIDE) // 2) // 8 * 8 for length in (width, height))
+    return image.crop((left, top, min(width, left + _SIDE), min(height, top + _SIDE)))
