@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,16 @@ def data() -> Path:
     if not DATA.is_dir():
         pytest.skip(f"no test data at {DATA}; set NULIE_TEST_DATA")
     return DATA
+
+
+def photographs() -> list[Any]:
+    """The 26 photographs as parameters; a single one that is skipped where they are absent."""
+    kinds = {".jpg", ".png", ".webp"}
+    found = sorted(p for p in (DATA / "photos").glob("*") if p.suffix in kinds)
+    if not found:
+        reason = f"no test data at {DATA}; set NULIE_TEST_DATA"
+        return [pytest.param(None, marks=pytest.mark.skip(reason=reason))]
+    return [pytest.param(path, id=path.stem) for path in found]
 
 
 def picture(width: int = 96, height: int = 64, seed: int = 0) -> Image.Image:

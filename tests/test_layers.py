@@ -52,6 +52,7 @@ FOREIGN = {
     "huggingface_hub": ("nulie/models",),
     "tqdm": ("nulie/cli", "nulie/models"),
     "argparse": ("nulie/cli",),
+    "spandrel": ("nulie/restore",),
     "threadpoolctl": ("nulie/threads.py",),
 }
 """Libraries that belong to some parts alone."""

@@ -93,8 +93,13 @@ def _pickle(path: Path) -> Contents:
     import torch
 
     entries = unpickle(path)
-    return Contents(
-        path,
-        {name: value for name, value in entries.items() if isinstance(value, str)},
-        {str(k): tuple(v.shape) for k, v in entries.items() if isinstance(v, torch.Tensor)},
-    )
+    words = {name: value for name, value in entries.items() if isinstance(value, str)}
+    # Trainers put what they have made one level down, under names such as params_ema.
+    inner = [value for value in entries.values() if isinstance(value, Mapping)]
+    tensors = [
+        (str(name), value)
+        for group in (*inner, entries)
+        for name, value in group.items()
+        if isinstance(value, torch.Tensor)
+    ]
+    return Contents(path, words, {name: tuple(value.shape) for name, value in tensors})

@@ -28,11 +28,13 @@ class Community:
 
     def __init__(self, name: str, path: Path, device: str = "auto", precision: str = "auto"):
         with needed_for("a model of other people", "spandrel", extra="restore"):
-            from spandrel import ImageModelDescriptor, ModelLoader
+            from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError
         self.device = devices.resolve(device)
         try:
             self.digest = hashlib.sha256(path.read_bytes()).hexdigest()
             model = ModelLoader(self.device).load_from_file(path)
+        except UnsupportedModelError:
+            raise WeightsError(f"{path} is of no architecture that spandrel knows") from None
         except Exception as e:
             # Pickle, zip and spandrel have no common class of errors.
             reason = (str(e).strip() or type(e).__name__).splitlines()[0]
@@ -45,8 +47,7 @@ class Community:
         dtype = devices.dtype(precision, self.device)
         able = {torch.float16: model.supports_half, torch.bfloat16: model.supports_bfloat16}
         self.dtype = dtype if able.get(dtype, True) else torch.float32
-        model.to(dtype=self.dtype).eval()
-        self.model = model
+        self.model = model.eval()
         self.name = re.sub(r"[@\s]+", "_", name)[:100]
         self.scale, self.channels = model.scale, model.input_channels
         needs = model.size_requirements
@@ -57,6 +58,9 @@ class Community:
     def restore(self, image: torch.Tensor, params: Mapping[str, float | str]) -> torch.Tensor:
         """See `Restorer.restore`."""
         image = image.to(self.device)
-        made: torch.Tensor = self.model(image.to(self.dtype)).float()
+        # The network alone is rounded, not the picture that it adds to: that would be seen.
+        rounded = self.dtype != torch.float32
+        with torch.autocast(self.device.type, self.dtype if rounded else None, enabled=rounded):
+            made: torch.Tensor = self.model(image).float()
         share = float(params.get(STRENGTH.name, 1.0)) if self.scale == 1 else 1.0
         return made if share == 1 else image + share * (made - image)

@@ -10,6 +10,8 @@ from ..errors import ImageError, SettingsError
 LIMIT = 268_000_000
 """Pixels of a result at most: of 16384 x 16384. More fits into the memory of few machines, and
 into few formats of files."""
+MOST = 64
+"""The largest factor."""
 _FORM = "write a factor such as 2, a share such as 50%, or sides such as 4000x, x3000, 4000x3000"
 
 
@@ -40,13 +42,14 @@ class Size:
 def parse(text: str) -> Size:
     """`2`, `1.5`, `50%`, `4000x`, `x3000` or `4000x3000`. Raises: SettingsError."""
     text = str(text).strip().lower()
+    number = re.fullmatch(r"(\d{1,6}(?:\.\d{0,6})?)(%|x)?", text)
+    factor = float(number[1]) / (100 if number[2] == "%" else 1) if number else 0
     sides = re.fullmatch(r"(\d{1,6})?x(\d{1,6})?", text)
-    if sides and (sides[1] or sides[2]):
+    # Nobody wants a width of 2 pixels: 2x is a factor.
+    if sides and (sides[1] or sides[2]) and not 0 < factor <= MOST:
         width, height = (int(side) if side else None for side in sides.groups())
         if width != 0 and height != 0:
             return Size(text, None, width, height)
-    number = re.fullmatch(r"(\d{1,6}(?:\.\d{0,6})?)(%|x)?", text)
-    factor = float(number[1]) / (100 if number[2] == "%" else 1) if number else 0
-    if not 0.01 <= factor <= 64:
+    if not 0.01 <= factor <= MOST:
         raise SettingsError(f"--upscale {text or 'nothing'}: {_FORM}")
     return Size(text, factor)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING
 
+import torch
 from torch.nn import functional
 
 from .base import Restorer
-
-if TYPE_CHECKING:
-    import torch
 
 OVERLAP = 32
 """Pixels by which tiles overlap where what a pixel depends on has no bounds."""
@@ -65,20 +62,21 @@ def _run(
     side = -(-side // multiple) * multiple
     rows, columns = (min(side, length) for length in size)
     margin = OVERLAP // 2 if restorer.halo is None else restorer.halo
-    across = list(_spans(size[1], columns, margin, multiple))
-    tiles = [(down, along) for down in _spans(size[0], rows, margin, multiple) for along in across]
+    down, across = (
+        list(_spans(length, least, margin, multiple))
+        for length, least in zip(size, (rows, columns), strict=True)
+    )
     made = pixels.new_empty((channels, scale * size[0], scale * size[1]))
-    for number, ((y, top), (x, left)) in enumerate(tiles):
-        tell(number / len(tiles))
-        tile = pixels[None, :, y : y + rows, x : x + columns].float() / 255
-        given = restorer.restore(tile, params)[0].clamp(0, 1) * 255
-        if restorer.halo is None:
-            _fade(made, given.cpu(), (scale * y, scale * x), (scale * top, scale * left))
-        else:
-            kept = given[:, scale * top :, scale * left :].round().to(pixels.dtype).cpu()
-            _, high, wide = kept.shape
-            y, x = scale * (y + top), scale * (x + left)
-            made[:, y : y + high, x : x + wide] = kept
+    strip = pixels.new_empty((channels, scale * rows, scale * size[1]))
+    fade, done = restorer.halo is None, 0
+    for y, top in down:
+        for x, left in across:
+            tell(done / (len(down) * len(across)))
+            tile = pixels[None, :, y : y + rows, x : x + columns].float() / 255
+            given = restorer.restore(tile, params)[0].float().cpu().clamp(0, 1) * 255
+            _lay(strip, given, scale * x, scale * left, 2, fade)
+            done += 1
+        _lay(made, strip, scale * y, scale * top, 1, fade)
     tell(1.0)
     return made[:, : scale * height, : scale * width]
 
@@ -94,20 +92,20 @@ def _spans(length: int, side: int, margin: int, multiple: int) -> Iterator[tuple
         yield begin, margin
 
 
-def _fade(
-    made: torch.Tensor, given: torch.Tensor, at: tuple[int, int], margin: tuple[int, int]
+def _lay(
+    made: torch.Tensor, given: torch.Tensor, begin: int, margin: int, axis: int, fade: bool
 ) -> None:
-    """Lays a tile over what is made already: at its first sides it becomes visible little by
-    little, around the line where a tile without a halo would begin."""
-    mask = given.new_ones(given.shape[1:])
-    for axis, width in enumerate(margin):
-        if width:
-            ramp = (given.new_ones(2 * width).cumsum(0) - 0.5) / (2 * width)
-            whole = given.new_ones(given.shape[1 + axis])
-            whole[: 2 * width] = ramp[: len(whole)]
-            mask = mask * (whole[:, None] if axis == 0 else whole)
-    area = (slice(None), *(slice(a, a + n) for a, n in zip(at, given.shape[1:], strict=True)))
-    below = made[area]
-    # Where nothing is hidden there is nothing below yet.
-    mixed = (mask < 1) * (1 - mask) * below.float() + mask * given
-    made[area] = mixed.round().to(made.dtype)
+    """Lays levels along one side upon those that are made already, from `begin` on, without their
+    first `margin`; or, to `fade`, so that they become visible little by little around there."""
+    length = given.shape[axis]
+    if fade and margin:
+        # What is nearest to a border is worth nothing.
+        ramp = ((torch.arange(2 * margin, device=given.device) + 0.5) / margin - 0.5).clamp(0, 1)
+        width = min(2 * margin, length)
+        ramp = ramp[:width].view(-1, *[1] * (given.ndim - 1 - axis))
+        below = made.narrow(axis, begin, width)
+        mixed = below.float().lerp(given.narrow(axis, 0, width).float(), ramp)
+        below.copy_(mixed.round())
+        margin = width
+    kept = given.narrow(axis, margin, length - margin)
+    made.narrow(axis, begin + margin, length - margin).copy_(kept.round())
