@@ -11,7 +11,7 @@ from importlib import import_module
 from ..errors import NulieError
 from .console import INTERRUPTED, NOTHING_WRITTEN, complain, load_libraries
 
-COMMANDS = ("fit", "match", "ui", "score", "tree", "weights")
+COMMANDS = ("fit", "match", "ui", "score", "train", "tree", "weights")
 """Modules with `main(arguments) -> exit code`; any other first word is an image to enhance."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
+from ..models import device as devices
 from ..restore.net import Net
 from . import spoil
 
@@ -29,9 +30,6 @@ MEMORY = 0.999
 SOFTNESS = 1e-3
 """Of the Charbonnier loss, sqrt(error² + softness²), in parts of the range 0..1."""
 
-Progress = Callable[[float, str], None]
-"""Is told the share that is done, 0..1, and how well it goes."""
-
 
 @dataclass(frozen=True)
 class Job:
@@ -42,6 +40,11 @@ class Job:
     map: str = ""
     """What its map of strength means, one of `restore.own.DIALS`; empty without one."""
     scale: int = 1
+
+    @property
+    def side(self) -> int:
+        """Of a patch of a clean photo, in pixels."""
+        return PATCH * (2 if self.scale == 1 else self.scale)
 
 
 JOBS = {
@@ -87,18 +90,21 @@ class Muon:
 
 @dataclass
 class Training:
-    """A training that can be stopped and gone on with: `step` until `share` is 1."""
+    """A training that can be stopped and gone on with: `step` until its share is 1."""
 
     job: Job
     photos: Sequence[np.ndarray]
-    """`[H, W, 3]` uint8, clean."""
-    steps: int
+    """`[H, W, 3]` uint8, clean; no side below `job.side`."""
+    spoiled: Sequence[np.ndarray] = ()
+    """The same photos as they are to be mended, or enlarged; none where `job` spoils them."""
     features: int = 48
     depth: int = 8
     seed: int = 0
-    start: dict[str, torch.Tensor] | None = None
-    """Weights to begin with: those of a network of the same kind, or of another scale."""
+    start: Mapping[str, torch.Tensor] | None = None
+    """Weights to begin with: of a network of the same features and depth, of any scale."""
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     done: int = field(default=0, init=False)
+    """Steps."""
 
     def __post_init__(self) -> None:
         torch.manual_seed(self.seed)
@@ -110,16 +116,20 @@ class Training:
             own = self.net.state_dict()
             alike = {k: v.float() for k, v in self.start.items() if v.shape == own[k].shape}
             self.net.load_state_dict(own | alike)
-        self.average = {k: v.clone() for k, v in self.net.state_dict().items()}
+        self.net.to(self.device)
         self.net.to(memory_format=torch.channels_last)
+        self.average = {k: v.clone() for k, v in self.net.state_dict().items()}
         self.optimizer = Muon(self.net)
+        self._dtype = devices.dtype("auto", self.device)
+        if self._dtype == torch.float16:
+            self._dtype = torch.bfloat16  # whose range needs no care
 
-    def step(self) -> float:
-        """One step; the loss."""
-        share = self.done / self.steps
+    def step(self, share: float) -> float:
+        """One step, with so much of the training done; the loss."""
         rate = min(1, share / WARM_UP + 1e-3) * (0.5 + 0.5 * math.cos(math.pi * share))
-        seen, truth, strength = self.batch()
-        with torch.autocast("cpu", torch.bfloat16):
+        seen, truth, strength = (tensor.to(self.device) for tensor in self.batch())
+        rounded = self._dtype != torch.float32
+        with torch.autocast(self.device.type, self._dtype if rounded else None, enabled=rounded):
             given = self.net(seen, strength)
         loss = ((given.float() - truth).square() + SOFTNESS**2).sqrt().mean()
         for parameter in self.net.parameters():
@@ -140,10 +150,10 @@ class Training:
         return _tensor(seen), _tensor(truth), torch.tensor(strengths, dtype=torch.float32)
 
     def _pair(self) -> tuple[np.ndarray, np.ndarray, float]:
-        rng = self.rng
-        side = PATCH * 2 if self.job.scale == 1 else PATCH * self.job.scale
-        photo = self.photos[int(rng.integers(len(self.photos)))]
-        y, x = (int(rng.integers(0, size - side + 1)) for size in photo.shape[:2])
+        rng, scale, side = self.rng, self.job.scale, self.job.side
+        number = int(rng.integers(len(self.photos)))
+        photo = self.photos[number]
+        y, x = (int(rng.integers(0, (n - side) // scale + 1)) * scale for n in photo.shape[:2])
         truth = photo[y : y + side, x : x + side]
         flip, mirror = rng.integers(2, size=2)
         turn = bool(rng.integers(2))
@@ -152,8 +162,12 @@ class Training:
             pixels = pixels[:: 1 - 2 * flip, :: 1 - 2 * mirror]
             return np.ascontiguousarray(pixels.transpose(1, 0, 2) if turn else pixels)
 
+        if self.spoiled:
+            y, x, side = y // scale, x // scale, side // scale
+            seen = self.spoiled[number][y : y + side, x : x + side]
+            return turned(seen), turned(truth), 0.0
         if self.job.spoil is None:
-            small = smaller(Image.fromarray(photo), self.job.scale, (x, y, x + side, y + side))
+            small = smaller(Image.fromarray(photo), scale, (x, y, x + side, y + side))
             return turned(np.asarray(small)), turned(truth), 0.0
         # Turned first: blocks of JPEG and lines of a halftone lie as they do in pictures.
         truth = turned(truth)
@@ -185,6 +199,12 @@ def write(weights: Mapping[str, torch.Tensor], path: Path, job: Job, **facts: st
     half = {name: value.half().contiguous() for name, value in weights.items()}
     metadata = {"nulie": "restorer", "scale": str(job.scale), "map": job.map, **facts}
     save_file(half, path, metadata)
+
+
+def psnr(one: np.ndarray, other: np.ndarray) -> float:
+    """Peak signal to noise ratio of two `[..., 3]` uint8 pictures in dB, 99 if they are equal."""
+    error = float(np.mean((one.astype(np.float32) - other) ** 2))
+    return min(99.0, 10 * math.log10(255**2 / error)) if error else 99.0
 
 
 def smaller(photo: Image.Image, scale: int, box: tuple[int, int, int, int]) -> Image.Image:

@@ -20,7 +20,7 @@ class Net(nn.Module):
         self.scale = scale
         self.fold = 2 if scale == 1 else 1
         """Pixels of the picture, along a side, that the convolutions see as one."""
-        self.guided = guided
+        self.guided, self.features, self.depth = guided, features, depth
         layers: list[nn.Module] = []
         channels = 3 * self.fold**2 + guided
         for _ in range(depth + 1):

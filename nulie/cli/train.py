@@ -1,0 +1,82 @@
+"""`nulie train KIND FOLDER`: a restorer for one's own pictures."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from ..errors import SettingsError
+from ..image_io import shown_path
+from ..jobs import inputs
+from ..jobs.train import KINDS, Train
+from . import arguments
+from .console import INTERRUPTED, complain, load_libraries, stop_on_interrupt
+from .progress import shares
+
+DESCRIPTION = """\
+Trains a network that restores: it learns from clean pictures, which are spoiled for that, or from
+pairs of pictures. Its kinds:
+
+  upscale   twice or four times as large
+  repair    traces of JPEG
+  denoise   noise
+  scan      halftone, grain and dust of printed pages
+"""
+EPILOG = """\
+examples:
+  nulie train scan clean/ --name mybook --minutes 60
+  nulie train scan clean/ --spoiled scans/ --name mybook --from scan
+  nulie page.jpg --model mybook
+
+Ctrl-C stops it, and the same command goes on. At the end it says how well pictures are restored
+that were kept apart, and writes a contact sheet of them.
+"""
+
+
+def parser() -> arguments.Parser:
+    parser = arguments.Parser("nulie train", "KIND FOLDER... [options]", DESCRIPTION, EPILOG)
+    add = parser.add_argument
+    add("kind", metavar="KIND", help=", ".join(KINDS))
+    add("pictures", nargs="*", metavar="FOLDER", help="clean pictures: folder, pattern or files")
+    add("--name", required=True, help="what the restorer is to be called")
+    add("--spoiled", type=Path, metavar="FOLDER",
+        help="the same pictures, by the same names, as they are to be mended")  # fmt: skip
+    add("--minutes", type=float, default=30.0, metavar="N", help="how long (default 30)")
+    add("--steps", type=int, metavar="N", help="how long, in steps; the same command then makes"
+        " the same file")  # fmt: skip
+    add("--from", dest="start", metavar="NAME|FILE",
+        help="begin with this network, such as x2 or scan: less is to be learned")  # fmt: skip
+    add("--scale", type=int, default=2, metavar="2|4", help="of upscale (default 2)")
+    add("--features", type=int, default=48, metavar="N", help="width of the network (default 48)")
+    add("--depth", type=int, default=8, metavar="N", help="its hidden layers (default 8)")
+    add("--recursive", action="store_true", help="look into folders of folders")
+    add("--seed", type=int, default=0, metavar="N", help="default 0")
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
+    add("--overwrite", action="store_true", help="replace the restorer of that name")
+    add("--quiet", action="store_true", help="print errors only")
+    return parser
+
+
+def main(argv: Sequence[str]) -> int:
+    options = parser().parse(argv, "pictures")
+    quiet = options.quiet
+    if not options.pictures:
+        raise SettingsError("name a folder of clean pictures; see nulie train --help")
+    given = {f.name: getattr(options, f.name) for f in fields(Train) if f.name != "items"}
+    work = Train(items=inputs.items(options.pictures, recursive=options.recursive), **given)
+    with load_libraries():
+        from ..fit import restorers  # noqa: F401  # takes seconds
+    cancel = threading.Event()
+    with shares(hide=quiet) as show, stop_on_interrupt(cancel, quiet=quiet):
+        trained = work.run(show, complain, cancel)
+    if trained is None:
+        complain("stopped; the same command goes on")
+        return INTERRUPTED
+    if not quiet:
+        print(f"trained on {trained.pictures} pictures in {trained.steps:,} steps")
+        print(f"pictures kept apart: {trained.before:.2f} -> {trained.after:.2f} dB (PSNR),")
+        print(f"  on {shown_path(trained.sheet)}: spoiled, restored, as it should be")
+        print(f"use it: nulie photo.jpg --model {work.name}")
+    return 0

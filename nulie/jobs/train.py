@@ -1,0 +1,288 @@
+"""A folder of clean pictures becomes a restorer."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from .. import image_io
+from ..errors import ImageError, ModelError, SettingsError
+from ..image_io import atomic, shown_path
+from ..restore import catalog, trained_folder
+from .inputs import Item
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..fit.restorers import Job, Training
+
+KINDS = ("upscale", "repair", "denoise", "scan")
+MOST_PIXELS = 300_000_000
+"""Of all pictures together, which are held in memory at 3 bytes each."""
+APART = 0.1
+"""Share of the pictures that are kept apart, to judge by; one at least, and at most `MOST_APART`.
+"""
+MOST_APART = 8
+SHEET = 160
+"""Side of the parts on the contact sheet, in pixels."""
+KEEP = 120
+"""Seconds between two writings of the state."""
+
+Show = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Trained:
+    path: Path
+    sheet: Path
+    """The contact sheet: each picture kept apart as it was spoiled, restored, and as it should be.
+    """
+    pictures: int
+    steps: int
+    before: float
+    after: float
+    """Mean PSNR in dB of the pictures kept apart; `before` of an enlargement is the bicubic one."""
+
+
+@dataclass(frozen=True)
+class Train:
+    """A training, checked; `run` it once. Raises: SettingsError, ImageError."""
+
+    kind: str
+    items: Sequence[Item]
+    name: str
+    spoiled: Path | None = None
+    """Folder with the same pictures, by the same names, as they are to be mended."""
+    minutes: float = 30.0
+    steps: int | None = None
+    """In place of `minutes`: then the same command always makes the same file, on one machine."""
+    start: str | None = None
+    """Name or file of a restorer of nulie's to begin with."""
+    scale: int = 2
+    features: int = 48
+    depth: int = 8
+    seed: int = 0
+    device: str = "auto"
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise SettingsError(f"there is no training {self.kind!r}; known: {', '.join(KINDS)}")
+        if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,60}", self.name):
+            raise SettingsError(f"--name {self.name!r}: use letters, digits, - and _")
+        if self.name in (*catalog.OWN, *catalog.PUBLISHED):
+            raise SettingsError(f"--name {self.name}: nulie has a restorer of that name")
+        if not 0 < self.minutes <= 10_000:
+            raise SettingsError(f"--minutes must be above 0, not {self.minutes:g}")
+        if self.steps is not None and self.steps < 1:
+            raise SettingsError(f"--steps must be at least 1, not {self.steps}")
+        if self.scale not in (2, 4):
+            raise SettingsError(f"--scale must be 2 or 4, not {self.scale}")
+        if not (8 <= self.features <= 128 and 1 <= self.depth <= 32):
+            raise SettingsError("--features must be within 8..128, and --depth within 1..32")
+        atomic.check(self.path, overwrite=self.overwrite)
+
+    @property
+    def path(self) -> Path:
+        return trained_folder() / f"{self.name}.safetensors"
+
+    @property
+    def job(self) -> Job:
+        from ..fit.restorers import JOBS
+
+        return JOBS[f"x{self.scale}" if self.kind == "upscale" else self.kind]
+
+    def run(
+        self, show: Show, complain: Callable[[str], None], cancel: threading.Event
+    ) -> Trained | None:
+        """Trains, goes on where the same command was stopped, and writes the file and a contact
+        sheet. None when `cancel` was set: what was learned is kept, to go on with. `complain` is
+        told of pictures that cannot be used. Raises: ModelError on too few of them, WeightsError
+        on a `start` of another kind, ImageError where nothing can be written."""
+        import torch
+
+        from ..fit.restorers import write
+        from ..models import device as devices
+
+        pairs = list(self._pairs(show, complain))
+        if len(pairs) < 2:
+            raise ModelError(
+                f"{len(pairs)} of the pictures can be used, and two are the least; each side must"
+                f" have at least {self.job.side} pixels"
+            )
+        apart = pairs[:: max(1, round(1 / APART))][:MOST_APART]
+        kept = [pair for pair in pairs if not any(pair is other for other in apart)]
+        training = self._training(kept, devices.resolve(self.device))
+        state = self.path.with_suffix(".state")
+        spent = self._go_on(training, state)
+        begin = last = time.monotonic()
+
+        def share() -> float:
+            if self.steps is not None:
+                return training.done / self.steps
+            return (spent + time.monotonic() - begin) / (60 * self.minutes)
+
+        loss = 0.0
+        while (done := share()) < 1:
+            if cancel.is_set() or time.monotonic() - last > KEEP:
+                last = time.monotonic()
+                self._keep(training, state, spent + last - begin)
+                if cancel.is_set():
+                    return None
+            now = training.step(done)
+            loss = now if not loss else 0.98 * loss + 0.02 * now
+            show(f"step {training.done:,}, loss {255 * loss:.2f} levels", done)
+        figures = self._judge(training, apart)
+        facts = {
+            "made by": f"nulie train {self.kind}",
+            "pictures": str(len(kept)),
+            "steps": str(training.done),
+            "seed": str(self.seed),
+            "before": f"{figures.before:.2f} dB",
+            "after": f"{figures.after:.2f} dB",
+        }
+        part = self.path.with_suffix(".part")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write({k: v.cpu() for k, v in training.average.items()}, part, self.job, **facts)
+        atomic.write(self.path, part.read_bytes(), overwrite=self.overwrite)
+        for file in (part, state):
+            file.unlink(missing_ok=True)
+        torch.manual_seed(0)
+        return figures
+
+    def _pairs(self, show: Show, complain: Callable[[str], None]) -> Iterator[list[np.ndarray]]:
+        """Clean pictures, each with its spoiled form where there is one."""
+        import numpy as np
+
+        total = 0
+        for number, item in enumerate(self.items):
+            show("reading pictures", number / len(self.items))
+            try:
+                pair = [np.asarray(image_io.load(item.path).pixels)]
+                if self.spoiled is not None:
+                    pair.append(np.asarray(image_io.load(self.spoiled / item.path.name).pixels))
+                    wanted = tuple(n // self.job.scale for n in pair[0].shape[:2])
+                    if pair[1].shape[:2] != wanted:
+                        size = f"{wanted[1]} x {wanted[0]}"
+                        raise ImageError(f"{item.shown}: its spoiled form must be of {size} pixels")
+            except ImageError as e:
+                complain(str(e))
+                continue
+            total += pair[0].shape[0] * pair[0].shape[1] * len(pair)
+            if total > MOST_PIXELS:
+                complain(f"{item.shown} and those after it are left out: the memory is limited")
+                return
+            if min(pair[0].shape[:2]) >= self.job.side:
+                yield pair
+            else:
+                complain(f"{item.shown} is too small: each side must have {self.job.side} pixels")
+
+    def _training(self, kept: Sequence[list[np.ndarray]], device: Any) -> Training:
+        from ..fit.restorers import Training
+        from ..restore import create
+        from ..restore.own import Own
+
+        start, features, depth = None, self.features, self.depth
+        if self.start is not None:
+            known = create(self.start, "cpu")
+            if not isinstance(known, Own):
+                raise SettingsError(f"--from {self.start}: it is no network of nulie's")
+            start = known.net.float().state_dict()
+            features, depth = known.net.features, known.net.depth
+        return Training(
+            self.job, [pair[0] for pair in kept], [p[1] for p in kept if len(p) > 1],
+            features, depth, self.seed, start, device,
+        )  # fmt: skip
+
+    def _settings(self) -> dict[str, Any]:
+        """What must be the same for a training to be gone on with."""
+        settings = asdict(self)
+        for free in ("items", "overwrite", "device"):
+            del settings[free]
+        return {name: str(value) for name, value in settings.items()} | {
+            "pictures": str(len(self.items))
+        }
+
+    def _go_on(self, training: Training, state: Path) -> float:
+        """Seconds that were spent before."""
+        import torch
+
+        if not state.is_file():
+            return 0.0
+        try:
+            kept = torch.load(state, map_location=training.device, weights_only=True)
+            settings = kept["settings"]
+            if settings == self._settings():
+                training.load_state(kept["training"])
+                return float(kept["seconds"])
+        except Exception as e:
+            raise ModelError(f"{shown_path(state)} is damaged; delete it to begin anew") from e
+        other = [name for name, value in self._settings().items() if settings.get(name) != value]
+        raise SettingsError(
+            f"a training called {self.name} was stopped that had another {' and '.join(other)};"
+            f" go on with that, or delete {shown_path(state)}"
+        )
+
+    def _keep(self, training: Training, state: Path, seconds: float) -> None:
+        import io
+
+        import torch
+
+        stream = io.BytesIO()
+        kept = {"training": training.state(), "settings": self._settings(), "seconds": seconds}
+        torch.save(kept, stream)
+        atomic.write(state, stream.getvalue(), overwrite=True)
+
+    def _judge(self, training: Training, apart: Sequence[list[np.ndarray]]) -> Trained:
+        """Restores what was kept apart, and lays it beside the truth."""
+        import io
+
+        import numpy as np
+        import torch
+
+        from ..fit.restorers import psnr, smaller
+
+        job = self.job
+        training.net.load_state_dict(training.average)
+        training.net.eval()
+        before, after, rows = [], [], []
+        rng = np.random.default_rng(self.seed)
+        for pair in apart:
+            height, width = (
+                min(n, 768) // (4 * job.scale) * 4 * job.scale for n in pair[0].shape[:2]
+            )
+            truth, strength = pair[0][:height, :width], 0.0
+            if len(pair) > 1:
+                seen = pair[1][: height // job.scale, : width // job.scale]
+            elif job.spoil is None:
+                box = (0, 0, width, height)
+                seen = np.asarray(smaller(Image.fromarray(pair[0]), job.scale, box))
+            else:
+                seen, strength = job.spoil(truth, rng)
+            tensor = torch.from_numpy(seen.copy()).permute(2, 0, 1)[None].float() / 255
+            with torch.inference_mode():
+                given = training.net(
+                    tensor.to(training.device), torch.tensor([strength], device=training.device)
+                )
+            made = (given[0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+            large = Image.fromarray(seen).resize((width, height), Image.Resampling.BICUBIC)
+            shown = np.asarray(large)
+            before.append(psnr(shown, truth))
+            after.append(psnr(made, truth))
+            top, left = max(0, (height - SHEET) // 2), max(0, (width - SHEET) // 2)
+            parts = [p[top : top + SHEET, left : left + SHEET] for p in (shown, made, truth)]
+            fill = [(0, SHEET - parts[0].shape[0]), (0, SHEET - parts[0].shape[1]), (0, 0)]
+            rows.append(np.concatenate([np.pad(p, fill) for p in parts], 1))
+        stream = io.BytesIO()
+        Image.fromarray(np.concatenate(rows)).save(stream, "PNG")
+        sheet = self.path.with_suffix(".png")
+        atomic.write(sheet, stream.getvalue(), overwrite=True)
+        means = float(np.mean(before)), float(np.mean(after))
+        return Trained(self.path, sheet, len(training.photos), training.done, *means)
