@@ -200,6 +200,9 @@ class _Show:
                 download(event.file, event.done, event.size)
             with load_libraries():
                 import_module("..jobs.picture", __package__)
+        elif isinstance(event, events.Restoring):
+            self._searching = True  # Ctrl-C ends it in an orderly way
+            self._bar.show(event)
         elif isinstance(event, events.Searching):
             self._searching = True
             self._bar.show(event)

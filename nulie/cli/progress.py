@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
-from ..jobs.events import Searching
+from ..jobs.events import Restoring, Searching
 
 SHORTEST = 0.1
 """Seconds between two looks of the bar; a batch may take less than a hundredth."""
@@ -22,15 +22,17 @@ class Bar:
         self._hide = hide or not _on_terminal()
         self._bar: tqdm[None] | None = None
 
-    def show(self, event: Searching) -> None:
+    def show(self, event: Searching | Restoring) -> None:
         if self._hide:
             return
         self._bar = self._bar or _of_share(event.item.file_name, "{postfix}")
         self._bar.n = event.share
-        self._bar.postfix = (
-            f"{event.seconds:.0f} s, {event.evaluations:,} nodes, {event.rate:,.0f}/s,"
-            f" best {event.best:.2f} ({event.gain:+.2f})"
-        )
+        self._bar.postfix = event.words
+        if isinstance(event, Searching):
+            self._bar.postfix = (
+                f"{event.seconds:.0f} s, {event.evaluations:,} nodes, {event.rate:,.0f}/s,"
+                f" best {event.best:.2f} ({event.gain:+.2f})"
+            )
         self._bar.update(0)
 
     def close(self) -> None:

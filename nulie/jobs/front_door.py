@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from itertools import islice
 from pathlib import Path
@@ -15,6 +15,7 @@ from PIL import Image
 
 from .. import image_io
 from ..engine import Enhancement, Finished, Noted, Result, pipeline
+from ..engine.events import Variant
 from ..errors import SettingsError
 from ..image_io import Photo
 from ..predictor import Judging, Predictor, adapt, exact_form, score_photos, take_notes
@@ -22,7 +23,7 @@ from ..predictor.loaded import PREDICTORS
 from ..recipe import Recipe, Settings
 from ..transforms.preview import shrink
 from ..transforms.strength import scale
-from . import recipes, reference, values
+from . import recipes, reference, restoration, values
 from .outcome import file_text
 from .picture import turned
 
@@ -34,7 +35,9 @@ Picture = Image.Image | str | os.PathLike[str]
 
 def enhance(
     image: Picture, *, predictor: str | os.PathLike[str] | Judging = "auto", device: str = "auto",
-    like: Picture | None = None, strength: float = 1.0, **settings: Any,
+    like: Picture | None = None, strength: float = 1.0,
+    repair: float | str | None = None, denoise: float | str | None = None, scan: bool = False,
+    upscale: float | str | None = None, model: str | Sequence[str] = (), **settings: Any,
 ) -> Result:  # fmt: skip
     """The best version of an image that a search finds.
 
@@ -53,19 +56,38 @@ def enhance(
     have: the likeness to it judges then, and guards of light, colour, contrast and skin are off
     unless they are given. `strength`, 0 to 1.5, turns what was found down or up.
 
+    `repair` takes away traces of JPEG, "auto" or its quality 1..100; `denoise` noise, "auto" or its
+    standard deviation in levels; `scan` what a printed page has: before the search. `upscale`
+    enlarges after it, to a factor or a size such as "4000x". `model` are names or files of other
+    restorers. `result.base` is then what the restored image is worth.
+
     Raises: TypeError on a setting that does not exist, else a NulieError: SettingsError,
     ImageError, ModelError."""
     chosen = _settings({**(values.NO_GUARDS if like is not None else {}), **settings})
     strength = values.strength(strength)
     judge = _predictor(predictor, device) if like is None else _like(like, predictor, device)
+    wanted = restoration.read(
+        {"repair": repair, "denoise": denoise, "scan": scan, "upscale": upscale, "model": model}
+    )
+    models = restoration.Restorers(device, wanted.models)
     photo = _photo(image)
+    first, notes = restoration.first_steps(photo, wanted, models)
+    last = restoration.last_steps(photo, wanted, models)
+    for note in notes:
+        _log.info("%s", note)
+    photo = pipeline.apply(Recipe((), first), photo, models)
     for event in Enhancement(photo.pixels, judge, chosen).events():
         if isinstance(event, Noted):
             _log.warning("%s", event.text)
         elif isinstance(event, Finished):
             result = turned(event.result, photo, judge, chosen, strength)
+    if first or last:
+        found = result.variants or (Variant(Recipe(), result.base),)
+        whole = tuple(replace(v, recipe=Recipe(v.recipe.steps, first, last)) for v in found)
+        result = replace(result, variants=whole)
+    made = pipeline.apply(Recipe((), (), last), photo.with_pixels(result.image), models)
     text = file_text(result.recipe) if result.variants else {}
-    return replace(result, image=image_io.to_image(photo, result.image, text=text))
+    return replace(result, image=image_io.to_image(made, made.pixels, text=text))
 
 
 def apply(
@@ -83,7 +105,7 @@ def apply(
     Raises: RecipeError, ImageError, SettingsError."""
     known = scale(_recipe(recipe), values.strength(strength))
     photo = _photo(image)
-    done = pipeline.apply(known, photo)
+    done = pipeline.apply(known, photo, restoration.Restorers())
     return image_io.to_image(done, done.pixels, text=file_text(known))
 
 

@@ -93,23 +93,22 @@ def _amount(name: str, value: Any, least: float, most: float) -> Amount:
 class Restorers:
     """Loads each restorer once; the `pipeline.Models` of a job."""
 
-    def __init__(self, device: str = "auto", files: Sequence[str] = ()) -> None:
-        """`files`: where the models of recipes may lie that have no name here."""
-        self._device = device
-        self._files = [Path(file) for file in files if Path(file).suffix]
+    def __init__(self, device: str = "auto", given: Sequence[str] = ()) -> None:
+        """`given`: models of the user's own choice, which recipes may name, too."""
+        self._device, self._given = device, given
         self._loaded: dict[str, Restorer] = {}
         self._lock = threading.Lock()
         self.tell: Callable[[str, float], None] = lambda words, share: None
         """Is told what a restorer is at, and the share of it that is done."""
 
-    def get(self, model: str) -> Restorer:
+    def get(self, model: str, *, named_only: bool = False) -> Restorer:
         """By a name, a file, `module:Name` or a recipe's `NAME@sha256`. Raises: as `create`."""
         with self._lock:
             if model not in self._loaded:
                 published = catalog.PUBLISHED.get(model.partition("@")[0])
                 if published is not None:
                     self._obtain(published)
-                self._loaded[model] = create(model, self._device, files=self._files)
+                self._loaded[model] = create(model, self._device, named_only=named_only)
             return self._loaded[model]
 
     def _obtain(self, weights: Any) -> None:
@@ -122,8 +121,11 @@ class Restorers:
         store.obtain(weights, progress=progress)
 
     def restorer(self, step: ModelStep) -> pipeline.Restore:
-        """See `pipeline.Models`."""
-        restorer = self.get(step.model)
+        """See `pipeline.Models`. A recipe may come from anywhere: it names neither files nor code
+        but those that the user has given."""
+        given = (self.get(model) for model in self._given)
+        own = next((known for known in given if model_id(known) == step.model), None)
+        restorer = own or self.get(step.model, named_only=True)
 
         def restore(photo: Photo) -> Photo:
             from ..restore import pictures

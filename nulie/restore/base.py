@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -63,16 +63,14 @@ def model_id(restorer: Restorer) -> str:
     return f"{restorer.name}@{restorer.digest}"
 
 
-def create(
-    model: str, device: str = "auto", *, named_only: bool = False, files: Sequence[Path] = ()
-) -> Restorer:
+def create(model: str, device: str = "auto", *, named_only: bool = False) -> Restorer:
     """The restorer of a name, of a file or of `module:Name`, as in `Registry.find`; or, of a
-    recipe's `NAME@sha256`, the one whose weights have that digest. Names are also those of files
-    in `trained_folder()`, and of `files`, without their suffix.
+    recipe's `NAME@sha256`, the one whose weights have that digest. Names are also those that were
+    `trained` here.
 
     Raises: UnknownModelError, ModelError; WeightsError where the digest is another one."""
     name, _, digest = model.partition("@")
-    known = {path.stem: path for path in (*trained().values(), *files)}
+    known = trained()
     if name not in REGISTRY.names() and name in known:
         name, named_only = str(known[name]), False
     restorer = REGISTRY.find(name, named_only=named_only)(device)

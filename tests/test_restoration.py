@@ -1,0 +1,289 @@
+"""Restoration as users meet it: what a photo needs, the command line, recipes, Python."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import nulie
+from nulie import image_io
+from nulie.errors import NulieError, RecipeError, SettingsError, UnknownModelError
+from nulie.image_io import Photo
+from nulie.jobs import restoration
+from nulie.jobs.plan import plan
+from nulie.recipe import ModelStep, Recipe
+from nulie.restore import catalog, create, model_id, pictures
+from nulie.restore.own import Own
+
+from .conftest import ROOT, photographs, picture
+
+POOR = {"budgie_blue-periwinkle", "budgie_extreme-desert-hike", "budgie_tea-gardens"}
+"""Those of the photographs that are JPEGs of quality 62."""
+
+
+def run(*arguments: object, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "standalone.py"), *map(str, arguments)],
+        cwd=cwd, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """A picture without noise, saved as a PNG."""
+    x, y = np.meshgrid(np.arange(120), np.arange(90))
+    waves = [128 + 100 * np.sin(x / a) * np.cos(y / b) for a, b in ((9, 14), (17, 8), (11, 23))]
+    path = tmp_path / "small.png"
+    Image.fromarray(np.stack(waves, -1).clip(0, 255).astype(np.uint8)).save(path)
+    return path
+
+
+@pytest.mark.parametrize("path", photographs())
+def test_auto_leaves_good_photographs_alone(path: Path) -> None:
+    wanted = restoration.read({"repair": "auto", "denoise": "auto"})
+    steps, notes = restoration.first_steps(image_io.load(path), wanted, restoration.Restorers())
+    if path.stem in POOR:
+        assert [(s.op, dict(s.params)) for s in steps] == [("repair", {"quality": 62.0})]
+        assert notes == ["it was saved as a JPEG of quality 62: repaired"]
+    else:
+        assert (steps, notes) == ((), [])
+
+
+def test_a_poor_jpeg_is_known_by_its_tables_or_its_pixels(tmp_path: Path) -> None:
+    clean = picture(400, 300)
+    clean.save(tmp_path / "poor.jpg", quality=30)
+    Image.open(tmp_path / "poor.jpg").save(tmp_path / "poor.png")
+    for name in ("poor.jpg", "poor.png"):
+        photo = image_io.load(tmp_path / name)
+        wanted = restoration.read({"repair": "auto", "denoise": "auto"})
+        (step,), _ = restoration.first_steps(photo, wanted, restoration.Restorers())
+        assert step.op == "repair"
+        assert abs(float(dict(step.params)["quality"]) - 30) <= 2
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"repair": "0"}, "repair must be within 1..100, or auto, not 0"),
+        ({"repair": "much"}, "repair must be a number, not much"),
+        ({"denoise": 80}, "denoise must be within 0.1..75, or auto, not 80"),
+        ({"denoise": "nan"}, "denoise must be within"),
+        ({"upscale": "huge"}, "--upscale huge: write a factor"),
+        ({"scan": True, "restore_strength": 2}, "restore-strength must be within 0..1, not 2"),
+        ({"search": False}, "--no-search leaves nothing to be done"),
+        ({"repair": "auto", "recipe": "[]"}, "--repair and --recipe"),
+    ],
+)
+def test_values_without_a_meaning(values: dict[str, object], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        plan(values)
+
+
+def test_a_photo_is_restored_searched_and_enlarged(small: Path) -> None:
+    options = [
+        "--repair",
+        "50",
+        "--denoise",
+        "10",
+        "--upscale",
+        "2",
+        "--evaluations",
+        "60",
+        "--predictor",
+        "statistics",
+    ]
+    done = run(small, *options, "--json", cwd=small.parent)
+    told = json.loads(done.stdout)
+    steps = told["recipe"]["steps"]
+    assert [s["op"] for s in steps[:2]] == ["repair", "denoise"]
+    assert (steps[0]["quality"], steps[1]["sigma"]) == (50, 10)
+    assert steps[-1]["op"] == "upscale"
+    assert steps[-1]["model"] == model_id(create("x2", "cpu"))
+    (result,) = told["output"]
+    with Image.open(result) as made:
+        assert made.size == (240, 180)
+        first = made.convert("RGB").tobytes()
+    # The recipe in the result makes the same of the photo, without a search.
+    again = small.with_name("again.png")
+    run(small, "--recipe", result, "-o", again, cwd=small.parent)
+    with Image.open(again) as made:
+        assert made.convert("RGB").tobytes() == first
+
+
+def test_restored_alone_and_said(small: Path) -> None:
+    done = run(small, "--upscale", "150x", "--no-search", cwd=small.parent)
+    assert "upscale by x2 (size 150x)" in done.stdout
+    with Image.open(small.with_name("small_nulie.png")) as made:
+        assert made.size == (150, 112)
+
+
+def test_a_photo_that_needs_nothing_is_copied(small: Path) -> None:
+    run(small, "--repair", "--denoise", "--no-search", cwd=small.parent)
+    assert small.with_name("small_nulie.png").read_bytes() == small.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--upscale 60", "would make 7200 x 5400 pixels"),
+        ("--model nonsense", "no restorer is called 'nonsense'"),
+        ("--model absent.pth", "absent.pth does not exist"),
+    ],
+)
+def test_mistakes_cost_a_sentence(options: str, message: str, small: Path) -> None:
+    if "60" in options:
+        Image.open(small).resize((3000, 2000)).save(small)
+        message = "would make 180000 x 120000 pixels"
+    done = run(small, *options.split(), "--no-search", cwd=small.parent, code=2)
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not small.with_name("small_nulie.png").exists()
+
+
+def test_a_recipe_names_neither_files_nor_code(small: Path, monkeypatch, tmp_path: Path) -> None:
+    """It may come from anywhere."""
+    (tmp_path / "evil_module.py").write_text("raise SystemExit('run')")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("evil_module:Model", str(catalog.FOLDER / "x2.safetensors")):
+        recipe = Recipe(after=(ModelStep.of("upscale", f"{name}@{'0' * 64}"),))
+        with pytest.raises((UnknownModelError, RecipeError)):
+            nulie.apply(recipe, small)
+    with pytest.raises(NulieError, match="was made with other weights of the restorer x2"):
+        nulie.apply(Recipe(after=(ModelStep.of("upscale", f"x2@{'0' * 64}"),)), small)
+
+
+def test_from_python(small: Path) -> None:
+    result = nulie.enhance(
+        str(small), evaluations=40, predictor="statistics", repair=60, upscale=1.5
+    )
+    assert result.image.size == (180, 135)
+    assert next(s.op for s in result.recipe.entries) == "repair"
+    assert result.recipe.after[0].params == (("size", "1.5"),)
+    assert nulie.apply(result.recipe, str(small)).tobytes() == result.image.tobytes()
+
+
+def test_it_can_be_stopped(small: Path) -> None:
+    """While it restores: nothing is made. Set before, as by the end of a search: it is finished."""
+    photo, cancel = image_io.load(small), threading.Event()
+    restorers = restoration.Restorers()
+    step = ModelStep.of("upscale", model_id(restorers.get("x2")), size="2")
+    from nulie.jobs.inputs import Item
+
+    events = restoration.apply(Item(small), Recipe((), (), (step,)), photo, restorers, cancel)
+    cancel.set()
+    made = None
+    while True:
+        try:
+            next(events)
+        except StopIteration as end:
+            made = end.value
+            break
+    assert made is not None
+    assert made.size == (240, 180)
+
+
+# Whole pictures
+
+
+def test_transparency_is_enlarged_and_lets_no_color_in() -> None:
+    """Red is hidden under the transparent half, next to green."""
+    pixels = Image.new("RGB", (64, 48), (20, 160, 40))
+    pixels.paste((255, 0, 0), (32, 0, 64, 48))
+    alpha = Image.new("L", (64, 48), 255)
+    alpha.paste(0, (32, 0, 64, 48))
+    made = pictures.restore(Photo(pixels, alpha), create("x2", "cpu"), {})
+    assert made.size == (128, 96)
+    assert made.alpha is not None
+    assert made.alpha.size == (128, 96)
+    edge = np.asarray(made.pixels)[:, 56:72].astype(int)
+    assert np.abs(edge - (20, 160, 40)).max() < 12
+    shown = np.asarray(made.alpha).astype(int)
+    assert shown[:, :60].min() > 245
+    assert shown[:, 68:].max() < 10
+
+
+@pytest.mark.parametrize("name", catalog.OWN)
+def test_grey_stays_grey_and_colors_stay(name: str) -> None:
+    restorer = create(name, "cpu")
+    params = {dial.name: 30.0 for dial in restorer.dials if dial.name in ("quality", "sigma")}
+    grey = picture(90, 70).convert("L").convert("RGB")
+    made = np.asarray(pictures.restore(Photo(grey, grey=True), restorer, params).pixels)
+    assert (made[..., 0] == made[..., 1]).all()
+    assert (made[..., 0] == made[..., 2]).all()
+    photo = Photo(picture(91, 67))
+    made = np.asarray(pictures.restore(photo, restorer, params).pixels)
+    assert made.shape == (67 * restorer.scale, 91 * restorer.scale, 3)
+    shift = made.mean((0, 1)) - np.asarray(photo.pixels).mean((0, 1))
+    assert np.abs(shift).max() < 0.1
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 1), (3, 5), (1, 40), (97, 2)])
+@pytest.mark.parametrize("name", catalog.OWN)
+def test_pictures_of_any_size(name: str, size: tuple[int, int]) -> None:
+    restorer = create(name, "cpu")
+    made = pictures.restore(Photo(picture(*size)), restorer, {})
+    assert made.size == (size[0] * restorer.scale, size[1] * restorer.scale)
+
+
+def test_strength_is_a_mixture() -> None:
+    restorer, photo = create("denoise", "cpu"), Photo(picture(80, 60))
+
+    def at(strength: float) -> np.ndarray:
+        params = {"sigma": 20.0, "strength": strength}
+        return np.asarray(pictures.restore(photo, restorer, params).pixels).astype(float)
+
+    before = np.asarray(photo.pixels).astype(float)
+    assert (at(0.0) == before).all()
+    assert np.abs(at(0.5) - (at(1.0) + before) / 2).max() <= 1.6
+    assert np.abs(at(1.0) - before).mean() > 2
+
+
+@pytest.mark.parametrize("path", photographs()[::5])
+def test_they_are_worth_it(path: Path) -> None:
+    """A floor under every network that comes along, on photographs; figures are in benchmarks."""
+    image = Image.open(path).convert("RGB")
+    image.thumbnail((640, 640), Image.Resampling.LANCZOS)
+    image = image.crop((0, 0, image.width // 8 * 8, image.height // 8 * 8))
+    truth = np.asarray(image).astype(float)
+
+    def psnr(other: Image.Image) -> float:
+        error = np.mean((np.asarray(other).astype(float) - truth) ** 2)
+        return float(10 * np.log10(255**2 / max(error, 1e-6)))
+
+    def gain(name: str, spoiled: Image.Image, **params: float) -> float:
+        made = pictures.restore(Photo(spoiled), create(name, "cpu"), params).pixels
+        return psnr(made) - psnr(spoiled.resize(image.size, Image.Resampling.BICUBIC))
+
+    half = image.resize((image.width // 2, image.height // 2), Image.Resampling.BICUBIC)
+    assert gain("x2", half) > 0.8
+    quarter = image.resize((image.width // 4, image.height // 4), Image.Resampling.BICUBIC)
+    assert gain("x4", quarter) > 0.3
+    for quality, least in ((20, 0.6), (40, 0.6), (75, 0.3), (90, 0), (95, 0)):
+        stream = io.BytesIO()
+        image.save(stream, "JPEG", quality=quality)
+        assert gain("repair", Image.open(stream).convert("RGB"), quality=quality) > least
+    noise = np.random.default_rng(0).normal(0, 25, truth.shape)
+    noisy = Image.fromarray((truth + noise).clip(0, 255).round().astype(np.uint8))
+    assert gain("denoise", noisy, sigma=25) > 6
+
+
+def test_what_comes_along_says_what_it_is() -> None:
+    sizes = [(catalog.FOLDER / f"{name}.safetensors").stat().st_size for name in catalog.OWN]
+    assert sum(sizes) < 6_000_000
+    for name in catalog.OWN:
+        restorer = create(name, "cpu")
+        assert isinstance(restorer, Own)
+        assert restorer.metadata["nulie"] == "restorer"
+        assert restorer.metadata["license"] == "MIT"
+        assert "steps" in restorer.metadata
