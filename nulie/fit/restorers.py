@@ -20,7 +20,7 @@ from . import spoil
 
 PATCH, BATCH = 48, 16
 """Side of a patch at the resolution at which the convolutions work, and patches in a step."""
-RATE, HIDDEN_RATE, INERTIA = 2e-3, 0.02, 0.95
+RATE, HIDDEN_RATE, INERTIA = 3e-4, 0.02, 0.95
 """Rates of learning at their height, of Adam's share and of kernels between features; and how much
 of a step's momentum is that of the step before."""
 WARM_UP = 0.02
@@ -56,6 +56,12 @@ JOBS = {
 }
 
 
+def hidden_kernels(net: Net) -> list[nn.Parameter]:
+    """Those between layers of features, `[F, F, 3, 3]`."""
+    convs = [layer for layer in net.body if isinstance(layer, nn.Conv2d)]
+    return [conv.weight for conv in convs[1:-1]]
+
+
 class Muon:
     """Momentum whose matrices are made orthogonal, for the kernels between layers of features;
     Adam for all else. After Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural
@@ -63,8 +69,7 @@ class Muon:
     as Adam in several thousand."""
 
     def __init__(self, net: Net) -> None:
-        convs = [layer for layer in net.body if isinstance(layer, nn.Conv2d)]
-        self.hidden = [conv.weight for conv in convs[1:-1]]
+        self.hidden = hidden_kernels(net)
         self.momentum = [torch.zeros_like(kernel) for kernel in self.hidden]
         others = {id(p): p for p in net.parameters()}
         for kernel in self.hidden:
@@ -112,6 +117,10 @@ class Training:
         self.net = Net(self.job.scale, self.features, self.depth, bool(self.job.map))
         with torch.no_grad():
             list(self.net.parameters())[-2].mul_(0.1)  # to begin with the picture as it is
+            for kernel in hidden_kernels(self.net):
+                # What a layer is given goes on to the next: noise is learned in half the steps.
+                kernel.mul_(0.5)
+                kernel[:, :, 1, 1] += torch.eye(len(kernel))
         if self.start is not None:
             own = self.net.state_dict()
             alike = {k: v.float() for k, v in self.start.items() if v.shape == own[k].shape}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 from PIL import Image
 
@@ -11,7 +10,9 @@ from ..drawing import DataImage, embed
 from ..engine.pipeline import apply
 from ..image_io import Photo
 from ..jobs.look import LONGEST, Look
+from ..jobs.restoration import Restorers
 from ..recipe import Recipe
+from ..recipe.steps import ModelSteps
 
 FULL = 1600
 """Long side of what is shown when it is settled; more does not fit on most screens."""
@@ -30,18 +31,26 @@ class Opened:
     quick: DataImage
     """As it was, as small as what is shown while things change."""
 
-    models: Any = None
+    models: Restorers = field(default_factory=Restorers)
     """Those of a recipe's steps, see `engine.pipeline.apply`."""
+    restored: dict[ModelSteps, Photo] = field(default_factory=dict)
+    """What the last recipe with steps of models before its ops has made by them."""
 
     @classmethod
-    def of(cls, photo: Photo, name: str, models: Any = None) -> Opened:
+    def of(cls, photo: Photo, name: str, device: str = "auto") -> Opened:
         look = Look(photo)
         quick = embed(look.picture(Recipe()), photo, LONGEST)
-        return cls(photo, name, look, full(photo), quick, models)
+        return cls(photo, name, look, full(photo), quick, Restorers(device))
 
     def result(self, recipe: Recipe) -> Photo:
-        """What a recipe makes of it, at full size. Raises: RecipeError."""
-        return apply(recipe, self.photo, self.models)
+        """What a recipe makes of it, at full size. Raises: NulieError."""
+        first = recipe.before
+        if first and first not in self.restored:
+            made = apply(Recipe((), first), self.photo, self.models)
+            self.restored.clear()
+            self.restored[first] = made
+        photo = self.restored[first] if first else self.photo
+        return apply(Recipe(recipe.steps, (), recipe.after), photo, self.models)
 
     def live(self, recipe: Recipe) -> DataImage:
         """A quick look at a recipe's result."""
@@ -52,8 +61,9 @@ class Opened:
         return embed(picture, self.photo, LONGEST, quality=82)
 
     def still(self, recipe: Recipe) -> DataImage:
-        """The pixels that would be saved, only smaller where they are more than fit."""
-        return full(self.result(recipe))
+        """The pixels that would be saved, at the photo's own size, and smaller where they are more
+        than fit."""
+        return full(self.result(Recipe(recipe.steps, recipe.before)))
 
 
 def full(photo: Photo) -> DataImage:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gradio as gr
@@ -16,13 +16,16 @@ from . import ranges
 from .compat import on, quiet, uploads
 from .host import Host
 
+NEEDED, NOTHING = "as needed", "no"
+"""How much is restored, beside numbers."""
 MODE_NAMES = {
     "soft": "soft: gentle, looks like a good print",
     "hard": "hard: drastic, anything goes",
 }
 SHARES = ("min_light", "min_color", "min_contrast")
 NUMBERS = ("seconds", "top", *SHARES, "keep_content", "seed")
-OTHERS = ("mode", "early", "protect_skin", "predictor", "used", "ranges", "like")
+RESTORED = ("repair", "denoise", "scan", "upscale", "search")
+OTHERS = ("mode", "early", "protect_skin", "predictor", "used", "ranges", "like", *RESTORED)
 """Controls, by their names in a plan."""
 
 
@@ -59,6 +62,8 @@ class Options:
     def more(self) -> None:
         """What has good defaults, folded away."""
         defaults = self._defaults
+        with gr.Accordion("Restore", open=False, elem_id="nulie_restore"):
+            self._build_restore()
         with gr.Accordion("Guards", open=False, elem_id="nulie_guards"):
             self.min_light, self.min_color, self.min_contrast = (
                 gr.Slider(
@@ -91,6 +96,29 @@ class Options:
         with gr.Accordion("Operations and their ranges", open=False, elem_id="nulie_ops"):
             self._build_ops()
         self._connect()
+
+    def _build_restore(self) -> None:
+        self.repair, self.denoise = (
+            gr.Dropdown(
+                choices=[NEEDED, NOTHING, *map(str, numbers)], value=NEEDED, label=label,
+                elem_id=elem_id, allow_custom_value=True,
+            )
+            for label, numbers, elem_id in (
+                ("Repair traces of JPEG (or of a quality, 1 to 100)", (20, 40, 60), "nulie_repair"),
+                ("Take noise away (or so many levels, up to 75)", (5, 10, 25), "nulie_denoise"),
+            )
+        )  # fmt: skip
+        self.scan = gr.Checkbox(
+            value=False, label="Scanned page: take halftone, grain and dust away",
+            elem_id="nulie_scan",
+        )  # fmt: skip
+        self.upscale = gr.Dropdown(
+            choices=[NOTHING, "1.5", "2", "4"], value=NOTHING, allow_custom_value=True,
+            label="Enlarge the result (a factor, or 4000x, x3000)", elem_id="nulie_upscale",
+        )  # fmt: skip
+        self.search = gr.Checkbox(
+            value=True, label="Search for better tones and colours", elem_id="nulie_search"
+        )
 
     def _build_ops(self) -> None:
         mode = self._defaults.mode
@@ -156,6 +184,7 @@ class Options:
             **given,
             # An emptied field does not ask for the default.
             **{name: "" for name in NUMBERS if name in given and given[name] is None},
+            **_restored(given),
             "like": like,
             "mode": mode,
             "patience": self._defaults.patience if early else 0.0,
@@ -187,6 +216,13 @@ class Options:
 
     def _on_mode(self, mode: str, name: str) -> list[Any]:
         return [_ops_of(_mode(mode)), "", *self._on_dial(name, "", mode)]
+
+
+def _restored(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What is to be restored, as values of a plan."""
+    words = {NEEDED: "auto", NOTHING: None, "": None}
+    asked = {name: given[name] for name in ("repair", "denoise", "upscale")}
+    return {name: words.get(str(said or "").strip(), said) for name, said in asked.items()}
 
 
 def _mode(label: str) -> str:

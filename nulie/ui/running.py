@@ -9,7 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..drawing import DataImage, Row, embed, tree
@@ -128,11 +128,12 @@ class Search(Run):
 
     def events(self) -> Generator[Event, None, None]:
         opened = self.opened
+        self._host = replace(self._host, models=opened.models)
         outcome = yield from enhance(
             self._item, opened.photo, self._plan, self._host, cancel=self.cancel
         )
-        if outcome is not None and outcome.base is not None:
-            drawn = tree(outcome.nodes, outcome.base.total, outcome.recipe)
+        if outcome is not None:
+            drawn = tree(outcome.nodes, outcome.base.total, outcome.recipe) if outcome.base else ""
             after = full(outcome.after) if outcome.changed else opened.before
             self.finish = Finish(opened, outcome.light(), after, drawn)
 

@@ -130,4 +130,7 @@ class Sessions:
 
 
 def _pixels(opened: Opened | None) -> int:
-    return opened.photo.pixels.width * opened.photo.pixels.height if opened else 0
+    if opened is None:
+        return 0
+    photos = (opened.photo, *opened.restored.values())
+    return sum(photo.size[0] * photo.size[1] for photo in photos)

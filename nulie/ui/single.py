@@ -111,7 +111,7 @@ class Single:
         session, mine = self._mine(session)
         try:
             photo, name, note = read(session)
-            self.sessions.open(session, Opened.of(photo, name, self.host.jobs.models))
+            self.sessions.open(session, Opened.of(photo, name, self.host.device))
             return {**mine, **views.everything(self.tab, session, note)}
         except NulieError as e:
             return {**mine, **self._complain(e, session)}

@@ -75,7 +75,7 @@ def of_recipe(tab: PhotoTab, session: Session, note: str = "") -> Updates:
         tab.view: view,
         tab.status: words.shown(session, note),
         tab.saved: html(""),
-        tab.words: html(words.words(recipe) if recipe.steps or result else ""),
+        tab.words: html(words.words(recipe) if recipe.entries or result else ""),
         tab.recipe: gr.update(value=recipe.to_json()),
     }
     if result and (place is not None or recipe == session.best()):
