@@ -90,6 +90,10 @@ def _amount(name: str, value: Any, least: float, most: float) -> Amount:
     return number
 
 
+def untold(words: str, share: float) -> None:
+    """Nobody wants to know what a restorer is at, and the share of it that is done."""
+
+
 class Restorers:
     """Loads each restorer once; the `pipeline.Models` of a job."""
 
@@ -98,8 +102,7 @@ class Restorers:
         self._device, self._given = device, given
         self._loaded: dict[str, Restorer] = {}
         self._lock = threading.Lock()
-        self.tell: Callable[[str, float], None] = lambda words, share: None
-        """Is told what a restorer is at, and the share of it that is done."""
+        self.tell: Callable[[str, float], None] = untold
 
     def get(self, model: str, *, named_only: bool = False) -> Restorer:
         """By a name, a file, `module:Name` or a recipe's `NAME@sha256`. Raises: as `create`."""
@@ -258,6 +261,7 @@ def watch(
             continue
         if told.empty():
             yield Restoring(item, words, share)
+    restorers.tell = untold
     try:
         return made.result()
     except _Cancelled:

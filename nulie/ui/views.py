@@ -43,7 +43,8 @@ def everything(tab: PhotoTab, session: Session, note: str = "") -> Updates:
     pictures = [Thumb(opened.live(v.recipe), v.terms.score, describe(v.recipe)) for v in found]
     place = session.place(recipe)
     labels = variants(finish)
-    chosen = labels[place] if place is not None else None
+    # What was restored alone is no variant of a search.
+    chosen = labels[place] if place is not None and labels else None
     updates = {
         **of_recipe(tab, session, note),
         **{box: gr.update(visible=True) for box in tab.of_photo},

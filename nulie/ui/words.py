@@ -69,12 +69,13 @@ def shown(session: Session, note: str = "") -> str:
     if finish is None or finish.outcome.result is None:
         if recipe == Recipe():
             return about(opened, note)
-        return status("Changed by hand; nobody has judged it.", note=note)
+        done = "Restored" if session.place(recipe) == 0 else "Changed by hand"
+        return status(f"{done}; nobody has judged it.", note=note)
     outcome, result = finish.outcome, finish.outcome.result
     base, spent = result.base.score, cost(result, outcome.predictor)
     place = session.place(recipe)
     if place is not None:
-        score = result.variants[place].terms.score
+        score = (result.variants[place].terms if result.variants else result.terms).score
         text = f"score, from {base:.2f} ({score - base:+.2f}) \u00b7 {spent}"
         return status(text, strong=f"{score:.2f}", note=note)
     if recipe != Recipe():
