@@ -56,7 +56,7 @@ JOBS = {
 }
 
 
-def hidden_kernels(net: Net) -> list[nn.Parameter]:
+def hidden_kernels(net: Net) -> list[torch.Tensor]:
     """Those between layers of features, `[F, F, 3, 3]`."""
     convs = [layer for layer in net.body if isinstance(layer, nn.Conv2d)]
     return [conv.weight for conv in convs[1:-1]]
