@@ -284,6 +284,5 @@ def test_what_comes_along_says_what_it_is() -> None:
     for name in catalog.OWN:
         restorer = create(name, "cpu")
         assert isinstance(restorer, Own)
-        assert restorer.metadata["nulie"] == "restorer"
         assert restorer.metadata["license"] == "MIT"
         assert "steps" in restorer.metadata

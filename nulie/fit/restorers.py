@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from ..models import device as devices
+from ..restore.base import KIND
 from ..restore.net import Net
 from . import spoil
 
@@ -206,8 +208,9 @@ class Training:
 def write(weights: Mapping[str, torch.Tensor], path: Path, job: Job, **facts: str) -> None:
     """A file for `nulie.restore.own.Own`, in half precision, that says `facts` of itself, too."""
     half = {name: value.half().contiguous() for name, value in weights.items()}
-    metadata = {"nulie": "restorer", "scale": str(job.scale), "map": job.map, **facts}
-    save_file(half, path, metadata)
+    said = {"scale": job.scale, "map": job.map, **facts}
+    # One entry: several would be written in any order, and the same training in other bytes.
+    save_file(half, path, {KIND: json.dumps(said)})
 
 
 def psnr(one: np.ndarray, other: np.ndarray) -> float:

@@ -53,7 +53,7 @@ def camera_noise(clean: Pixels, shot: float, rng: np.random.Generator) -> Pixels
     and the way back are those of Brooks et al. 2019 (see `SHOT`)."""
     read = math.exp(2.18 * math.log(shot) + 1.2 + rng.normal(0, 0.26))
     gains = np.array([rng.uniform(1.9, 2.4), 1.0, rng.uniform(1.5, 1.9)])
-    mixing = _mixing(rng.uniform(0, 0.6))
+    mixing = _mixing(rng.uniform(0, 1.4))
     light = _light(clean / 255) @ np.linalg.inv(mixing).T
     raw = _mosaic(np.clip(light / gains, 0, 1))
     noisy = raw + rng.normal(0, 1, raw.shape) * np.sqrt(raw * shot + read)

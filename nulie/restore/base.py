@@ -14,6 +14,9 @@ from ..recipe import Dial
 if TYPE_CHECKING:
     import torch
 
+KIND = "nulie restorer"
+"""The entry of a `.safetensors` file's metadata that says what network of nulie's it holds, as
+JSON: its scale, what its map of strength means, how it was made."""
 FACTS = ("name", "digest", "scale", "channels", "halo", "multiple", "tile", "dials")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..models import store
 from ..models.registry import Entry, FileKind
 from ..models.weights import WebFile, Weights
-from .base import REGISTRY, Restorer
+from .base import KIND, REGISTRY, Restorer
 
 FOLDER = Path(__file__).parent / "weights"
 """nulie's own networks."""
@@ -100,7 +100,7 @@ REGISTRY.add(
 REGISTRY.add(
     FileKind(
         "a restorer of nulie train",
-        lambda contents: contents.metadata.get("nulie") == "restorer",
+        lambda contents: KIND in contents.metadata,
         lambda contents, device: _own(contents.path.stem, contents.path)(device),
     ),
     FileKind(

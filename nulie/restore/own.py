@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -13,6 +15,7 @@ from safetensors.torch import load
 from ..errors import WeightsError
 from ..models import device as devices
 from ..recipe import Dial
+from .base import KIND
 from .net import Net
 
 DIALS = {
@@ -36,7 +39,7 @@ class Own:
             raw = path.read_bytes()
             weights = load(raw)
             with safe_open(str(path), "pt") as file:
-                self.metadata: Mapping[str, str] = file.metadata() or {}
+                self.metadata: Mapping[str, Any] = json.loads((file.metadata() or {})[KIND])
             self.net = network(weights, self.metadata)
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as e:
             reason = (str(e).strip() or type(e).__name__).splitlines()[0]
@@ -66,7 +69,7 @@ class Own:
         return made if share == 1 else image + share * (made - image)
 
 
-def network(weights: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> Net:
+def network(weights: Mapping[str, torch.Tensor], metadata: Mapping[str, Any]) -> Net:
     """The network whose weights these are. Raises: KeyError, RuntimeError when they are none's."""
     kernels = [value for value in weights.values() if value.ndim == 4]
     features, depth = weights["body.0.weight"].shape[0], len(kernels) - 2

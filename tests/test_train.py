@@ -1,0 +1,190 @@
+"""`nulie train`: a restorer of one's own, from the folder to its use."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nulie.errors import SettingsError
+from nulie.fit.restorers import JOBS, Training
+from nulie.fit.spoil import scan
+from nulie.image_io import Photo
+from nulie.jobs.train import KINDS, Train
+from nulie.restore import create, pictures
+
+from .conftest import ROOT, picture
+
+SMALL = ("--features", 8, "--depth", 1, "--steps", 12)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("NULIE_HOME", str(tmp_path / "home"))
+    return tmp_path / "home" / "trained"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "clean"
+    folder.mkdir()
+    for number in range(4):
+        picture(220, 200, seed=number).save(folder / f"{number}.png")
+    return folder
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, str(ROOT / "standalone.py"), "train", *map(str, arguments)]
+
+
+def train(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=300)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_from_the_folder_to_its_use(kind: str, folder: Path, home: Path, tmp_path: Path) -> None:
+    done = train(kind, folder, "--name", "mine", *SMALL)
+    assert "trained on 3 pictures in 12 steps" in done.stdout
+    assert "use it: nulie photo.jpg --model mine" in done.stdout
+    assert sorted(p.name for p in home.iterdir()) == ["mine.png", "mine.safetensors"]
+    with Image.open(home / "mine.png") as sheet:
+        assert sheet.size == (480, 160)
+    used = subprocess.run(
+        [sys.executable, str(ROOT / "standalone.py"), str(folder / "0.png"), "--model", "mine",
+         "--no-search", "-o", str(tmp_path / "out.png")],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert used.returncode == 0, used.stderr
+    with Image.open(tmp_path / "out.png") as image:
+        assert image.size == ((440, 400) if kind == "upscale" else (220, 200))
+    # A result names it, and the recipe finds it again.
+    again = subprocess.run(
+        [sys.executable, str(ROOT / "standalone.py"), str(folder / "1.png"),
+         "--recipe", str(tmp_path / "out.png"), "-o", str(tmp_path / "two.png")],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert again.returncode == 0, again.stderr
+
+
+def test_the_same_command_makes_the_same_file(folder: Path, home: Path) -> None:
+    train("repair", folder, "--name", "one", *SMALL)
+    train("repair", folder, "--name", "two", *SMALL)
+    assert (home / "one.safetensors").read_bytes() == (home / "two.safetensors").read_bytes()
+
+
+def test_it_is_stopped_and_goes_on(folder: Path, home: Path) -> None:
+    """To the same file that it makes in one go."""
+    options = ("denoise", folder, "--features", 8, "--depth", 1, "--steps", 300)
+    running = subprocess.Popen(
+        command(*options, "--name", "stopped"), stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(8)
+    running.send_signal(signal.SIGINT)
+    _, told = running.communicate(timeout=60)
+    if running.returncode == 0:
+        pytest.skip("this machine trains faster than it can be stopped")
+    assert running.returncode == 130
+    if not (home / "stopped.state").exists():
+        assert "nothing was written" in told  # it was still loading
+    else:
+        assert "the same command goes on" in told
+        wrong = train(*options[:-1], 200, "--name", "stopped", code=2)
+        assert "was stopped that had another steps" in wrong.stderr
+    train(*options, "--name", "stopped")
+    train(*options, "--name", "whole")
+    assert (home / "stopped.safetensors").read_bytes() == (home / "whole.safetensors").read_bytes()
+    assert not (home / "stopped.state").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("nonsense", "FOLDER", "--name", "a"), "there is no training 'nonsense'; known: upscale"),
+        (("scan", "FOLDER", "--name", "../a"), "use letters, digits"),
+        (("scan", "FOLDER", "--name", "x2"), "nulie has a restorer of that name"),
+        (("scan", "--name", "a"), "name a folder of clean pictures"),
+        (("scan", "FOLDER", "--name", "a", "--minutes", "0"), "minutes must be above 0"),
+        (("scan", "FOLDER", "--name", "a", "--from", "nobody"), "no restorer is called 'nobody'"),
+        (("scan", "FOLDER/0.png", "--name", "a"), "1 of the pictures can be used, and two"),
+        (("scan", "nowhere", "--name", "a"), "nowhere"),
+    ],
+)
+def test_mistakes_cost_a_sentence(
+    arguments: tuple[str, ...], message: str, folder: Path, home: Path
+) -> None:
+    done = train(*(a.replace("FOLDER", str(folder)) for a in arguments), code=2)
+    assert message in done.stderr
+    assert done.stderr.splitlines()[-1].count(message) == 1 or "nowhere" in message
+
+
+def test_pairs_must_fit(folder: Path, home: Path, tmp_path: Path) -> None:
+    spoiled = tmp_path / "scans"
+    spoiled.mkdir()
+    for path in folder.iterdir():
+        Image.open(path).resize((200, 200)).save(spoiled / path.name)
+    done = train("scan", folder, "--spoiled", spoiled, "--name", "a", *SMALL, code=2)
+    assert "its spoiled form must be of 220 x 200 pixels" in done.stderr
+
+
+def test_a_loss_falls_and_the_average_is_what_is_kept() -> None:
+    photos = [np.asarray(picture(220, 200, seed=n)) for n in range(3)]
+    training = Training(JOBS["denoise"], photos, features=16, depth=2)
+    losses = [training.step(n / 60) for n in range(60)]
+    assert np.mean(losses[-15:]) < 0.92 * np.mean(losses[:15])
+    net = training.net.state_dict()
+    assert set(training.average) == set(net)
+    assert all(v.shape == net[k].shape for k, v in training.average.items())
+
+
+def test_to_begin_with_another_network_is_to_know_what_it_knows() -> None:
+    photos = [np.asarray(picture(220, 200, seed=n)) for n in range(3)]
+    first = Training(JOBS["x2"], photos, features=8, depth=2)
+    second = Training(JOBS["x4"], photos, features=8, depth=2, seed=5, start=first.average)
+    own, other = first.net.state_dict(), second.net.state_dict()
+    same = [name for name in own if own[name].shape == other[name].shape]
+    assert len(same) == len(own) - 2
+    assert all(torch.equal(own[name], other[name]) for name in same)
+
+
+def test_a_book_of_ones_own(tmp_path: Path, data: Path, home: Path) -> None:
+    """Scans of one halftone: what has learned them is better at them than the general network."""
+    clean, scans = tmp_path / "clean", tmp_path / "scans"
+    clean.mkdir()
+    scans.mkdir()
+    rng = np.random.default_rng(0)
+    for path in sorted((data / "photos-train").glob("*.jpg"))[:40]:
+        image = Image.open(path).convert("RGB")
+        image.save(clean / f"{path.stem}.png")
+        page, _ = scan(np.asarray(image), rng, cell=3.4)
+        Image.fromarray(page).save(scans / f"{path.stem}.png")
+    train(
+        "scan", clean, "--spoiled", scans, "--name", "mybook", "--from", "scan",
+        "--steps", os.environ.get("NULIE_BOOK_STEPS", "60"),
+    )  # fmt: skip
+    gains = []
+    for path in sorted((data / "photos-train").glob("*.jpg"))[-6:]:
+        truth = np.asarray(Image.open(path).convert("RGB"))
+        page, _ = scan(truth, rng, cell=3.4)
+        errors = [
+            np.mean((np.asarray(pictures.restore(Photo(Image.fromarray(page)), net, {}).pixels)
+                     - truth.astype(float)) ** 2)
+            for net in (create("scan", "cpu"), create("mybook", "cpu"))
+        ]  # fmt: skip
+        gains.append(10 * np.log10(errors[0] / errors[1]))
+    assert np.mean(gains) > 0.1
+
+
+def test_values_are_checked_before_any_picture_is_read() -> None:
+    with pytest.raises(SettingsError, match="scale must be 2 or 4"):
+        Train("upscale", [], "a", scale=3)
