@@ -164,7 +164,8 @@ class Single:
             event = search.latest()
             if event is None:
                 break
-            updates: Updates = {tab.status: words.progress(event, " ".join(search.notes))}
+            notes = " ".join(dict.fromkeys(search.notes))
+            updates: Updates = {tab.status: words.progress(event, notes)}
             image = None
             text = event.words
             if isinstance(event, Searching):
