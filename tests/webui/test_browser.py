@@ -203,7 +203,7 @@ def test_an_infotext_restores_the_controls(page: Any, generated: str) -> None:
     )
     assert value(page, "#nulie_txt2img_seed input") == "7"
     assert page.is_checked("#nulie_txt2img_mode input[value=hard]")
-    assert not page.is_checked("#nulie_txt2img_protect_skin input")
+    assert value(page, "#nulie_txt2img_guards textarea, #nulie_txt2img_guards input") == "skin=0"
     assert page.is_checked("#nulie_txt2img-checkbox input")
 
 
