@@ -57,7 +57,7 @@ def strength(value: Any) -> float:
 
 
 def guards(text: str) -> dict[str, float]:
-    """What a text such as `light=0.9, color=0.97, contrast=0.97, skin=1` says of guards, by the names
+    """What a text such as `light=0.9, color=0.97, contrast=0.97, skin=1` says of guards, by names
     of `Settings`; 0 is off. Raises: SettingsError."""
     given = entries(text)
     if unknown := sorted(given.keys() - GUARDS.keys()):

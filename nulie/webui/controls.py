@@ -30,10 +30,11 @@ _DEFAULTS = Settings()
 
 
 def _guards_text(given: Mapping[str, Any]) -> str:
-    """Of guards that are given by name, the form that the control has; None of an infotext's."""
+    """What the control shows of those that are given, by the names of `Settings`: their values, or
+    the texts of an infotext, which may be anything."""
     told = {name: str(given[of]) for name, of in GUARDS.items() if of in given}
     switches = {"True": "1", "False": "0"}
-    return ", ".join(f"{name}={switches.get(value, value)}" for name, value in told.items())
+    return ", ".join(f"{name}={switches.get(text, text)}" for name, text in told.items())
 
 
 GUARDED = _guards_text(vars(_DEFAULTS))
@@ -93,8 +94,9 @@ def plan_of(values: Mapping[str, Any], *, predictor: str = "auto") -> Plan:
     Raises: SettingsError, RecipeError."""
     if values.get("mode") == BY_RECIPE:
         return plan({"recipe": values.get("recipe") or "", "strength": values.get("strength")})
-    asked = {_SEARCH[n]: values.get(n) for n in _SEARCH}
-    return plan({"predictor": predictor, **asked, **_guards(values)})
+    asked = {name: values.get(name) for name in _ASKED}
+    top = values.get("variants")
+    return plan({"predictor": predictor, "top": top, **asked, **_guards(values)})
 
 
 def _guards(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,18 +113,12 @@ def plan_text(of: Plan) -> dict[str, Any]:
         # A recipe that was turned has its strength in it.
         again = {} if of.strength == 1 else {_KEYS["strength"]: "1"}
         return {_KEYS["mode"]: BY_RECIPE, RECIPE: of.recipe.to_json(), **again}
-    settings = of.settings
-    return {
-        _KEYS["mode"]: settings.mode,
-        _KEYS["seconds"]: f"{settings.seconds or 0.0:g}",
-        _KEYS["seed"]: settings.seed,
-        _KEYS["min_light"]: f"{settings.min_light:g}",
-        _KEYS["keep_content"]: f"{settings.keep_content:g}",
-        _KEYS["protect_skin"]: settings.protect_skin,
-        _KEYS["min_color"]: f"{settings.min_color:g}",
-        _KEYS["min_contrast"]: f"{settings.min_contrast:g}",
-        _KEYS["strength"]: f"{of.strength:g}",
-    }
+    told = {**vars(of.settings), "strength": of.strength}
+    return {_KEYS[name]: _shown(told[name]) for name in PLACES if name != "recipe"}
+
+
+def _shown(value: Any) -> Any:
+    return f"{value or 0.0:g}" if value is None or isinstance(value, float) else value
 
 
 class OfImage(str):
@@ -165,10 +161,8 @@ def paste_fields(
         return _guards_text(told) or None
 
     def field(name: str) -> Any:
-        if name == "guards":
-            return guarded
         if name not in of_recipe:
-            return _KEYS[name]
+            return guarded if name == "guards" else _KEYS[name]
         return lambda parameters: (
             of_recipe[name] if RECIPE in parameters else parameters.get(_KEYS[name])
         )
@@ -182,6 +176,5 @@ _KEYS = {name: f"{NAME} {name.replace('_', ' ')}" for name in PLACES}
 """Their names in an infotext: such keys may hold no colon, comma or bracket."""
 PASTED = tuple(_KEYS.values())
 """What goes along when a generated image is sent to another tab."""
-_OTHERS = {"recipe", "guards", "variants"}
-_SEARCH = {"variants": "top", **{c.name: c.name for c in CONTROLS if c.name not in _OTHERS}}
-"""Controls of a search, with what a plan calls them."""
+_ASKED = ("mode", "seconds", "seed", "keep_content", "strength")
+"""Of a search, by the names that a plan has for them."""
