@@ -135,6 +135,11 @@ class Options:
     def inputs(self) -> list[Any]:
         return [getattr(self, name) for name in (*NUMBERS, *OTHERS)]
 
+    @property
+    def kept(self) -> list[Any]:
+        """Those of `inputs` that the browser can keep: not a file."""
+        return [component for component in self.inputs if component is not self.like]
+
     def values(self, values: Sequence[Any]) -> dict[str, Any]:
         """Those of `inputs` as values of a plan.
 

@@ -113,6 +113,8 @@
   });
   window.addEventListener('pagehide', (event) => {
     const token = document.getElementById('nulie_token');
-    if (token && !event.persisted) navigator.sendBeacon('LEAVING' + token.dataset.token);
+    if (!token || event.persisted) return;
+    navigator.sendBeacon('LEAVING' + token.dataset.token);
+    sessionStorage.nulie_token = token.dataset.token; // should the page be loaded anew
   });
 })();

@@ -49,7 +49,9 @@ def build(host: Host) -> Any:
             with gr.Tab("Help", elem_id="nulie_tab_help"):
                 gr.HTML(help.HELP)
         visitor.render()
-        Single(host, state, visitor, sessions, options, photo).connect()
+        single = Single(host, state, visitor, sessions, options, photo)
+        single.connect()
+        single.connect_page(page)
         Keeping(host, state, photo).connect()
         batch.connect()
         if host.targets:

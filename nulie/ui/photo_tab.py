@@ -110,7 +110,9 @@ class PhotoTab:
     @property
     def of_recipe(self) -> list[Any]:
         """What changes with the recipe on the sliders."""
-        return [self.view, self.status, self.saved, self.words, self.recipe, self.terms]
+        return [
+            *(self.view, self.status, self.saved, self.words, self.recipe, self.terms, self.variant)
+        ]
 
 
 def _folded(title: str, elem_id: str) -> Any:

@@ -21,6 +21,15 @@ READY = "() => { if (window.parent.nulieReady) window.parent.nulieReady(); }"
 TICKET = "(session) => [session, window.nulieTicket]"
 SENT = "(note) => { if (note) window.parent.nulieSend(note); }"
 """What comes from the page around, and what is sent there: see `javascript/nulie.js`."""
+KEEP = (
+    "(...v) => { if (window.nulieKept) sessionStorage.nulie_set = JSON.stringify(v); return []; }"
+)
+KEPT = (
+    "(...v) => { const kept = JSON.parse(sessionStorage.nulie_set || '[]');"
+    " window.nulieKept = true; return kept.length === v.length ? kept : v; }"
+)
+"""Settings. Components also tell of their first values, before these are back."""
+BACK = "() => [sessionStorage.nulie_token || '']"
 EMPTY = (
     f'<style onload="{escape(_SCRIPT)}"></style><button type="button" class="nulie-empty" onclick="'
     "document.querySelector('#nulie_photo input[type=file]').click()"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import threading
 import time
@@ -19,6 +20,8 @@ ROOM = 2_000_000_000
 """Pixels of all visitors' photos in memory, three bytes each."""
 HOUR = 3600.0
 """Seconds after which a photo that nobody uses makes room for another, where there is none."""
+AWAY = 300.0
+"""Seconds for which a photo waits whose page was closed: it may have been loaded anew."""
 
 
 @dataclass(eq=False)
@@ -75,12 +78,16 @@ class Session:
         place = self.place(recipe)
         return self.finish.outcome.score(place) if self.finish and place is not None else {}
 
-    def clear(self, opened: Opened | None = None) -> None:
-        """Another photo, or none: forgets the last one and its results, which are what takes
-        memory. A batch goes on."""
+    def drop(self) -> None:
+        """Ends the search that is under way."""
         search, self.search = self.search, None
         if search is not None:
             search.stop(drop=True)
+
+    def clear(self, opened: Opened | None = None) -> None:
+        """Another photo, or none: forgets the last one and its results, which are what takes
+        memory. A batch goes on."""
+        self.drop()
         self.opened, self.finish, self.settled = opened, None, Recipe()
         self.recipe = self.full = Recipe()
 
@@ -91,6 +98,7 @@ class Sessions:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._all: WeakSet[Session] = WeakSet()
+        self._away: dict[str, tuple[Session, threading.Timer]] = {}
 
     def find(self, session: Session | None) -> Session:
         """The session, or a new one."""
@@ -121,12 +129,29 @@ class Sessions:
 
     def leave(self, token: str) -> None:
         """Ends what runs for the visitor of that token, who has closed the page."""
+        forget = threading.Timer(AWAY, self.again, [token], {"gone": True})
+        forget.daemon = True
         with self._lock:
             gone = next((s for s in self._all if s.token == token), None)
-        if gone is not None:
-            if gone.batch is not None:
-                gone.batch.stop(drop=True)
-            gone.clear()
+            if gone is None or token in self._away:
+                return
+            self._away[token] = gone, forget
+        forget.start()
+        if gone.batch is not None:
+            gone.batch.stop(drop=True)
+        gone.drop()
+        gone.used = -math.inf  # the first to make room
+
+    def again(self, token: str, *, gone: bool = False) -> Session | None:
+        """The session of one who had left and is back, if it has a photo still; or is `gone`."""
+        with self._lock:
+            session, forget = self._away.pop(token, (None, None))
+        if session is None or forget is None:
+            return None
+        forget.cancel()
+        if gone:
+            session.clear()
+        return session if session.opened else None
 
 
 def _pixels(opened: Opened | None) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from .. import image_io
-from ..drawing import compare, curve, picture
+from ..drawing import compare, curve, history, picture
 from ..errors import ImageError, NulieError
 from ..image_io import Photo
 from ..jobs import file, recipes
@@ -21,7 +21,7 @@ from ..jobs.names import safe_name
 from ..jobs.plan import plan
 from ..recipe import Recipe
 from . import scripts, views, words
-from .compat import forget, quiet, script, uploads
+from .compat import forget, on, quiet, script, uploads
 from .host import Host
 from .opened import Opened
 from .options import Options
@@ -68,6 +68,23 @@ class Single:
         tab.apply.click(self._on_apply, [state, tab.recipe], of_steps, **many)
         with_file = [tab.recipe_file, *of_steps]
         tab.recipe_file.upload(self._on_recipe_file, [state, tab.recipe_file], with_file, **many)
+
+    def connect_page(self, page: Any) -> None:
+        """What is there when the page is loaded anew: the settings, by the browser's memory, and
+        the photo with what was found, where the server still has it."""
+        kept, quietly = self.options.kept, quiet(queue=False)
+        on([c.change for c in kept], None, kept, None, **script(scripts.KEEP), **quietly)
+        page.load(None, kept, kept, **script(scripts.KEPT), **quietly)
+        everything = [self.state, self.visitor, *self.tab.results, self.tab.history]
+        back = script(scripts.BACK)
+        page.load(self._on_return, [self.visitor], everything, **back, **quiet(many=True))
+
+    def _on_return(self, token: str) -> Updates:
+        session = self.sessions.again(token)
+        if session is None:
+            return views.nothing(self.tab)
+        shown = views.everything(self.tab, session)
+        return {**self._mine(session)[1], **shown, self.tab.history: history(session.saved)}
 
     # A photo comes.
 
@@ -191,7 +208,9 @@ class Single:
         labels = views.variants(finish)
         if finish is None or label not in labels:
             return views.nothing(self.tab)
-        return self._show(session, finish.outcome.recipes()[labels.index(label)])
+        shown = self._show(session, finish.outcome.recipes()[labels.index(label)])
+        # What comes late may not choose for the user.
+        return {box: update for box, update in shown.items() if box is not self.tab.variant}
 
     def _on_reset(self, session: Session | None) -> Updates:
         return self._show(session, session.best() if session else Recipe())

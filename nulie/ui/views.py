@@ -41,16 +41,13 @@ def everything(tab: PhotoTab, session: Session, note: str = "") -> Updates:
     result = finish.outcome.result if finish else None
     found = result.variants if result and len(result.variants) > 1 else ()
     pictures = [Thumb(opened.live(v.recipe), v.terms.score, describe(v.recipe)) for v in found]
-    place = session.place(recipe)
-    labels = variants(finish)
-    chosen = labels[place] if place is not None else None
     updates = {
         **of_recipe(tab, session, note),
         **{box: gr.update(visible=True) for box in tab.of_photo},
         **tab.steps.show(recipe),
         tab.curve: html(""),
         tab.thumbs: html(thumbs(pictures, press=_PRESS) if pictures else ""),
-        tab.variant: gr.update(choices=labels, value=chosen, visible=bool(found)),
+        tab.variant: _variant(session, visible=bool(found)),
         tab.how: gr.update(visible=finish is not None),
     }
     if finish and result:
@@ -77,6 +74,7 @@ def of_recipe(tab: PhotoTab, session: Session, note: str = "") -> Updates:
         tab.saved: html(""),
         tab.words: html(words.words(recipe) if recipe.steps or result else ""),
         tab.recipe: gr.update(value=recipe.to_json()),
+        tab.variant: _variant(session),
     }
     if result and (place is not None or recipe == session.best()):
         terms = result.variants[place].terms if place else result.terms
@@ -91,6 +89,12 @@ def searching(tab: PhotoTab) -> Updates:
         **{box: gr.update(visible=False) for box in boxes},
         **{old: html("") for old in (tab.saved, tab.thumbs, tab.words)},
     }
+
+
+def _variant(session: Session, **more: Any) -> Any:
+    """Its radio button is chosen if it is the one that is shown."""
+    labels, place = variants(session.finish), session.place(session.recipe)
+    return gr.update(choices=labels, value=None if place is None else labels[place], **more)
 
 
 def variants(finish: Finish | None) -> list[str]:
