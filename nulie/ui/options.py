@@ -23,7 +23,7 @@ MODE_NAMES = {
 SHARES = ("min_light", "min_color", "min_contrast")
 NUMBERS = ("seconds", "top", *SHARES, "keep_content", "seed")
 OTHERS = ("mode", "early", "protect_skin", "predictor", "used", "ranges", "like")
-"""Controls, by their names in a plan."""
+"""Controls, by their names in a plan; the last one's value is a file."""
 
 
 class Options:
@@ -134,11 +134,6 @@ class Options:
     @property
     def inputs(self) -> list[Any]:
         return [getattr(self, name) for name in (*NUMBERS, *OTHERS)]
-
-    @property
-    def kept(self) -> list[Any]:
-        """Those of `inputs` that the browser can keep: not a file."""
-        return [component for component in self.inputs if component is not self.like]
 
     def values(self, values: Sequence[Any]) -> dict[str, Any]:
         """Those of `inputs` as values of a plan.

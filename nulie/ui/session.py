@@ -48,6 +48,8 @@ class Session:
     """For `Sessions.leave`."""
     used: float = field(default_factory=time.monotonic)
     """When the photo was last."""
+    away: threading.Timer | None = None
+    """Takes the photo of one who has closed the page."""
     lost: str = "no photo yet; drop one first"
     """Why there is no photo."""
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -98,7 +100,6 @@ class Sessions:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._all: WeakSet[Session] = WeakSet()
-        self._away: dict[str, tuple[Session, threading.Timer]] = {}
 
     def find(self, session: Session | None) -> Session:
         """The session, or a new one."""
@@ -129,29 +130,27 @@ class Sessions:
 
     def leave(self, token: str) -> None:
         """Ends what runs for the visitor of that token, who has closed the page."""
-        forget = threading.Timer(AWAY, self.again, [token], {"gone": True})
-        forget.daemon = True
         with self._lock:
             gone = next((s for s in self._all if s.token == token), None)
-            if gone is None or token in self._away:
+            if gone is None:
                 return
-            self._away[token] = gone, forget
-        forget.start()
+            gone.away = threading.Timer(AWAY, gone.clear)
+            gone.away.daemon = True
+            gone.away.start()
         if gone.batch is not None:
             gone.batch.stop(drop=True)
         gone.drop()
         gone.used = -math.inf  # the first to make room
 
-    def again(self, token: str, *, gone: bool = False) -> Session | None:
-        """The session of one who had left and is back, if it has a photo still; or is `gone`."""
+    def again(self, token: str) -> Session | None:
+        """The session of one who had left and is back, if it has a photo still."""
         with self._lock:
-            session, forget = self._away.pop(token, (None, None))
-        if session is None or forget is None:
-            return None
-        forget.cancel()
-        if gone:
-            session.clear()
-        return session if session.opened else None
+            back = next((s for s in self._all if s.token == token), None)
+            if back is None or back.away is None:
+                return None
+            back.away.cancel()
+            back.away = None
+        return back if back.opened else None
 
 
 def _pixels(opened: Opened | None) -> int:

@@ -48,7 +48,7 @@ class Single:
     options: Options
     tab: PhotoTab
 
-    def connect(self) -> None:
+    def connect(self, page: Any) -> None:
         state, tab, many = self.state, self.tab, quiet(many=True)
         anew = [state, self.visitor, *tab.results]
         of_steps = [*tab.of_recipe, *tab.steps.outputs]
@@ -68,16 +68,15 @@ class Single:
         tab.apply.click(self._on_apply, [state, tab.recipe], of_steps, **many)
         with_file = [tab.recipe_file, *of_steps]
         tab.recipe_file.upload(self._on_recipe_file, [state, tab.recipe_file], with_file, **many)
+        # A page that is loaded anew: the browser keeps the settings, all but the file, and a token
+        # of what the server may still have.
+        kept = self.options.inputs[:-1]
+        on([c.change for c in kept], None, kept, None, **script(scripts.KEEP), **quiet(queue=False))
+        page.load(None, kept, kept, **script(scripts.KEPT), **quiet(queue=False))
+        there = [*anew, tab.history]
+        page.load(self._on_return, [self.visitor], there, **script(scripts.BACK), **many)
 
-    def connect_page(self, page: Any) -> None:
-        """What is there when the page is loaded anew: the settings, by the browser's memory, and
-        the photo with what was found, where the server still has it."""
-        kept, quietly = self.options.kept, quiet(queue=False)
-        on([c.change for c in kept], None, kept, None, **script(scripts.KEEP), **quietly)
-        page.load(None, kept, kept, **script(scripts.KEPT), **quietly)
-        everything = [self.state, self.visitor, *self.tab.results, self.tab.history]
-        back = script(scripts.BACK)
-        page.load(self._on_return, [self.visitor], everything, **back, **quiet(many=True))
+    # A photo comes.
 
     def _on_return(self, token: str) -> Updates:
         session = self.sessions.again(token)
@@ -85,8 +84,6 @@ class Single:
             return views.nothing(self.tab)
         shown = views.everything(self.tab, session)
         return {**self._mine(session)[1], **shown, self.tab.history: history(session.saved)}
-
-    # A photo comes.
 
     def _on_file(self, session: Session | None, value: Any) -> Updates:
         files = uploads(value, once=True)
