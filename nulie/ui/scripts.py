@@ -24,11 +24,13 @@ SENT = "(note) => { if (note) window.parent.nulieSend(note); }"
 KEEP = (
     "(...v) => { if (window.nulieKept) sessionStorage.nulie_set = JSON.stringify(v); return []; }"
 )
-KEPT = (
-    "(...v) => { const kept = JSON.parse(sessionStorage.nulie_set || '[]');"
-    " window.nulieKept = true; return kept.length === v.length ? kept : v; }"
-)
-"""Settings. Components also tell of their first values, before these are back."""
+KEPT = """(...v) => { const kept = JSON.parse(sessionStorage.nulie_set || '[]');
+const back = document.getElementById('nulie_back');
+if (sessionStorage.nulie_token) setTimeout(() => back.click(), 100);
+window.nulieKept = true; return kept.length === COUNT ? kept : v.slice(0, COUNT); }"""
+"""So many settings. Components tell of their first values, too, before these are back; and the
+oldest gradio gives the values of outputs behind those of inputs, and loses an upload when something
+is answered meanwhile: thus new pages ask for nothing."""
 BACK = "() => [sessionStorage.nulie_token || '']"
 EMPTY = (
     f'<style onload="{escape(_SCRIPT)}"></style><button type="button" class="nulie-empty" onclick="'

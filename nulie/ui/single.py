@@ -72,9 +72,10 @@ class Single:
         # of what the server may still have.
         kept = self.options.inputs[:-1]
         on([c.change for c in kept], None, kept, None, **script(scripts.KEEP), **quiet(queue=False))
-        page.load(None, kept, kept, **script(scripts.KEPT), **quiet(queue=False))
+        restored = script(scripts.KEPT.replace("COUNT", str(len(kept))))
+        page.load(None, kept, kept, **restored, **quiet(queue=False))
         there = [*anew, tab.history]
-        page.load(self._on_return, [self.visitor], there, **script(scripts.BACK), **many)
+        tab.back.click(self._on_return, [self.visitor], there, **script(scripts.BACK), **many)
 
     # A photo comes.
 
