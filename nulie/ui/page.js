@@ -106,8 +106,9 @@
     input.dispatchEvent(new Event('change', {bubbles: true}));
   });
 
+  const photo = () => document.querySelector('#nulie_view .nulie-frame');
   window.addEventListener('beforeunload', (event) => {
-    if (!document.querySelector('#nulie_view .nulie-frame')) return;
+    if (!photo()) return;
     event.preventDefault();
     event.returnValue = '';
   });
@@ -115,6 +116,6 @@
     const token = document.getElementById('nulie_token');
     if (!token || event.persisted) return;
     navigator.sendBeacon('LEAVING' + token.dataset.token);
-    sessionStorage.nulie_token = token.dataset.token; // should the page be loaded anew
+    sessionStorage.nulie_token = photo() ? token.dataset.token : ''; // should it be loaded anew
   });
 })();

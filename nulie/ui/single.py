@@ -21,7 +21,7 @@ from ..jobs.names import safe_name
 from ..jobs.plan import plan
 from ..recipe import Recipe
 from . import scripts, views, words
-from .compat import forget, on, quiet, script, uploads
+from .compat import MAJOR, forget, on, quiet, script, uploads
 from .host import Host
 from .opened import Opened
 from .options import Options
@@ -54,9 +54,9 @@ class Single:
         of_steps = [*tab.of_recipe, *tab.steps.outputs]
         tab.file.upload(self._on_file, [state, tab.file], [tab.file, *anew], **many)
         tab.again.click(self._on_again, [state], anew, **many)
-        if self.host.targets:
-            ticket = script(scripts.TICKET)
-            tab.take.click(self._on_take, [state, tab.note], [tab.file, *anew], **ticket, **many)
+        brought = [tab.file, *anew, tab.history]
+        ticket = script(scripts.TICKET)
+        tab.take.click(self._on_take, [state, self.visitor], brought, **ticket, **many)
         inputs = [state, *self.options.inputs]
         tab.enhance.click(self._on_enhance, inputs, [tab.enhance, tab.stop, *anew], **many)
         tab.stop.click(self._on_stop, [state], None, **quiet(queue=False))
@@ -68,23 +68,15 @@ class Single:
         tab.apply.click(self._on_apply, [state, tab.recipe], of_steps, **many)
         with_file = [tab.recipe_file, *of_steps]
         tab.recipe_file.upload(self._on_recipe_file, [state, tab.recipe_file], with_file, **many)
-        # A page that is loaded anew: the browser keeps the settings, all but the file, and a token
-        # of what the server may still have.
+        # For a page that is loaded anew the browser keeps the settings, all but the file.
         kept = self.options.inputs[:-1]
-        on([c.change for c in kept], None, kept, None, **script(scripts.KEEP), **quiet(queue=False))
+        # In old gradio each event is a part of the page, and makes it heavier.
+        events = [c.change for c in kept] if MAJOR >= 4 else [tab.enhance.click]
+        on(events, None, kept, None, **script(scripts.KEEP), **quiet(queue=False))
         restored = script(scripts.KEPT.replace("COUNT", str(len(kept))))
         page.load(None, kept, kept, **restored, **quiet(queue=False))
-        there = [*anew, tab.history]
-        tab.back.click(self._on_return, [self.visitor], there, **script(scripts.BACK), **many)
 
     # A photo comes.
-
-    def _on_return(self, token: str) -> Updates:
-        session = self.sessions.again(token)
-        if session is None:
-            return views.nothing(self.tab)
-        shown = views.everything(self.tab, session)
-        return {**self._mine(session)[1], **shown, self.tab.history: history(session.saved)}
 
     def _on_file(self, session: Session | None, value: Any) -> Updates:
         files = uploads(value, once=True)
@@ -103,12 +95,17 @@ class Single:
         return {**updates, self.tab.file: gr.update(value=None)}
 
     def _on_take(self, session: Session | None, ticket: str) -> Updates:
-        """A picture that comes from the page around."""
+        """A picture that comes from the page around; or all that was here before the page was
+        loaded anew."""
+        back = self.sessions.again(ticket)
+        if back is not None:
+            shown = views.everything(self.tab, back)
+            return {**self._mine(back)[1], **shown, self.tab.history: history(back.saved)}
 
         def read(_: Session) -> Came:
             data = self.host.take(ticket)
             if data is None:
-                raise ImageError("the picture did not arrive; send it again")
+                raise ImageError("the picture is not here any more; bring it again")
             return image_io.load(io.BytesIO(data), name="the picture"), "picture.png", ""
 
         return self._open(session, read)

@@ -47,7 +47,6 @@ def everything(tab: PhotoTab, session: Session, note: str = "") -> Updates:
         **tab.steps.show(recipe),
         tab.curve: html(""),
         tab.thumbs: html(thumbs(pictures, press=_PRESS) if pictures else ""),
-        tab.variant: _variant(session, visible=bool(found)),
         tab.how: gr.update(visible=finish is not None),
     }
     if finish and result:
@@ -61,7 +60,8 @@ def of_recipe(tab: PhotoTab, session: Session, note: str = "") -> Updates:
     """What the session's recipe makes of the photo: a quick look, where there is no other yet."""
     opened, finish, recipe = session.need(), session.finish, session.recipe
     size, result = opened.photo.size, finish.outcome.result if finish else None
-    place = session.place(recipe)
+    labels, place = variants(finish), session.place(recipe)
+    chosen = None if place is None else labels[place]
     if recipe == Recipe():
         view, session.settled = picture(opened.before, "before", size=size), recipe
     elif finish and place == 0:
@@ -74,7 +74,7 @@ def of_recipe(tab: PhotoTab, session: Session, note: str = "") -> Updates:
         tab.saved: html(""),
         tab.words: html(words.words(recipe) if recipe.steps or result else ""),
         tab.recipe: gr.update(value=recipe.to_json()),
-        tab.variant: _variant(session),
+        tab.variant: gr.update(choices=labels, value=chosen, visible=len(labels) > 1),
     }
     if result and (place is not None or recipe == session.best()):
         terms = result.variants[place].terms if place else result.terms
@@ -89,12 +89,6 @@ def searching(tab: PhotoTab) -> Updates:
         **{box: gr.update(visible=False) for box in boxes},
         **{old: html("") for old in (tab.saved, tab.thumbs, tab.words)},
     }
-
-
-def _variant(session: Session, **more: Any) -> Any:
-    """Its radio button is chosen if it is the one that is shown."""
-    labels, place = variants(session.finish), session.place(session.recipe)
-    return gr.update(choices=labels, value=None if place is None else labels[place], **more)
 
 
 def variants(finish: Finish | None) -> list[str]:
