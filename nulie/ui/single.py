@@ -105,7 +105,7 @@ class Single:
         def read(_: Session) -> Came:
             data = self.host.take(ticket)
             if data is None:
-                raise ImageError("the picture is not here any more; bring it again")
+                raise ImageError("the picture is not here any more; drop it or send it again")
             return image_io.load(io.BytesIO(data), name="the picture"), "picture.png", ""
 
         return self._open(session, read)
