@@ -27,7 +27,7 @@ class NulieGenerated(scripts.Script):
             components = controls.build(gr, controls.OF_GENERATION, prefix)
         self.infotext_fields = controls.paste_fields(enabled, components, is_img2img=is_img2img)
         self.paste_field_names = list(controls.PASTED)
-        return [enabled, *components.values()]
+        return [enabled, *controls.placed(components)]
 
     def process(self, p, *values):
         hooks.note_plan(p, by_name(values))
@@ -45,4 +45,4 @@ if not webui.is_first(__file__, extensions.active()):
 
 
 def by_name(values):
-    return dict(zip(["enabled", *(c.name for c in controls.OF_GENERATION)], values))  # noqa: B905
+    return dict(zip(["enabled", *controls.PLACES], values))  # noqa: B905

@@ -24,6 +24,7 @@ pytest.importorskip("gradio")
 
 from nulie import webui
 from nulie.errors import RecipeError, SettingsError
+from nulie.jobs.values import GUARDS
 from nulie.predictor.loaded import PREDICTORS
 from nulie.recipe import Recipe
 from nulie.recipe.settings import Settings
@@ -241,6 +242,9 @@ def test_nothing_begins_after_a_stop(web: Web, extras: Any, generated: Any, flag
         ({"seconds": -1}, "above 0"),
         ({"seed": "x"}, "seed must be a number"),
         ({"min_light": float("nan")}, "0..1"),
+        ({"min_light": "light=2"}, "0..1"),
+        ({"protect_skin": "skn=0"}, "guard 'skn' is unknown; known: light="),
+        ({"min_color": "color"}, "color must be a number, not nothing"),
     ],
 )
 def test_what_goes_wrong_stays_inside(
@@ -337,10 +341,14 @@ def test_an_infotext_restores_the_controls(web: Web, generated: Any) -> None:
     names = ["enabled", *(c.name for c in controls.OF_GENERATION)]
     found = dict(zip(names, restored, strict=True))
     # A search ends by the clock: its recipe, in which its strength is, gives the image again.
-    by_recipe = {"enabled": True, **asked, "mode": "recipe", "strength": 1.0}
-    assert found.items() >= by_recipe.items()
+    guards = "light=0.9, color=0.9, contrast=0.25, skin=0"
+    by_recipe = {"enabled": True, **asked, "mode": "recipe", "strength": 1.0, "guards": guards}
+    assert found.items() >= {n: v for n, v in by_recipe.items() if n not in GUARDS.values()}.items()
+    settings = controls.plan_of({**found, "mode": "hard"}).settings
+    assert vars(settings).items() >= {n: v for n, v in asked.items() if n != "strength"}.items()
     again = SimpleNamespace(image=image)
-    generated.postprocess_image_after_composite(Processing(), again, *values(generated, **found))
+    given = values(generated, **found, **dict.fromkeys(GUARDS.values(), guards))
+    generated.postprocess_image_after_composite(Processing(), again, *given)
     assert again.image.tobytes() == pp.image.tobytes()
     assert not generated.infotext_fields[0][1]({"Steps": "20"})
 
@@ -352,6 +360,38 @@ def test_an_infotext_without_a_recipe_restores_the_search(web: Web, generated: A
     found = {key(read) if callable(key) else read.get(key) for _, key in generated.infotext_fields}
     assert found >= {True, "hard", "0.5"}
     assert not found & {"recipe", "1"}
+
+
+def test_an_infotext_of_before_restores_its_guards(web: Web, generated: Any) -> None:
+    generated.ui(False)
+    fields = {c.label: key for c, key in generated.infotext_fields}
+    old = {"NUlIE mode": "soft", "NUlIE min light": "0.5", "NUlIE protect skin": "False"}
+    assert fields["Guards"](old) == "light=0.5, skin=0"
+    assert fields["Guards"]({"Steps": "20"}) is None, "the control stays as it is"
+
+
+@pytest.mark.parametrize(
+    ("args", "found"),
+    [
+        ([], {}),
+        (["soft", 2, 3, 0.5, 4, False, "", 0.25, 0], {
+            "seconds": 2, "seed": 3, "min_light": 0.5, "keep_content": 4, "protect_skin": False,
+            "min_color": 0.25, "min_contrast": 0,
+        }),
+        ([None] * 10, {}),
+        (["hard", 10, 0, "light=0.5, skin=0"], {
+            "mode": "hard", "min_light": 0.5, "protect_skin": False,
+        }),
+        ([*[None] * 8, "contrast=0"], {"min_contrast": 0}),  # where the API restores infotexts
+    ],
+)  # fmt: skip
+def test_the_places_of_the_web_uis_api_stay(
+    web: Web, generated: Any, args: list[Any], found: dict[str, Any]
+) -> None:
+    """What a caller does not give has the value of its control."""
+    module = web.load("nulie_generate")
+    given = [True, *args, *values(generated)[1 + len(args) :]]
+    assert controls.plan_of(module.by_name(given)).settings == Settings(**found)
 
 
 @pytest.mark.parametrize(

@@ -257,6 +257,6 @@ def generated(web: Web) -> Any:
 
 def values(script: Any, **changed: Any) -> list[Any]:
     """What the web UI passes to a script's hooks."""
-    names = ["enabled", *(c.name for c in controls.OF_GENERATION)]
+    names = ["enabled", *controls.PLACES]
     given = [c.value for c in script.ui(False)]
     return [changed.get(name, value) for name, value in zip(names, given, strict=True)]

@@ -13,6 +13,8 @@ from ..transforms.strength import scale
 _SHARES = ("min_light", "min_color", "min_contrast")
 NO_GUARDS: Mapping[str, Any] = {**dict.fromkeys(_SHARES, 0.0), "protect_skin": False}
 """Nothing holds a result to the photo: what is wanted is shown, be it pale or dark."""
+GUARDS = {name.rpartition("_")[2]: name for name in NO_GUARDS}
+"""Their names in a text of guards, to those of `Settings`."""
 
 
 def settings(values: Mapping[str, Any]) -> Settings:
@@ -52,6 +54,16 @@ def strength(value: Any) -> float:
     found = number("strength", value)
     scale(Recipe(), found)
     return found
+
+
+def guards(text: str) -> dict[str, float]:
+    """What a text such as `light=0.9, color=0.97, contrast=0.97, skin=1` says of guards, by names
+    of `Settings`; 0 is off. Raises: SettingsError."""
+    given = entries(text)
+    if unknown := sorted(given.keys() - GUARDS.keys()):
+        known = ", ".join(f"{name}=NUMBER" for name in GUARDS)
+        raise SettingsError(f"guard {unknown[0]!r} is unknown; known: {known}")
+    return {GUARDS[name]: number(name, value) for name, value in given.items()}
 
 
 def ranges(given: str | Mapping[str, Any] | Iterable[str]) -> dict[str, Bounds]:

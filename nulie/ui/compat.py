@@ -41,7 +41,7 @@ def quiet(*, queue: bool = True, latest: bool = False, many: bool = False) -> di
     return options
 
 
-def on(events: Sequence[Any], act: Callable[..., Any], *args: Any, **options: Any) -> None:
+def on(events: Sequence[Any], act: Callable[..., Any] | None, *args: Any, **options: Any) -> None:
     """Each of the events calls `act`: one entry of the page where gradio can, which is lighter."""
     if MAJOR >= 4:
         gr.on(list(events), act, *args, **options)

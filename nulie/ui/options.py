@@ -25,8 +25,8 @@ MODE_NAMES = {
 SHARES = ("min_light", "min_color", "min_contrast")
 NUMBERS = ("seconds", "top", *SHARES, "keep_content", "seed")
 RESTORED = ("repair", "denoise", "scan", "upscale", "search")
-OTHERS = ("mode", "early", "protect_skin", "predictor", "used", "ranges", "like", *RESTORED)
-"""Controls, by their names in a plan."""
+OTHERS = ("mode", "early", "protect_skin", "predictor", "used", "ranges", *RESTORED, "like")
+"""Controls, by their names in a plan; the last one's value is a file."""
 
 
 class Options:

@@ -106,13 +106,16 @@
     input.dispatchEvent(new Event('change', {bubbles: true}));
   });
 
+  const photo = () => document.querySelector('#nulie_view .nulie-frame');
   window.addEventListener('beforeunload', (event) => {
-    if (!document.querySelector('#nulie_view .nulie-frame')) return;
+    if (!photo()) return;
     event.preventDefault();
     event.returnValue = '';
   });
   window.addEventListener('pagehide', (event) => {
     const token = document.getElementById('nulie_token');
-    if (token && !event.persisted) navigator.sendBeacon('LEAVING' + token.dataset.token);
+    if (!token || event.persisted) return;
+    navigator.sendBeacon('LEAVING' + token.dataset.token);
+    sessionStorage.nulie_token = photo() ? token.dataset.token : ''; // should it be loaded anew
   });
 })();

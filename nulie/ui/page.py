@@ -49,7 +49,7 @@ def build(host: Host) -> Any:
             with gr.Tab("Help", elem_id="nulie_tab_help"):
                 gr.HTML(help.HELP)
         visitor.render()
-        Single(host, state, visitor, sessions, options, photo).connect()
+        Single(host, state, visitor, sessions, options, photo).connect(page)
         Keeping(host, state, photo).connect()
         batch.connect()
         if host.targets:

@@ -42,6 +42,7 @@ class PhotoTab:
     def _build_view(self) -> None:
         self.view = gr.HTML(scripts.EMPTY, elem_id="nulie_view")
         self.status = gr.HTML("", elem_id="nulie_status")
+        self.take = gr.Button("nulie take", elem_id="nulie_take", visible=HIDDEN)
         with gr.Row(visible=False, elem_id="nulie_keep") as self.keep:
             self.save = gr.Button("Save at full size", variant="primary", elem_id="nulie_save")
             self.again = gr.Button("Use result as input", elem_id="nulie_output_to_input")
@@ -91,7 +92,6 @@ class PhotoTab:
                 for target in self._host.targets
             }
         self.note = gr.Textbox("", elem_id="nulie_note", label="nulie note", visible=HIDDEN)
-        self.take = gr.Button("nulie take", elem_id="nulie_take", visible=HIDDEN)
 
     @property
     def results(self) -> list[Any]:
@@ -110,7 +110,9 @@ class PhotoTab:
     @property
     def of_recipe(self) -> list[Any]:
         """What changes with the recipe on the sliders."""
-        return [self.view, self.status, self.saved, self.words, self.recipe, self.terms]
+        return [
+            *(self.view, self.status, self.saved, self.words, self.recipe, self.terms, self.variant)
+        ]
 
 
 def _folded(title: str, elem_id: str) -> Any:

@@ -71,7 +71,8 @@ class Run(ABC):
         return self._over.is_set()
 
     def latest(self) -> Event | None:
-        """The last event. A run that nobody looks at any more ends by itself."""
+        """The last event that says how it goes. A run that nobody looks at any more ends by
+        itself."""
         self._looked = time.monotonic()
         return self._latest
 
@@ -88,7 +89,8 @@ class Run(ABC):
                     if self._dropped.is_set():
                         return
                     self.see(event)
-                    if isinstance(event, Event):
+                    # A note stands beside how it goes, not in its place.
+                    if isinstance(event, Event) and not isinstance(event, Noted):
                         self._latest = event
         except NulieError as e:
             self.error = str(e)

@@ -21,6 +21,19 @@ READY = "() => { if (window.parent.nulieReady) window.parent.nulieReady(); }"
 TICKET = "(session) => [session, window.nulieTicket]"
 SENT = "(note) => { if (note) window.parent.nulieSend(note); }"
 """What comes from the page around, and what is sent there: see `javascript/nulie.js`."""
+KEEP = (
+    "(...v) => { if (window.nulieKept) sessionStorage.nulie_set = JSON.stringify(v); return []; }"
+)
+KEPT = """(...v) => { const kept = JSON.parse(sessionStorage.nulie_set || '[]');
+window.nulieKept = true;
+const token = sessionStorage.nulie_token, take = document.getElementById('nulie_take');
+if (token) setTimeout(() => {
+  if (!window.nulieTicket) { window.nulieTicket = token; take.click(); }
+}, 100);
+return kept.length === COUNT ? kept : v.slice(0, COUNT); }"""
+"""So many settings. Components tell of their first values, too, before these are back; and the
+oldest gradio gives the values of outputs behind those of inputs, and loses an upload when something
+is answered meanwhile: thus new pages ask for nothing."""
 EMPTY = (
     f'<style onload="{escape(_SCRIPT)}"></style><button type="button" class="nulie-empty" onclick="'
     "document.querySelector('#nulie_photo input[type=file]').click()"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import threading
 import time
@@ -19,6 +20,8 @@ ROOM = 2_000_000_000
 """Pixels of all visitors' photos in memory, three bytes each."""
 HOUR = 3600.0
 """Seconds after which a photo that nobody uses makes room for another, where there is none."""
+AWAY = 300.0
+"""Seconds for which a photo waits whose page was closed: it may have been loaded anew."""
 
 
 @dataclass(eq=False)
@@ -45,6 +48,8 @@ class Session:
     """For `Sessions.leave`."""
     used: float = field(default_factory=time.monotonic)
     """When the photo was last."""
+    away: threading.Timer | None = None
+    """Takes the photo of one who has closed the page."""
     lost: str = "no photo yet; drop one first"
     """Why there is no photo."""
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -75,12 +80,16 @@ class Session:
         place = self.place(recipe)
         return self.finish.outcome.score(place) if self.finish and place is not None else {}
 
-    def clear(self, opened: Opened | None = None) -> None:
-        """Another photo, or none: forgets the last one and its results, which are what takes
-        memory. A batch goes on."""
+    def drop(self) -> None:
+        """Ends the search that is under way."""
         search, self.search = self.search, None
         if search is not None:
             search.stop(drop=True)
+
+    def clear(self, opened: Opened | None = None) -> None:
+        """Another photo, or none: forgets the last one and its results, which are what takes
+        memory. A batch goes on."""
+        self.drop()
         self.opened, self.finish, self.settled = opened, None, Recipe()
         self.recipe = self.full = Recipe()
 
@@ -123,10 +132,25 @@ class Sessions:
         """Ends what runs for the visitor of that token, who has closed the page."""
         with self._lock:
             gone = next((s for s in self._all if s.token == token), None)
-        if gone is not None:
-            if gone.batch is not None:
-                gone.batch.stop(drop=True)
-            gone.clear()
+            if gone is None:
+                return
+            gone.away = threading.Timer(AWAY, gone.clear)
+            gone.away.daemon = True
+            gone.away.start()
+        if gone.batch is not None:
+            gone.batch.stop(drop=True)
+        gone.drop()
+        gone.used = -math.inf  # the first to make room
+
+    def again(self, token: str) -> Session | None:
+        """The session of one who had left and is back, if it has a photo still."""
+        with self._lock:
+            back = next((s for s in self._all if s.token == token), None)
+            if back is None or back.away is None:
+                return None
+            back.away.cancel()
+            back.away = None
+        return back if back.opened else None
 
 
 def _pixels(opened: Opened | None) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from .. import image_io
-from ..drawing import compare, curve, picture
+from ..drawing import compare, curve, history, picture
 from ..errors import ImageError, NulieError
 from ..image_io import Photo
 from ..jobs import file, recipes
@@ -21,7 +21,7 @@ from ..jobs.names import safe_name
 from ..jobs.plan import plan
 from ..recipe import Recipe
 from . import scripts, views, words
-from .compat import forget, quiet, script, uploads
+from .compat import MAJOR, forget, on, quiet, script, uploads
 from .host import Host
 from .opened import Opened
 from .options import Options
@@ -48,15 +48,15 @@ class Single:
     options: Options
     tab: PhotoTab
 
-    def connect(self) -> None:
+    def connect(self, page: Any) -> None:
         state, tab, many = self.state, self.tab, quiet(many=True)
         anew = [state, self.visitor, *tab.results]
         of_steps = [*tab.of_recipe, *tab.steps.outputs]
         tab.file.upload(self._on_file, [state, tab.file], [tab.file, *anew], **many)
         tab.again.click(self._on_again, [state], anew, **many)
-        if self.host.targets:
-            ticket = script(scripts.TICKET)
-            tab.take.click(self._on_take, [state, tab.note], [tab.file, *anew], **ticket, **many)
+        brought = [tab.file, *anew, tab.history]
+        ticket = script(scripts.TICKET)
+        tab.take.click(self._on_take, [state, self.visitor], brought, **ticket, **many)
         inputs = [state, *self.options.inputs]
         tab.enhance.click(self._on_enhance, inputs, [tab.enhance, tab.stop, *anew], **many)
         tab.stop.click(self._on_stop, [state], None, **quiet(queue=False))
@@ -68,6 +68,13 @@ class Single:
         tab.apply.click(self._on_apply, [state, tab.recipe], of_steps, **many)
         with_file = [tab.recipe_file, *of_steps]
         tab.recipe_file.upload(self._on_recipe_file, [state, tab.recipe_file], with_file, **many)
+        # For a page that is loaded anew the browser keeps the settings, all but the file.
+        kept = self.options.inputs[:-1]
+        # In old gradio each event is a part of the page, and makes it heavier.
+        events = [c.change for c in kept] if MAJOR >= 4 else [tab.enhance.click]
+        on(events, None, kept, None, **script(scripts.KEEP), **quiet(queue=False))
+        restored = script(scripts.KEPT.replace("COUNT", str(len(kept))))
+        page.load(None, kept, kept, **restored, **quiet(queue=False))
 
     # A photo comes.
 
@@ -88,12 +95,17 @@ class Single:
         return {**updates, self.tab.file: gr.update(value=None)}
 
     def _on_take(self, session: Session | None, ticket: str) -> Updates:
-        """A picture that comes from the page around."""
+        """A picture that comes from the page around; or all that was here before the page was
+        loaded anew."""
+        back = self.sessions.again(ticket)
+        if back is not None:
+            shown = views.everything(self.tab, back)
+            return {**self._mine(back)[1], **shown, self.tab.history: history(back.saved)}
 
         def read(_: Session) -> Came:
             data = self.host.take(ticket)
             if data is None:
-                raise ImageError("the picture did not arrive; send it again")
+                raise ImageError("the picture is not here any more; drop it or send it again")
             return image_io.load(io.BytesIO(data), name="the picture"), "picture.png", ""
 
         return self._open(session, read)
@@ -164,7 +176,8 @@ class Single:
             event = search.latest()
             if event is None:
                 break
-            updates: Updates = {tab.status: words.progress(event, " ".join(search.notes))}
+            notes = " ".join(dict.fromkeys(search.notes))
+            updates: Updates = {tab.status: words.progress(event, notes)}
             image = None
             text = event.words
             if isinstance(event, Searching):
@@ -190,7 +203,9 @@ class Single:
         labels = views.variants(finish)
         if finish is None or label not in labels:
             return views.nothing(self.tab)
-        return self._show(session, finish.outcome.recipes()[labels.index(label)])
+        shown = self._show(session, finish.outcome.recipes()[labels.index(label)])
+        # What comes late may not choose for the user.
+        return {box: update for box, update in shown.items() if box is not self.tab.variant}
 
     def _on_reset(self, session: Session | None) -> Updates:
         return self._show(session, session.best() if session else Recipe())

@@ -41,17 +41,12 @@ def everything(tab: PhotoTab, session: Session, note: str = "") -> Updates:
     result = finish.outcome.result if finish else None
     found = result.variants if result and len(result.variants) > 1 else ()
     pictures = [Thumb(opened.live(v.recipe), v.terms.score, describe(v.recipe)) for v in found]
-    place = session.place(recipe)
-    labels = variants(finish)
-    # What was restored alone is no variant of a search.
-    chosen = labels[place] if place is not None and labels else None
     updates = {
         **of_recipe(tab, session, note),
         **{box: gr.update(visible=True) for box in tab.of_photo},
         **tab.steps.show(recipe),
         tab.curve: html(""),
         tab.thumbs: html(thumbs(pictures, press=_PRESS) if pictures else ""),
-        tab.variant: gr.update(choices=labels, value=chosen, visible=bool(found)),
         tab.how: gr.update(visible=finish is not None),
     }
     if finish and result:
@@ -65,7 +60,9 @@ def of_recipe(tab: PhotoTab, session: Session, note: str = "") -> Updates:
     """What the session's recipe makes of the photo: a quick look, where there is no other yet."""
     opened, finish, recipe = session.need(), session.finish, session.recipe
     size, result = opened.photo.size, finish.outcome.result if finish else None
-    place = session.place(recipe)
+    labels, place = variants(finish), session.place(recipe)
+    # What was restored alone is no variant of a search.
+    chosen = labels[place] if place is not None and labels else None
     if recipe == Recipe():
         view, session.settled = picture(opened.before, "before", size=size), recipe
     elif finish and place == 0:
@@ -78,6 +75,7 @@ def of_recipe(tab: PhotoTab, session: Session, note: str = "") -> Updates:
         tab.saved: html(""),
         tab.words: html(words.words(recipe) if recipe.entries or result else ""),
         tab.recipe: gr.update(value=recipe.to_json()),
+        tab.variant: gr.update(choices=labels, value=chosen, visible=len(labels) > 1),
     }
     if result and (place is not None or recipe == session.best()):
         terms = result.variants[place].terms if place else result.terms

@@ -149,9 +149,7 @@ def _plan(webui: WebUI, request: EnhanceRequest) -> Plan:
         # To a plan both mean the default, but who writes null means no limit.
         raise SettingsError("give seconds or evaluations, or the search never ends")
     name = _predictor_name(webui, request.predictor)
-    if like is not None:
-        return plan({**given, "like": like, "predictor": request.predictor})
-    return plan({**given, "predictor": name})
+    return plan({**given, "like": like, "predictor": name if like is None else request.predictor})
 
 
 def _score(webui: WebUI, request: ScoreRequest) -> dict[str, Any]:

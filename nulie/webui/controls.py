@@ -1,7 +1,7 @@
 """What the user sets for an image in Extras and for generated ones: controls, infotext, both ways.
 
-The order of the controls is a promise to those who call the web UI's API, which knows them by
-place alone; new ones go to the end.
+Each component makes the web UI's page slower to load, so what is rarely turned shares one: the
+guards are one text.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 from ..jobs.outcome import Outcome
 from ..jobs.plan import BY_RECIPE, Plan, plan
 from ..jobs.recipes import INFOTEXT_KEY
+from ..jobs.values import GUARDS, guards
 from ..recipe.settings import Settings
 from ..transforms import MODES
 from ..transforms.strength import MOST
@@ -27,27 +28,46 @@ OUTCOME_KEYS = (JUDGE, SCORE, RECIPE, ERROR)
 """Keys of the infotext that say what was done to one image."""
 _DEFAULTS = Settings()
 
+
+def _guards_text(given: Mapping[str, Any]) -> str:
+    """What the control shows of those that are given, by the names of `Settings`: their values, or
+    the texts of an infotext, which may be anything."""
+    told = {name: str(given[of]) for name, of in GUARDS.items() if of in given}
+    switches = {"True": "1", "False": "0"}
+    return ", ".join(f"{name}={switches.get(text, text)}" for name, text in told.items())
+
+
+GUARDED = _guards_text(vars(_DEFAULTS))
 CONTROLS = (
     Control("mode", "Mode", "Radio", _DEFAULTS.mode, {"choices": [*MODES, BY_RECIPE]}),
     Control("seconds", "Seconds to search", "Slider", _DEFAULTS.seconds, span(1, 120, 1)),
     Control("seed", "Search seed", "Number", _DEFAULTS.seed, {"precision": 0}),
-    Control("min_light", "Least light kept", "Slider", _DEFAULTS.min_light, span(0, 1, 0.01)),
     Control(
         "keep_content", "Hold to the content", "Slider", _DEFAULTS.keep_content, span(0, 50, 0.5)
     ),
-    Control("protect_skin", "Do not let skin get darker", "Checkbox", _DEFAULTS.protect_skin),
+    Control(
+        "guards", "Guards", "Textbox", GUARDED,
+        {"info": "least share that is kept of each; 1: skin gets no darker; 0: off"},
+    ),
     Control(
         "recipe", "Recipe to apply in mode recipe", "Textbox", "",
         {"lines": 2, "placeholder": "JSON, or the infotext of an image that nulie has enhanced"},
     ),
     Control("variants", "Variants to give", "Slider", _DEFAULTS.top, span(1, 8, 1)),
-    Control("min_color", "Least colour kept", "Slider", _DEFAULTS.min_color, span(0, 1, 0.01)),
-    Control(
-        "min_contrast", "Least contrast kept", "Slider", _DEFAULTS.min_contrast, span(0, 1, 0.01)
-    ),
     Control("strength", "Strength of what is done", "Slider", 1.0, span(0, MOST, 0.05)),
 )  # fmt: skip
 OF_GENERATION = tuple(c for c in CONTROLS if c.name != "variants")
+PLACES = (
+    *("mode", "seconds", "seed", "min_light", "keep_content", "protect_skin", "recipe"),
+    *("min_color", "min_contrast", "strength"),
+)
+"""A promise to those who call the web UI's API, which knows controls by place alone; new ones go to
+the end. The text of the guards stands at the place of each."""
+
+
+def placed(components: Mapping[str, Any]) -> list[Any]:
+    """The components as they stand in `PLACES`."""
+    return [components.get(name, components["guards"]) for name in PLACES]
 
 
 def build(gr: Any, controls: tuple[Control, ...], prefix: str) -> dict[str, Any]:
@@ -60,8 +80,8 @@ def build(gr: Any, controls: tuple[Control, ...], prefix: str) -> dict[str, Any]
             value=value, label=control.label, elem_id=f"{prefix}_{control.name}",
             **control.arguments,
         )  # fmt: skip
-        if control.component == "Slider":
-            # The web UI would write the range to a file and keep it there for ever.
+        if control.component == "Slider" or control.name == "guards":
+            # The web UI would write ranges and defaults to a file and keep them there for ever.
             component.do_not_save_to_config = True
         components[control.name] = component
     return components
@@ -74,7 +94,17 @@ def plan_of(values: Mapping[str, Any], *, predictor: str = "auto") -> Plan:
     Raises: SettingsError, RecipeError."""
     if values.get("mode") == BY_RECIPE:
         return plan({"recipe": values.get("recipe") or "", "strength": values.get("strength")})
-    return plan({"predictor": predictor, **{_SEARCH[n]: values.get(n) for n in _SEARCH}})
+    asked = {name: values.get(name) for name in _ASKED}
+    top = values.get("variants")
+    return plan({"predictor": predictor, "top": top, **asked, **_guards(values)})
+
+
+def _guards(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Callers of the API may give one a value in its place, or a text in any."""
+    given = {name: values.get(name) for name in (*GUARDS.values(), "guards")}
+    texts = [v for v in given.values() if isinstance(v, str) and v != GUARDED]
+    rest = {n: v for n, v in given.items() if v is not None and not isinstance(v, str)}
+    return {**guards(", ".join(texts)), **rest}
 
 
 def plan_text(of: Plan) -> dict[str, Any]:
@@ -83,18 +113,12 @@ def plan_text(of: Plan) -> dict[str, Any]:
         # A recipe that was turned has its strength in it.
         again = {} if of.strength == 1 else {_KEYS["strength"]: "1"}
         return {_KEYS["mode"]: BY_RECIPE, RECIPE: of.recipe.to_json(), **again}
-    settings = of.settings
-    return {
-        _KEYS["mode"]: settings.mode,
-        _KEYS["seconds"]: f"{settings.seconds or 0.0:g}",
-        _KEYS["seed"]: settings.seed,
-        _KEYS["min_light"]: f"{settings.min_light:g}",
-        _KEYS["keep_content"]: f"{settings.keep_content:g}",
-        _KEYS["protect_skin"]: settings.protect_skin,
-        _KEYS["min_color"]: f"{settings.min_color:g}",
-        _KEYS["min_contrast"]: f"{settings.min_contrast:g}",
-        _KEYS["strength"]: f"{of.strength:g}",
-    }
+    told = {**vars(of.settings), "strength": of.strength}
+    return {_KEYS[name]: _shown(told[name]) for name in PLACES if name != "recipe"}
+
+
+def _shown(value: Any) -> Any:
+    return f"{value or 0.0:g}" if value is None or isinstance(value, float) else value
 
 
 class OfImage(str):
@@ -132,9 +156,13 @@ def paste_fields(
 
     of_recipe = {"mode": BY_RECIPE, "strength": "1"}
 
+    def guarded(parameters: Mapping[str, str]) -> str | None:
+        told = {n: parameters[_KEYS[n]] for n in GUARDS.values() if _KEYS[n] in parameters}
+        return _guards_text(told) or None
+
     def field(name: str) -> Any:
         if name not in of_recipe:
-            return _KEYS[name]
+            return guarded if name == "guards" else _KEYS[name]
         return lambda parameters: (
             of_recipe[name] if RECIPE in parameters else parameters.get(_KEYS[name])
         )
@@ -144,9 +172,9 @@ def paste_fields(
 
 _HIRES = {"Hires upscale", "Hires upscaler", "Hires resize"}
 """In infotexts of txt2img alone."""
-_KEYS = {control.name: f"{NAME} {control.name.replace('_', ' ')}" for control in CONTROLS}
+_KEYS = {name: f"{NAME} {name.replace('_', ' ')}" for name in PLACES}
 """Their names in an infotext: such keys may hold no colon, comma or bracket."""
-PASTED = tuple(_KEYS[control.name] for control in OF_GENERATION)
+PASTED = tuple(_KEYS.values())
 """What goes along when a generated image is sent to another tab."""
-_SEARCH = {n: {"variants": "top"}.get(n, n) for n in _KEYS if n != "recipe"}
-"""Controls of a search, with what a plan calls them."""
+_ASKED = ("mode", "seconds", "seed", "keep_content", "strength")
+"""Of a search, by the names that a plan has for them."""

@@ -14,6 +14,8 @@ from .conftest import Server, Visitor, dull
 Visit = Callable[..., Visitor]
 
 WIDTH = "w => { const e = document.querySelector('#nulie_view img'); return e.naturalWidth === w }"
+CHOSEN = """at => String(at) === String([...document.querySelectorAll('#nulie_variant input')]
+  .flatMap((e, number) => e.checked ? [number] : []))"""
 DROP = """async ([place, name, data]) => {
   const all = new DataTransfer();
   const blob = await (await fetch('data:image/png;base64,' + data)).blob();
@@ -90,11 +92,13 @@ def test_the_score_is_that_of_the_picture(visit: Visit, photo: Path) -> None:
         if "nobody has judged it" in person.status():
             break
     person.wait_status("nobody has judged it. The best one found has " + scores[0])
+    page.wait_for_function(CHOSEN, arg=[])
     page.wait_for_function(WIDTH, arg=900)
     kept = image_io.load(person.save())
     assert '"score"' not in kept.metadata.text["nulie"]
     page.click("#nulie_step_reset")
     person.wait_status(f"{scores[0]} score, from")
+    page.wait_for_function(CHOSEN, arg=[0])
     assert page.locator("#nulie_saved a").locator("visible=true").count() == 0
     page.wait_for_function(WIDTH, arg=900)
 
@@ -123,9 +127,44 @@ def test_photos_are_dropped_where_it_says_so(visit: Visit, photo: Path, tmp_path
     page.locator("#nulie_seconds input").click()  # a browser asks those who have done something
     page.reload(wait_until="domcontentloaded")
     assert asked == ["beforeunload"]
-    page.wait_for_selector(".nulie-empty")
-    page.reload(wait_until="domcontentloaded")
+    page.wait_for_selector("#nulie_view .nulie-frame")
+    other = visit().page
+    other.on("dialog", answer)
+    other.locator("#nulie_seconds input").click()
+    other.reload(wait_until="domcontentloaded")
+    other.wait_for_selector(".nulie-empty")
     assert asked == ["beforeunload"], "there is nothing to lose"
+
+
+def test_a_page_that_is_loaded_anew_goes_on(visit: Visit, photo: Path) -> None:
+    person = visit()
+    page = person.page
+    page.unroute_all()  # or what it says at last is lost
+    person.drop(photo)
+    page.get_by_text("hard: drastic").click()
+    page.fill("#nulie_top input", "5")
+    person.enhance(2)
+    person.wait_finished(60)
+    person.save()
+    page.locator("#nulie_variants .nulie-thumb").nth(1).click()
+    chosen = page.locator("#nulie_variant label").nth(1)
+    score = chosen.inner_text().split(":")[1].strip()
+    person.wait_status(f"{score} score, from")
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.reload(wait_until="domcontentloaded")
+    person.wait_status(f"{score} score, from")
+    page.wait_for_selector("#nulie_view .nulie-compare")
+    assert chosen.locator("input").is_checked()
+    assert page.input_value("#nulie_seconds input") == "2"
+    assert page.input_value("#nulie_top input") == "5"
+    assert page.get_by_label("hard: drastic").is_checked()
+    assert not page.locator("#nulie_early input").is_checked()
+    person.unfold("Format and history")
+    assert "dull day_nulie.png" in page.locator("#nulie_history").last.inner_text()
+    assert person.save().name == "dull day_nulie_2.png"
+    person.enhance(1)
+    page.wait_for_selector("#nulie_view .nulie-compare", state="detached")
+    person.wait_finished(60)
 
 
 def test_wrong_numbers_are_told_in_the_page_s_words(

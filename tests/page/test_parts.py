@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import time
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -249,9 +250,31 @@ def test_whoever_finds_no_room_waits_and_nobody_loses_a_photo(
     with pytest.raises(ImageError, match="no room"):
         of_someone(sessions)
     sessions.leave(second.token)
-    assert second.opened is None, "the page was closed"
     assert of_someone(sessions).opened
+    assert second.opened is None, "the page was closed"
     assert fourth.opened
+
+
+def test_a_photo_waits_for_a_page_that_is_loaded_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    sessions = Sessions()
+    session, empty = of_someone(sessions), sessions.find(None)
+    assert sessions.again(session.token) is None, "it is in use"
+    for _ in range(2):
+        sessions.leave(session.token)
+        assert sessions.again(session.token) is session
+        assert sessions.again(session.token) is None, "by one page"
+    assert session.opened
+    sessions.leave(empty.token)
+    assert sessions.again(empty.token) is None
+    assert sessions.again("nobody's") is None
+    monkeypatch.setattr(session_module, "AWAY", 0.05)
+    sessions.leave(session.token)
+    for _ in range(100):
+        time.sleep(0.02)
+        if session.opened is None:
+            break
+    assert session.opened is None, "nobody comes back for it"
+    assert sessions.again(session.token) is None
 
 
 def test_thirty_visitors_at_once_keep_what_is_theirs(tmp_path: Path) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import threading
 import time
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ from ..conftest import FakePredictor, picture
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     pytest.importorskip("gradio", reason="no gradio here: pip install gradio")
-    from nulie.ui import running
+    from nulie.ui import running, words
     from nulie.ui.host import Host
     from nulie.ui.opened import Opened
     from nulie.ui.running import BatchRun, Search
@@ -110,6 +112,20 @@ def test_a_search_is_kept_without_what_takes_memory(host: JobHost) -> None:
     assert session.score(Recipe()) == {}, "one that nobody judged"
     session.opened = opened()
     assert session.score(outcome.recipe) == {}, "of another photo"
+
+
+def test_a_note_is_shown_once(host: JobHost) -> None:
+    """Also while the program around lets the search wait."""
+    lock = threading.Lock()
+    with lock:
+        search = Search(opened(), plan(QUICK), replace(host, turn=lambda: lock))
+        search.start()
+        until(lambda: search.notes)
+        time.sleep(0.2)
+        event = search.latest()
+        assert event is not None
+        assert words.progress(event, " ".join(search.notes)).count("by a fake") == 1
+    assert search.wait(30)
 
 
 def test_whoever_closes_the_page_frees_the_line(host: JobHost) -> None:

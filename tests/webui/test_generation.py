@@ -80,6 +80,19 @@ def test_bad_arguments_are_answered(server: Server) -> None:
     assert image.tobytes() == plain.tobytes()
 
 
+def test_guards_have_their_places(server: Server) -> None:
+    """One control stands in several of them."""
+    args = [True, "soft", 1, 0, 0.5, 0, False]
+    _, (text,) = generate(server, "txt2img", *args)
+    assert "NUlIE min light: 0.5" in text
+    assert "NUlIE protect skin: False" in text
+    assert "NUlIE min color: 0.97" in text
+    if not (Path(str(FOLDER)) / "modules_forge").is_dir():
+        _, (told,) = generate(server, "txt2img", infotext=text.partition(", NUlIE recipe")[0])
+        assert "NUlIE min light: 0.5" in told
+        assert "NUlIE protect skin: False" in told
+
+
 def test_tiles_have_one_search(server: Server) -> None:
     tiles = {
         "init_images": [encoded(picture(192, 192))],
