@@ -20,7 +20,7 @@ from ..recipe import Recipe
 from . import words
 from .compat import link, quiet, uploads
 from .host import FORMATS, Host, form
-from .options import RESTORED, Options
+from .options import NOT_RESTORED, Options
 from .running import INTERVAL, BatchRun
 from .session import Session, Sessions
 from .views import Updates, buttons
@@ -106,7 +106,7 @@ class Batch:
             given = {**self.options.values(values), **form(format, quality), "top": 1}
             if what == APPLY:
                 given.update(recipe=recipe.strip() or session.recipe.to_json(), judge_recipe=True)
-                given.update(dict.fromkeys(RESTORED))  # a recipe says that itself
+                given.update(NOT_RESTORED)  # a recipe says that itself
             run = self._begin(session, items, given)
         except NulieError as e:
             yield {**mine, self.status: words.error(str(e))}

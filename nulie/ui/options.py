@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -16,16 +16,24 @@ from . import ranges
 from .compat import on, quiet, uploads
 from .host import Host
 
-NEEDED, NOTHING = "as needed", "no"
-"""How much is restored, beside numbers."""
+RESTORED = {
+    "repair traces of JPEG, as far as there are any": "repair",
+    "take noise away, as far as there is any": "denoise",
+    "clean a scanned page: halftone, grain, dust": "scan",
+}
+"""What a plan calls it."""
+NOT_RESTORED = {**dict.fromkeys(RESTORED.values()), "upscale": None, "search": True}
+SAME, NO_SEARCH = "the same size", "none"
 MODE_NAMES = {
     "soft": "soft: gentle, looks like a good print",
     "hard": "hard: drastic, anything goes",
+    NO_SEARCH: "none: no search, restore only",
 }
 SHARES = ("min_light", "min_color", "min_contrast")
 NUMBERS = ("seconds", "top", *SHARES, "keep_content", "seed")
-RESTORED = ("repair", "denoise", "scan", "upscale", "search")
-OTHERS = ("mode", "early", "protect_skin", "predictor", "used", "ranges", *RESTORED, "like")
+OTHERS = (
+    *("mode", "early", "protect_skin", "predictor", "used", "ranges", "restore", "upscale", "like"),
+)
 """Controls, by their names in a plan; the last one's value is a file."""
 
 
@@ -98,27 +106,14 @@ class Options:
         self._connect()
 
     def _build_restore(self) -> None:
-        self.repair, self.denoise = (
-            gr.Dropdown(
-                choices=[NEEDED, NOTHING, *map(str, numbers)], value=NEEDED, label=label,
-                elem_id=elem_id, allow_custom_value=True,
-            )
-            for label, numbers, elem_id in (
-                ("Repair traces of JPEG (or of a quality, 1 to 100)", (20, 40, 60), "nulie_repair"),
-                ("Take noise away (or so many levels, up to 75)", (5, 10, 25), "nulie_denoise"),
-            )
-        )  # fmt: skip
-        self.scan = gr.Checkbox(
-            value=False, label="Scanned page: take halftone, grain and dust away",
-            elem_id="nulie_scan",
+        self.restore = gr.CheckboxGroup(
+            choices=list(RESTORED), value=list(RESTORED)[:2], label="Before the search",
+            elem_id="nulie_restored",
         )  # fmt: skip
         self.upscale = gr.Dropdown(
-            choices=[NOTHING, "1.5", "2", "4"], value=NOTHING, allow_custom_value=True,
+            choices=[SAME, "1.5", "2", "4"], value=SAME, allow_custom_value=True,
             label="Enlarge the result (a factor, or 4000x, x3000)", elem_id="nulie_upscale",
         )  # fmt: skip
-        self.search = gr.Checkbox(
-            value=True, label="Search for better tones and colours", elem_id="nulie_search"
-        )
 
     def _build_ops(self) -> None:
         mode = self._defaults.mode
@@ -133,14 +128,13 @@ class Options:
             choices=list(ranges.DIALS), value=first, label="Range to change",
             info=ranges.explain(first), elem_id="nulie_dial",
         )  # fmt: skip
-        with gr.Row():
-            self.low, self.high = (
-                gr.Slider(
-                    dial.low, dial.high, value=value, step=dial.step, label=word,
-                    elem_id=f"nulie_range_{word.lower()}", min_width=120,
-                )
-                for word, value in (("Least", low), ("Most", high))
-            )  # fmt: skip
+        self.low, self.high = (
+            gr.Slider(
+                dial.low, dial.high, value=value, step=dial.step, label=word,
+                elem_id=f"nulie_range_{word.lower()}",
+            )
+            for word, value in (("Least", low), ("Most", high))
+        )  # fmt: skip
         self.ranges = gr.Textbox(
             "", label="Ranges of your own (empty: those of the mode)",
             placeholder="brightness=0.8:1.2, gamma.gain=0.9:1", elem_id="nulie_ranges",
@@ -180,11 +174,14 @@ class Options:
                     del given[name]  # nobody has asked for it
         mode, chosen, early = _mode(given["mode"]), given.pop("used"), given.pop("early")
         used = [op_id for op_id in ops() if op_id in chosen]
+        search = given["mode"] != MODE_NAMES[NO_SEARCH]
+        restored = _restored(given.pop("restore"), given.pop("upscale"))
         return {
             **given,
             # An emptied field does not ask for the default.
             **{name: "" for name in NUMBERS if name in given and given[name] is None},
-            **_restored(given),
+            **restored,
+            "search": search,
             "like": like,
             "mode": mode,
             "patience": self._defaults.patience if early else 0.0,
@@ -218,16 +215,17 @@ class Options:
         return [_ops_of(_mode(mode)), "", *self._on_dial(name, "", mode)]
 
 
-def _restored(given: Mapping[str, Any]) -> dict[str, Any]:
+def _restored(chosen: Sequence[str], upscale: Any) -> dict[str, Any]:
     """What is to be restored, as values of a plan."""
-    words = {NEEDED: "auto", NOTHING: None, "": None}
-    asked = {name: given[name] for name in ("repair", "denoise", "upscale")}
-    return {name: words.get(str(said or "").strip(), said) for name, said in asked.items()}
+    size = str(upscale or "").strip()
+    asked = {name: "auto" for label, name in RESTORED.items() if label in chosen}
+    return {**asked, "upscale": None if size == SAME else size}
 
 
 def _mode(label: str) -> str:
-    """The mode of a button, whose label is its value."""
-    return next((mode for mode, name in MODE_NAMES.items() if name == label), label)
+    """The mode of a button, whose label is its value; soft where there is to be no search."""
+    mode = next((mode for mode, name in MODE_NAMES.items() if name == label), label)
+    return "soft" if mode == NO_SEARCH else mode
 
 
 def _dial(name: str) -> str:

@@ -67,15 +67,14 @@ class PhotoTab:
                 elem_id="nulie_recipe_file", height=140,
             )  # fmt: skip
         with _folded("Format and history", "nulie_format_box") as self.format_box:
-            with gr.Row():
-                self.format = gr.Dropdown(
-                    choices=list(FORMATS), value=self._host.format,
-                    label="Format to save as", elem_id="nulie_format",
-                )  # fmt: skip
-                self.quality = gr.Slider(
-                    0, 100, value=0, step=1, elem_id="nulie_quality",
-                    label="Quality of JPEG, WebP, AVIF (0: as the photo, at least 90)",
-                )  # fmt: skip
+            self.format = gr.Dropdown(
+                choices=list(FORMATS), value=self._host.format,
+                label="Format to save as", elem_id="nulie_format",
+            )  # fmt: skip
+            self.quality = gr.Slider(
+                0, 100, value=0, step=1, elem_id="nulie_quality",
+                label="Quality of JPEG, WebP, AVIF (0: as the photo, at least 90)",
+            )  # fmt: skip
             if self._host.open_folder:
                 self.open = gr.Button("Open the results folder", elem_id="nulie_open_folder")
             self.history = gr.HTML("", elem_id="nulie_history")

@@ -28,7 +28,7 @@ def test_enlarged_without_a_search(visit: Visit, tmp_path: Path) -> None:
     person.drop(smooth(tmp_path / "smooth.png"))
     person.unfold("Restore")
     person.choose("#nulie_upscale", "2")
-    person.page.locator("#nulie_search input").uncheck()
+    person.page.get_by_label("none: no search").check()
     person.page.click("#nulie_enhance")
     person.wait_status("Restored; nobody has judged it")
     assert "upscale by x2" in person.page.locator("#nulie_words").inner_text()
@@ -63,11 +63,11 @@ def test_what_is_at_fault_is_said_and_mended_before_the_search(
     )
 
 
-def test_an_amount_without_a_meaning(visit: Visit, tmp_path: Path) -> None:
+def test_a_size_without_a_meaning(visit: Visit, tmp_path: Path) -> None:
     person = visit()
     person.drop(smooth(tmp_path / "smooth.png"))
     person.unfold("Restore")
-    person.page.fill("#nulie_denoise input", "much")
+    person.page.fill("#nulie_upscale input", "much")
     person.page.keyboard.press("Tab")
     person.page.click("#nulie_enhance")
-    person.wait_status("denoise must be a number, not much")
+    person.wait_status("much: write a factor such as 2")
