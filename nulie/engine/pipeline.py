@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from PIL import Image
@@ -23,11 +24,26 @@ class Models(Protocol):
         """What carries out the step. Raises: a NulieError that says why it cannot be had."""
 
 
-def apply(recipe: Recipe, photo: Photo, models: Models | None = None) -> Photo:
+def apply(
+    recipe: Recipe, photo: Photo, models: Models | None = None, *,
+    pixels: Image.Image | None = None,
+) -> Photo:  # fmt: skip
     """The photo with the whole recipe applied. Models may change the size; alpha and EXIF follow
-    then. Raises: RecipeError on a step that cannot be applied, or whose model there is no `models`
-    to ask for, before anything is computed; and what `models` raises."""
-    return photo.with_pixels(apply_to_pixels(recipe, photo.pixels, models))
+    then. `pixels`: what the recipe makes of the photo's own, where that has been rendered already.
+
+    At 16 bits a channel ops work with all of them, see `transforms.render_deep`; models work with
+    8, and a note says that so many are left. Raises: RecipeError on a step that cannot be applied,
+    or whose model there is no `models` to ask for, before anything is computed; and what `models`
+    raises."""
+    if pixels is None:
+        pixels = apply_to_pixels(recipe, photo.pixels, models)
+    made = photo.with_pixels(pixels)
+    if photo.deep is None:
+        return made
+    if not (recipe.before or recipe.after):
+        return replace(made, deep=transforms.render_deep(recipe, photo.pixels, photo.deep))
+    note = "the recipe's models keep 8 of the photo's 16 bits per channel"
+    return replace(made, notes=(*made.notes, note))
 
 
 def apply_to_pixels(

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import Any
 
-from PIL import Image, ImageChops, ImageCms, PngImagePlugin
+import numpy as np
+from PIL import Image, ImageChops, PngImagePlugin
 
 from . import exif as exif_bytes
 from . import headers, icc, jpeg, png, tiff
 from . import xmp as xmp_packet
 from .metadata import PARAMETERS, tell_text
-from .photo import Metadata, Photo
+from .photo import Deep, Metadata, Photo
 
 NO_ALPHA = ("JPEG", "BMP")
 LARGEST = {"JPEG": 65500, "WEBP": 16383}
@@ -23,6 +24,10 @@ _BEST_QUALITY = 95
 _EXIF_ROOM = jpeg.ROOM - len(jpeg.EXIF)
 
 _LOSSLESS = ("PNG", "TIFF", "BMP", "GIF")
+DEEP = ("PNG", "TIFF")
+"""Formats that hold 16 bits a channel."""
+_PROFILE_ROOM = 1 << 20
+"""Bytes of a colour profile in a PNG, over which Pillow does not open it."""
 
 
 def merged_text(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
@@ -91,7 +96,9 @@ def _png(photo: Photo, image: Image.Image, quality: int | None) -> dict[str, Any
     if metadata.xmp:
         chunks.add_itxt(png.XMP_KEY, metadata.xmp.decode("utf-8", "replace"))
     if metadata.photoshop:
-        chunks.add_text(f"{png.RAW}iptc", png.raw_profile("iptc", metadata.photoshop), zip=True)
+        digits = png.raw_profile("iptc", metadata.photoshop)
+        # Readers bound what they inflate.
+        chunks.add_text(f"{png.RAW}iptc", digits, zip=len(digits) < _PROFILE_ROOM)
     return {"pnginfo": chunks, "exif": metadata.exif or b""}
 
 
@@ -134,30 +141,63 @@ _FORMATS: Mapping[str, tuple[set[str], _Options]] = {
 def encoded(photo: Photo, pixels: Image.Image, format: str, quality: int | None = None) -> bytes:
     """A file of `pixels` with all that `photo` carries. Raises: whatever Pillow raises."""
     modes, options = _FORMATS[format]
-    image, metadata = assembled(photo, pixels, modes), photo.metadata
+    metadata, layout = photo.metadata, None
+    deep = _deep(photo, format) if pixels is photo.pixels and format in DEEP else None
     numbers = dict(metadata.png_chunks)
+    image = assembled(photo, pixels, modes)
     own = format == "PNG" and numbers
     profile = metadata.icc_profile if own else profile_for(metadata, image)
-    if format == "BMP" and profile:
-        image, profile = _in_srgb(image, profile), None
+    if profile and (format == "BMP" or _too_large(profile, format)):
+        # In whose info lcms has put the profile of sRGB, for a format that has room for one.
+        image, profile, deep = _in_srgb(image, profile), None, None
+    chosen = options(photo, image, quality)
+    if deep is not None and format == "PNG":
+        image = Image.new(image.mode, (1, 1))
+    elif deep is not None:
+        compression = chosen["compression"]
+        chosen["tiffinfo"] = {}  # `of_deep` has taken the differences
+        image, layout = tiff.of_deep(deep, compression)
     common = {"icc_profile": profile, "dpi": metadata.dpi}
     known = {name: value for name, value in common.items() if value}
     # In memory, for Pillow's encoders hide why a disk refused to take their bytes.
     stream = BytesIO()
-    image.save(stream, format, **options(photo, image, quality), **known)
+    image.save(stream, format, **chosen, **known)
     data = stream.getvalue()
+    if format == "PNG" and deep is not None:
+        return png.with_deep(data, deep)
     if format == "AVIF" and b"cICP" in numbers:
         return headers.with_nclx(data, numbers[b"cICP"])
     if format != "TIFF":
         return data
     exif, packet = _tagged(metadata)
-    return tiff.with_metadata(data, exif, packet, metadata.photoshop)
+    return tiff.with_metadata(data, exif, packet, metadata.photoshop, layout or ())
+
+
+def _too_large(profile: bytes | None, format: str) -> bool:
+    return format == "PNG" and len(profile or b"") >= _PROFILE_ROOM
+
+
+def _deep(photo: Photo, format: str) -> Deep | None:
+    """`[H, W, C]`, grey where the photo was and still is."""
+    deep = photo.deep
+    if deep is None or not np.little_endian:  # where Pillow's TIFF files are laid out otherwise
+        return None
+    grey = photo.grey and (deep[..., :2] == deep[..., 1:3]).all()
+    if not grey or (format == "TIFF" and photo.alpha is not None):
+        return deep
+    return deep[..., 2:]
 
 
 def left_out(photo: Photo, format: str) -> list[str]:
     """What of a photo's metadata a format has no room for, in words."""
     metadata = photo.metadata
     notes = []
+    if photo.deep is not None and format not in DEEP:
+        notes.append(f"{format} keeps 8 of the photo's 16 bits per channel")
+    if format == "BMP":
+        return [*notes, "BMP has no room for the recipe or other metadata"]
+    if _too_large(metadata.icc_profile, format):
+        notes.append("the colour profile is too large for PNG; the colours are converted to sRGB")
     if format == "JPEG":
         if metadata.exif:
             lost = exif_bytes.fitted(metadata.exif, _EXIF_ROOM)[1]
@@ -178,13 +218,12 @@ def left_out(photo: Photo, format: str) -> list[str]:
 
 def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     """For a format that says nothing of colours."""
-    try:
-        source = ImageCms.ImageCmsProfile(BytesIO(profile))
-        target = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-        found = ImageCms.profileToProfile(image.convert("RGB"), source, target)
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return image
-    return found or image
+    colors = image.convert("RGB") if image.mode in ("RGBA", "RGB") else image.getchannel(0)
+    found = icc.in_srgb(colors, profile) or colors
+    if image.mode in ("LA", "RGBA"):
+        found = found.convert("RGB")
+        found.putalpha(image.getchannel("A"))
+    return found
 
 
 def _with_comment(text: Mapping[str, str], metadata: Metadata) -> dict[str, str]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
+from io import BytesIO
 
 import numpy as np
+from PIL import Image, ImageCms
 
 _D65 = (0.3127, 0.329)
 _PRIMARIES = {
@@ -30,6 +32,21 @@ _D50 = np.array([0.9642, 1.0, 0.8249])
 _BRADFORD = np.array(
     [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
 )
+
+
+def srgb() -> bytes:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def in_srgb(image: Image.Image, profile: bytes) -> Image.Image | None:
+    """What a picture, L, RGB or CMYK, is by its profile; None where that is of no use for it."""
+    if image.mode == "L" and profile[16:20] != b"GRAY":
+        image = image.convert("RGB")
+    try:
+        found, target = (ImageCms.ImageCmsProfile(BytesIO(p)) for p in (profile, srgb()))
+        return ImageCms.profileToProfile(image, found, target, outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return None
 
 
 def of_chunks(chunks: Mapping[bytes, bytes], *, grey: bool) -> bytes | None:

@@ -56,7 +56,9 @@ def collect(
         profile = None
         notes.append("colour profile in it could not be read and was left out")
     notes += _not_kept(image, data, segments, end, said)
-    is_avif, is_png = image.format == "AVIF", image.format == "PNG"
+    if image.format == "JXL":
+        turn = 1  # its decoder has turned it, whatever EXIF says
+    is_png, is_heif = image.format == "PNG", image.format in ("AVIF", "HEIF")
     found = Metadata(
         icc_profile=profile or None,
         exif=exif,
@@ -65,7 +67,7 @@ def collect(
         dpi=_resolution(image, exif),
         comment=_comment(image, segments),
         photoshop=_photoshop(image, segments),
-        png_chunks=png.colors(data) if is_png else headers.nclx(data) if is_avif else (),
+        png_chunks=png.colors(data) if is_png else headers.nclx(data) if is_heif else (),
         options=_options(image, file, turned=turn >= 5),
     )
     return found, turn, tuple(f"{name}: {note}" for note in notes)
@@ -101,6 +103,12 @@ def _not_kept(
 ) -> list[str]:
     """What of a file no result holds."""
     notes = []
+    if jpeg.lacks_scans(segments):
+        notes.append("some of its scans are missing, so it is coarser than it was")
+    if sum(d.startswith(jpeg.XMP) for m, d in segments if m == 0xE1) > 1:
+        notes.append("a second XMP in it is not kept")
+    if image.info.get("aux") or image.info.get("depth_images"):
+        notes.append("pictures that are stored beside it (gain map, depth) are not kept")
     if said.credentials or headers.credentials(data) or jpeg.joined(segments, 0xEB, b"JP"):
         notes.append("Content Credentials (C2PA) in it are not kept, for they hold no longer")
     behind = jpeg.trailer(data, end) if end is not None and image.format == "JPEG" else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import warnings
 from collections.abc import Iterator
@@ -13,12 +14,13 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError, features
+import numpy as np
+from PIL import ExifTags, Image, UnidentifiedImageError, features
 
 from ..errors import ImageError
-from . import headers, jpeg, png, tiff
+from . import headers, icc, jpeg, png, tiff
 from .metadata import collect, tell_text
-from .photo import Photo
+from .photo import Deep, Photo, to_8_bits
 
 # Pillow before 11.3 has no AVIF, and a Pillow built without its library cannot use it.
 HAS_AVIF = find_spec("PIL.AvifImagePlugin") is not None and bool(features.check("avif"))
@@ -28,6 +30,10 @@ _KINDS = ("Jpeg", "Png", "WebP", "Tiff", "Bmp", "Gif", *(["Avif"] if HAS_AVIF el
 _FORMATS = [kind.upper() for kind in _KINDS]
 for _kind in _KINDS:
     import_module(f"PIL.{_kind}ImagePlugin")
+
+_PLUGINS = {"HEIF": ("HEIC", "pillow_heif", "pillow-heif"),
+            "JXL": ("JPEG XL", "pillow_jxl", "pillow-jxl-plugin")}  # fmt: skip
+"""Of what Pillow reads with help: its name, the module and the package that help."""
 
 MAX_MEGAPIXELS = 178
 """Larger pictures are refused: the most that Pillow opens by default, half a gigabyte of pixels."""
@@ -93,12 +99,6 @@ def check_opens(data: bytes, format: str) -> None:
             image.load()
     except Image.DecompressionBombError:
         pass  # large, and meant to be
-    except Exception:
-        # Pillow has a limit for profiles in PNG that it does not keep to itself.
-        if len((format == "PNG" and png.profile(data)) or b"") < 1 << 20:
-            raise
-        with _quiet():
-            _decoded(BytesIO(data), "the result", None)
 
 
 @contextmanager
@@ -107,6 +107,23 @@ def _quiet() -> Iterator[None]:
     with _quiet_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+@contextmanager
+def _without_stderr() -> Iterator[None]:
+    """Around what speaks to the process's standard error past Python, as libtiff does."""
+    try:
+        kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    except OSError:  # there is none
+        yield
+        return
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 @contextmanager
@@ -128,22 +145,50 @@ def _opened(path: Path, shown: str) -> Iterator[BinaryIO]:
 
 
 def _decoded(file: BinaryIO, shown: str, path: Path | None) -> Photo:
+    file.seek(0)
+    kind = headers.kind(file.read(12))
+    if kind != "TIFF":
+        return _of_kind(kind, file, shown, path)
+    with _without_stderr():
+        return _developed(file, shown, path) or _of_kind(kind, file, shown, path)
+
+
+def _of_kind(kind: str, file: BinaryIO, shown: str, path: Path | None) -> Photo:
     errors: list[Exception] = []
-    developed = _developed(file, shown, path)
-    if developed is not None:
+    if not kind and (developed := _developed(file, shown, path)):
         return developed
+    formats = _formats(kind, shown)
     for stream, notes in _versions(file):
         try:
-            image, turned = _open(stream, shown)
-            photo = _photo(image, shown, path, file, turned)
+            image, turned, deep, lost = _open(stream, shown, formats)
+            photo = _photo(image, shown, path, file, turned, deep)
         except (ImageError, Image.DecompressionBombError, MemoryError) as e:
             errors = [e]  # it would not be mended
             break
         except Exception as e:
             errors.append(e)
         else:
-            return replace(photo, notes=(*photo.notes, *(f"{shown}: {note}" for note in notes)))
-    raise _refusal(file, shown, errors[0]) from None
+            said = (f"{shown}: {note}" for note in (*lost, *notes))
+            return replace(photo, notes=(*photo.notes, *said))
+    raise _refusal(kind, file, shown, errors[0]) from None
+
+
+def _formats(kind: str, shown: str) -> list[str]:
+    """What Pillow may take the file for. Raises: ImageError when it needs a plug-in."""
+    if kind == "AVIF" and not HAS_AVIF:
+        raise ImageError(f"{shown}: AVIF needs Pillow 11.3 or newer: pip install --upgrade pillow")
+    if kind not in _PLUGINS:
+        return _FORMATS
+    name, module, package = _PLUGINS[kind]
+    try:
+        plugin = import_module(module)
+    except ImportError:
+        remedy = f"pip install {package}, or nulie with its extra [formats]"
+        why = f"is {name}, which needs {package}; {remedy}, or export it as JPEG or PNG"
+        raise ImageError(f"{shown}: {why}") from None
+    if kind == "HEIF":
+        plugin.register_heif_opener(thumbnails=False)
+    return [kind]
 
 
 def _versions(file: BinaryIO) -> Iterator[tuple[BinaryIO, list[str]]]:
@@ -160,7 +205,8 @@ def _versions(file: BinaryIO) -> Iterator[tuple[BinaryIO, list[str]]]:
     elif data.startswith(b"\xff\xd8"):
         bare_jpeg = jpeg.bare(data)
         yield BytesIO(bare_jpeg), []  # its metadata is read from the file itself
-        if jpeg.segments(data)[1] is None and _is_whole(bare_jpeg):
+        found, end = jpeg.segments(data)
+        if end is None and not jpeg.lacks_scans(found) and _is_whole(bare_jpeg):
             yield BytesIO(bare_jpeg + jpeg.END), ["the end marker is missing, the picture is whole"]
 
 
@@ -192,74 +238,75 @@ def _developed(file: BinaryIO, shown: str, path: Path | None) -> Photo | None:
     except ImportError:
         if raw or named:
             why = "is a camera's RAW file, which Pillow shows as its thumbnail at most"
-            remedy = "export it as TIFF or JPEG first, or pip install rawpy"
+            remedy = "export it as TIFF or JPEG first, or pip install rawpy, or nulie[formats]"
             raise ImageError(f"{shown}: {why}; {remedy}") from None
-        rawpy = None
-    if rawpy is not None:
+    else:
         try:
-            with rawpy.imread(BytesIO(data)) as negative:
-                image = Image.fromarray(negative.postprocess(use_camera_wb=True).squeeze())
+            with _without_stderr(), rawpy.imread(BytesIO(data)) as negative:
+                deep = np.array(negative.postprocess(use_camera_wb=True, output_bps=16), np.uint16)
         except Exception as e:
             if raw or named:
                 why = f"is a RAW file that rawpy cannot develop ({reason(e)})"
                 raise ImageError(f"{shown}: {why}; export it as TIFF or JPEG first") from None
         else:
             # Upright and in sRGB; the rest of the file's directory is about the thumbnail.
+            image = Image.new("RGB", (deep.shape[1], deep.shape[0]))
             image.info["exif"] = (tiff.exif_of(data) if kind else None) or b""
-            photo = _photo(image, shown, path, None)
+            photo = _photo(image, shown, path, None, deep=deep)
             metadata = replace(photo.metadata, dpi=None)
-            turned_notes = (f"{shown}: RAW file, developed by rawpy", *photo.notes)
-            return replace(photo, format="RAW", metadata=metadata, notes=turned_notes)
+            notes = (f"{shown}: RAW file, developed by rawpy", *photo.notes)
+            return replace(photo, format="RAW", metadata=metadata, notes=notes)
     raise ImageError(f"{shown}: its first picture is a thumbnail; save the large one as TIFF first")
 
 
-def _refusal(file: BinaryIO, shown: str, error: Exception) -> ImageError:
+def _refusal(kind: str, file: BinaryIO, shown: str, error: Exception) -> ImageError:
     if isinstance(error, ImageError):
         return error
     if isinstance(error, Image.DecompressionBombError):
         return _too_large(shown)
     if isinstance(error, MemoryError):
         return ImageError(f"{shown}: does not fit into memory; scale it down first")
+    file.seek(0)
+    data = file.read()
+    if not data:
+        return ImageError(f"{shown}: is empty; get a whole copy of it")
+    if not kind:
+        why = f"is no whole picture of a kind nulie reads ({', '.join(_FORMATS)})"
+        return ImageError(f"{shown}: {why}; save it as PNG first")
     if isinstance(error, UnidentifiedImageError):
-        return ImageError(f"{shown}: {_unknown(file)}")
-    state = "cut short" if _is_cut(file) else "damaged"
-    return ImageError(f"{shown}: is {state} ({reason(error)}); get a whole copy of it")
+        error = _cause(kind, BytesIO(data)) or error
+    state = "cut short" if headers.cut_short(data) else f"damaged {kind}"
+    if any(word in str(error).lower() for word in ("unknown pixel mode", "unsupported")):
+        return ImageError(f"{shown}: is {kind} of a kind that Pillow cannot read"
+                          f" ({reason(error)}); save it as PNG first")  # fmt: skip
+    said = "" if isinstance(error, UnidentifiedImageError) else f" ({reason(error)})"
+    return ImageError(f"{shown}: is {state}{said}; get a whole copy of it")
 
 
-def _is_cut(file: BinaryIO) -> bool:
-    file.seek(0)
-    return headers.cut_short(file.read())
-
-
-def _unknown(file: BinaryIO) -> str:
-    file.seek(0)
-    head = file.read(12)
-    if not head:
-        return "is empty; get a whole copy of it"
-    brand = head[8:] if head[4:8] == b"ftyp" else b""
-    if brand in (b"avif", b"avis") and not HAS_AVIF:
-        return "AVIF needs Pillow 11.3 or newer: pip install --upgrade pillow"
-    if brand[:3] in (b"hei", b"hev", b"mif"):
-        return "is HEIC, which Pillow cannot read; export it as JPEG or PNG"
-    if _is_cut(file):
-        return "is cut short; get a whole copy of it"
-    kinds = ", ".join(_FORMATS)
-    return f"is no whole picture of a kind nulie reads ({kinds}); save it as PNG first"
+def _cause(kind: str, file: BinaryIO) -> Exception | None:
+    """Why Pillow calls a file no picture, which it keeps to itself."""
+    try:
+        Image.OPEN[kind][0](file, "")
+    except Exception as e:
+        return e
+    return None
 
 
 def _too_large(shown: str) -> ImageError:
     return ImageError(f"{shown}: has more than {MAX_MEGAPIXELS} megapixels; scale it down first")
 
 
-def _open(file: BinaryIO, shown: str) -> tuple[Image.Image, int]:
-    """A picture with its pixels decoded, once its header has shown that they may be, and the
-    orientation out of which Pillow has turned it."""
+def _open(
+    file: BinaryIO, shown: str, formats: list[str]
+) -> tuple[Image.Image, int, Deep | None, list[str]]:
+    """A picture with its pixels decoded, once its header has shown that they may be, the
+    orientation out of which Pillow has turned it, its 16 bits where it has so many, and notes."""
     # Before Pillow sees it: decoders without the depth in question call the file no picture.
-    depth, _ = headers.avif_depth(file)
+    depth, _ = headers.avif_depth(file) if formats is _FORMATS else (8, False)
     if depth > 8:
         raise _too_deep(shown, f"{depth} bits")
     file.seek(0)
-    image = Image.open(file, formats=_FORMATS)
+    image = Image.open(file, formats=formats)
     if image.width * image.height > MAX_MEGAPIXELS * 1_000_000:
         raise _too_large(shown)
     if image.format == "PNG":
@@ -267,24 +314,68 @@ def _open(file: BinaryIO, shown: str) -> tuple[Image.Image, int]:
         depth = (file.read(1) or b"\x08")[0]  # Pillow opens 16-bit colour as 8 without a word
     elif image.format == "TIFF":
         depth = max(image.tag_v2.get(258) or (1,))  # type: ignore[attr-defined]
-    if depth > 8:
+    if depth > 8 and depth != 16:
         raise _too_deep(shown, f"{depth} bits")
     # Pillow turns TIFF upright by itself, as far as it understands it.
     turned = image.getexif().get(ExifTags.Base.Orientation, 1) if image.format == "TIFF" else 1
+    deep = _sixteen_bits(image, file) if depth == 16 else None
     image.load()
-    return image, turned if turned in _TURNS else 1
+    if image.format == "HEIF" and image.info.get("bit_depth", 8) > 8:
+        file.seek(0)
+        whole = import_module("pillow_heif").open_heif(file, convert_hdr_to_8bit=False)
+        deep = np.asarray(whole) if np.asarray(whole).dtype == np.uint16 else None
+    lost = ["16 bits per channel, of which 8 are kept"] if depth == 16 and deep is None else []
+    return image, turned if turned in _TURNS else 1, deep, lost
+
+
+def _sixteen_bits(image: Image.Image, file: BinaryIO) -> Deep | None:
+    """`[H, W, C]` uint16 of a PNG or TIFF; None where Pillow can give but 8 of them.
+
+    Pillow has no mode for colours of 16 bits, but decodes them into the higher or the lower byte
+    of each, according to the name of the raw mode, so both are had by decoding twice."""
+    if image.mode.startswith("I"):
+        return np.asarray(image).astype(np.uint16)[..., None]
+    bytes_: list[np.ndarray] = []
+    raw = str(image.tile[0][3][0] if isinstance(image.tile[0][3], tuple) else image.tile[0][3])
+    if raw == "LA;16B":  # which an RGBA picture of 8 bits holds as they are
+        modes = ["RGBA"]
+    elif raw[:-1] in ("RGB;16", "RGBA;16", "RGBX;16"):
+        native = "L" if np.little_endian else "B"
+        high = native if raw[-1] == "N" else raw[-1]
+        modes = [raw, raw[:-1] + ("B" if high == "L" else "L")]
+    else:
+        return None
+    for mode in modes:
+        file.seek(0)
+        again = Image.open(file, formats=[image.format or ""])
+        tiles = [
+            (*t[:3], (mode, *t[3][1:]) if isinstance(t[3], tuple) else mode) for t in again.tile
+        ]
+        again.tile = tiles  # type: ignore[assignment]
+        again.load()
+        bytes_.append(np.asarray(again).astype(np.uint16))
+    if len(modes) == 1:
+        return bytes_[0][..., ::2] << 8 | bytes_[0][..., 1::2]
+    # The decoder of planes that are compressed apart knows no raw modes.
+    high, low = bytes_
+    return None if (high == low).all() and high.any() else high << 8 | low
 
 
 def _photo(
-    image: Image.Image, name: str, path: Path | None, file: BinaryIO | None, turned: int = 1
-) -> Photo:
+    image: Image.Image, name: str, path: Path | None, file: BinaryIO | None, turned: int = 1,
+    deep: Deep | None = None,
+) -> Photo:  # fmt: skip
     metadata, orientation, notes = collect(image, name, file)
-    rgb, alpha, grey, profile, mode_notes = _planes(image, metadata.icc_profile, name)
+    turns = () if turned == orientation else (_BACK.get(turned, turned), orientation)
+    if deep is not None:
+        planes = _of_deep(image, deep, turns, metadata.icc_profile)
+    else:
+        planes = _planes(image, metadata.icc_profile, name)
+    rgb, alpha, grey, profile, mode_notes, deep = planes
     if image.format == "AVIF" and file is not None:
         grey = grey or headers.avif_depth(file)[1]
-    turns = () if turned == orientation else (_BACK.get(turned, turned), orientation)
     for turn in turns:
-        if turn in _TURNS:
+        if turn in _TURNS and deep is None:
             rgb = rgb.transpose(_TURNS[turn])
             alpha = alpha and alpha.transpose(_TURNS[turn])
     if rgb is image:
@@ -293,11 +384,32 @@ def _photo(
     format = "JPEG" if image.format == "MPO" else image.format or "PNG"
     metadata = replace(metadata, icc_profile=profile)
     notes = (*_frames(image, name), *mode_notes, *notes)
-    return Photo(rgb, alpha, grey, format, metadata, path, notes)
+    return Photo(rgb, alpha, grey, format, metadata, path, notes, deep)
 
 
-_Planes = tuple[Image.Image, Image.Image | None, bool, bytes | None, tuple[str, ...]]
-"""RGB pixels, alpha, whether they were grey, what became of the colour profile, and notes."""
+_Planes = tuple[Image.Image, Image.Image | None, bool, bytes | None, tuple[str, ...], Deep | None]
+"""RGB pixels, alpha, whether they were grey, what became of the colour profile, notes, and what
+there is at 16 bits."""
+
+
+def _of_deep(
+    image: Image.Image, deep: Deep, turns: tuple[int, ...], icc_profile: bytes | None
+) -> _Planes:
+    for turn in turns:
+        deep = deep.swapaxes(0, 1) if turn in (5, 6, 7, 8) else deep
+        deep = deep[:, ::-1] if turn in (2, 3, 6, 7) else deep
+        deep = deep[::-1] if turn in (3, 4, 7, 8) else deep
+    grey = deep.shape[2] < 3
+    colors = np.repeat(deep[..., :1], 3, -1) if grey else deep[..., :3]
+    alpha = deep[..., -1:] if deep.shape[2] in (2, 4) else None
+    seen_through = image.info.get("transparency")
+    if alpha is None and isinstance(seen_through, (int, tuple)):
+        apart = colors != np.array(seen_through).reshape(1, 1, -1)
+        alpha = apart.any(-1, keepdims=True) * np.uint16(65535)
+    whole = colors if alpha is None else np.concatenate([colors, alpha], -1)
+    seen = Image.fromarray(to_8_bits(whole))
+    alpha_seen = None if alpha is None else seen.getchannel("A")
+    return seen.convert("RGB"), alpha_seen, grey, icc_profile, (), whole
 
 
 def _planes(image: Image.Image, icc_profile: bytes | None, name: str) -> _Planes:
@@ -320,7 +432,7 @@ def _planes(image: Image.Image, icc_profile: bytes | None, name: str) -> _Planes
     alpha = image.getchannel("A") if image.mode in ("LA", "RGBA") else None
     # The caller copies or turns what is RGB already: a large photo is not copied twice.
     pixels = image if image.mode == "RGB" else image.convert("RGB")
-    return pixels, alpha, grey, icc_profile, notes
+    return pixels, alpha, grey, icc_profile, notes, None
 
 
 def _too_deep(name: str, depth: str) -> ImageError:
@@ -331,18 +443,14 @@ def _too_deep(name: str, depth: str) -> ImageError:
 
 def _from_cmyk(image: Image.Image, icc_profile: bytes | None, name: str) -> _Planes:
     """Ink amounts mean no colour without a profile; with one, lcms knows."""
-    remedy = "convert it to sRGB first"
-    if icc_profile is None:
-        raise ImageError(f"{name}: CMYK without a colour profile; {remedy}")
-    target = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-    try:
-        source = ImageCms.ImageCmsProfile(BytesIO(icc_profile))
-        pixels = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        raise ImageError(f"{name}: CMYK with an unusable colour profile; {remedy}") from None
-    assert pixels is not None
-    note = f"{name}: CMYK, converted to sRGB by its colour profile"
-    return pixels, None, False, target.tobytes(), (note,)
+    inks = icc_profile if icc_profile and icc_profile[16:20] == b"CMYK" else None
+    pixels = icc.in_srgb(image, inks) if inks else None
+    if pixels is not None:
+        note = f"{name}: CMYK, converted to sRGB by its colour profile"
+        return pixels, None, False, icc.srgb(), (note,), None
+    without = "an unusable colour profile" if icc_profile else "no colour profile"
+    note = f"{name}: CMYK with {without}, so its colours are guessed"
+    return image.convert("RGB"), None, False, None, (note,), None
 
 
 def _frames(image: Image.Image, name: str) -> tuple[str, ...]:

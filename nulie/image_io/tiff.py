@@ -9,6 +9,10 @@ import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
 XMP, PHOTOSHOP, PREDICTOR = 700, 34377, 317
 DIFFERENCED = ("tiff_lzw", "tiff_adobe_deflate", "tiff_deflate")
 """Compressions that make photographs larger unless PREDICTOR, 2, has them take differences."""
@@ -104,17 +108,33 @@ def cut_short(tiff: bytes) -> bool:
     return max(ends) > len(tiff)
 
 
+def of_deep(deep: npt.NDArray[np.uint16], compression: str) -> tuple[Image.Image, list[Field]]:
+    """What Pillow is to write so that with these fields it is a picture of `[H, W, 1, 3 or 4]`,
+    grey, RGB, or RGBA at 16 bits, of which it has no mode: their bytes as grey levels."""
+    height, width, channels = deep.shape
+    values = deep.copy()
+    if compression in DIFFERENCED:
+        values[:, 1:] -= deep[:, :-1]
+    rows = values.astype("<u2").reshape(height, -1).view(np.uint8)
+    numbers = {256: width, 262: 2 if channels > 1 else 1, 277: channels}
+    numbers |= {PREDICTOR: 2} if compression in DIFFERENCED else {}
+    numbers |= {338: 2} if channels == 4 else {}
+    fields = [Field(tag, _LONG, 1, struct.pack("<I", n)) for tag, n in numbers.items()]
+    return Image.fromarray(rows), [*fields, Field(258, _SHORT, channels, b"\x10\0" * channels)]
+
+
 def with_metadata(
-    tiff: bytes, exif: bytes | None, xmp: bytes | None, photoshop: bytes | None
-) -> bytes:
-    """A TIFF file of pixels, with metadata put behind them."""
+    tiff: bytes, exif: bytes | None, xmp: bytes | None, photoshop: bytes | None,
+    layout: Iterable[Field] = (),
+) -> bytes:  # fmt: skip
+    """A TIFF file of pixels, with metadata put behind them, and other fields for their layout."""
     if tiff[:2] != b"II":  # what Pillow writes on big-endian machines; nothing is added there
         return tiff
     table = {f.tag: f for f in (fields(exif) if exif else ()) if f.tag not in _STRUCTURE}
     for tag, data in ((XMP, xmp), (PHOTOSHOP, photoshop)):
         if data:
             table[tag] = Field(tag, _BYTE, len(data), data)
-    table |= {f.tag: f for f in fields(tiff)}
+    table |= {f.tag: f for f in (*fields(tiff), *layout)}
     at = len(tiff) + len(tiff) % 2
     block = _block([table[tag] for tag in sorted(table)], at)
     return b"".join((tiff[:4], at.to_bytes(4, "little"), tiff[8:], bytes(len(tiff) % 2), block))
@@ -158,7 +178,9 @@ def edited(data: bytes, changes: Mapping[int, Field | None], under: int = 0) -> 
             place = struct.pack(order + "I", len(out))
             out += value
             value = place
-        table[tag] = struct.pack(order + "HHI", tag, field.kind, field.count) + value.ljust(4, b"\0")
+        table[tag] = struct.pack(order + "HHI", tag, field.kind, field.count) + value.ljust(
+            4, b"\0"
+        )
     block = struct.pack(order + "H", len(table)) + b"".join(table[tag] for tag in sorted(table))
     if places and len(table) <= len(places):
         old = slice(at, at + 2 + 12 * len(places) + 4)

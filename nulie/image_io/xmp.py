@@ -119,7 +119,7 @@ def split(xmp: bytes, room: int) -> tuple[bytes, bytes, bytes]:
     other.prefixes = packet.prefixes
     rest = other.described(packet)
     for description in packet.rdf:
-        for name in [n for n in description.keys() if not n.startswith(_RDF)]:
+        for name in [n for n in description.attrib if not n.startswith(_RDF)]:
             SubElement(description, name).text = description.attrib.pop(name)
     rows = [(row.tag != _TEXT, -_size(row), number, row, description)
             for description in packet.rdf for number, row in enumerate(description)]  # fmt: skip

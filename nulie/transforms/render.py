@@ -13,7 +13,6 @@ from ..recipe import Recipe, Step
 from .base import RAMP, Need, as_batch, freeze_step, ops_of, resolve, statistics_of
 
 
-Deep = npt.NDArray[np.uint16]
 _DEEP_RAMP = np.arange(65536) / 257
 
 
@@ -29,7 +28,9 @@ def render(recipe: Recipe, image: Image.Image) -> Image.Image:
     return result.copy() if result is image else result
 
 
-def render_deep(recipe: Recipe, image: Image.Image, deep: Deep) -> Deep:
+def render_deep(
+    recipe: Recipe, image: Image.Image, deep: npt.NDArray[np.uint16]
+) -> npt.NDArray[np.uint16]:
     """What the recipe makes of `deep`, `[H, W, C]` uint16 with red, green, blue and what no op
     touches; a new array. `image` is the same picture at 8 bits.
 
@@ -60,13 +61,13 @@ def render_deep(recipe: Recipe, image: Image.Image, deep: Deep) -> Deep:
     return out
 
 
-def _look_up(deep: Deep, curve: npt.NDArray[Any]) -> None:
+def _look_up(deep: npt.NDArray[np.uint16], curve: npt.NDArray[Any]) -> None:
     if curve is not _DEEP_RAMP:
         for channel, table in enumerate(np.broadcast_to(_to_deep(curve), (3, 65536))):
             deep[..., channel] = table[deep[..., channel]]
 
 
-def _to_deep(levels: npt.NDArray[Any]) -> Deep:
+def _to_deep(levels: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
     return (levels * 257 + 0.5).clip(0, 65535).astype(np.uint16)
 
 
