@@ -19,7 +19,8 @@ from xml.sax.saxutils import escape, quoteattr
 NAMESPACE = "urn:nulie:1/"
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _TEXT, _ABOUT, _DESCRIPTION = f"{{{NAMESPACE}}}text", f"{_RDF}about", f"{_RDF}Description"
-_ORIENTATIONS = tuple(f"{{http://ns.adobe.com/{uri}/1.0/}}Orientation" for uri in ("tiff", "exif"))
+# In any namespace, for many readers go by the prefix.
+_ORIENTATION, _DIGIT = "}Orientation", re.compile("[1-8]")
 _CREDENTIALS = "{http://purl.org/dc/terms/}provenance"
 _EXTENDED = "{http://ns.adobe.com/xmp/note/}HasExtendedXMP"
 _GOOGLE = "{http://ns.google.com/photos/1.0/"
@@ -62,13 +63,13 @@ def read(xmp: bytes) -> Read:
     found, changed = Read(None, {}), False
     for element in packet.root.iter():
         for name, value in element.items():
-            if matters := _matters(name):
+            if _matters(name):
                 changed = True
                 _take_in(found, name, value)
-                if matters == "gone":
+                if name.startswith(_GONE):
                     del element.attrib[name]
                 else:
-                    element.set(name, "1")
+                    element.set(name, _DIGIT.sub("1", value))
         if not any(_matters(child.tag) for child in element):
             continue
         changed = True
@@ -76,10 +77,10 @@ def read(xmp: bytes) -> Read:
             if _matters(child.tag):
                 _take_in(found, child.tag, "".join(child.itertext()))
                 found.text |= _text(child) if child.tag == _TEXT else {}
-        element[:] = [child for child in element if _matters(child.tag) != "gone"]
-        for child in element:
-            if child.tag in _ORIENTATIONS:
-                child[:], child.text = (), "1"
+            if child.tag.endswith(_ORIENTATION):
+                for part in child.iter():
+                    part.text = _DIGIT.sub("1", part.text or "")
+        element[:] = [child for child in element if not child.tag.startswith(_GONE)]
     if not changed:
         body, mark, tail = packet.data.rpartition(b"<?xpacket end=")
         found.packet = body.rstrip() + b"\n" + mark + tail if mark else packet.data
@@ -212,9 +213,9 @@ def _size(element: Element) -> int:
 
 
 def _take_in(found: Read, name: str, value: str) -> None:
-    if name in _ORIENTATIONS and not found.orientation:
-        digits = re.search("[1-8]", value)
-        found.orientation = int(digits[0]) if digits else None
+    if name.endswith(_ORIENTATION):
+        digits = _DIGIT.search(value)
+        found.orientation = found.orientation or (int(digits[0]) if digits else None)
     elif name.startswith(_GAIN_MAPS):
         found.gain_map = True
     elif name.startswith(_VIDEOS):
@@ -230,6 +231,5 @@ def _escaped(text: str | None) -> str:
 
 
 @lru_cache(1000)
-def _matters(name: str) -> str:
-    """What becomes of it: "gone", "turned", or nothing."""
-    return "turned" if name in _ORIENTATIONS else "gone" if name.startswith(_GONE) else ""
+def _matters(name: str) -> bool:
+    return name.startswith(_GONE) or name.endswith(_ORIENTATION)
