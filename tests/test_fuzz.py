@@ -230,9 +230,7 @@ def carrying(block: str, data: bytes, rng: random.Random) -> tuple[str, bytes]:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("block", BLOCK)
-def test_damaged_metadata(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], block: str
-) -> None:
+def test_damaged_metadata(tmp_path: Path, capfd: pytest.CaptureFixture[str], block: str) -> None:
     rng = random.Random(block)
     for _ in range(BLOCKS // len(BLOCK)):
         _, data = carrying(block, damaged(BLOCK[block](), rng), rng)
