@@ -147,6 +147,11 @@ def same_colors(before: Photo, _: Photo, path: Path) -> bool:
         return bool(np.abs(shown(path) - shown(meant)).mean() < 3)
 
 
+def upright(path: Path) -> bool:
+    with Image.open(path) as image:
+        return image.size == (64, 96) and image.getexif().get(0x0112, 1) == 1
+
+
 Check = Callable[[Photo, Photo, Path], bool]
 CHECKS: dict[str, tuple[Check, Check | None]] = {
     "EXIF": (lambda b, a, p: b"Kamera" in (a.metadata.exif or b""), None),
@@ -160,7 +165,7 @@ CHECKS: dict[str, tuple[Check, Check | None]] = {
     "resolution": (lambda b, a, p: a.metadata.dpi == pytest.approx((300, 300), abs=0.1), None),
     "orientation": (
         lambda b, a, p: False,
-        lambda b, a, p: a.size == b.size == (64, 96) and Image.open(p).getexif().get(274, 1) == 1,
+        lambda b, a, p: a.size == b.size == (64, 96) and upright(p),
     ),
     "ICC profile": (lambda b, a, p: a.metadata.icc_profile == profile(), same_colors),
     "colours in numbers": (
@@ -241,7 +246,8 @@ def test_exiftool_finds_it_too(tmp_path: Path) -> None:
         if file.endswith(".png") and tag == "XResolution":
             assert row["PixelsPerUnitX"] == 11811  # a metre has
         else:
-            assert row[tag] == value or value is None, file
+            near = pytest.approx(value, rel=1e-5) if isinstance(value, int) else value
+            assert row[tag] == near or value is None, file
 
 
 @pytest.mark.skipif(not which("exiv2"), reason="exiv2 is not installed")
@@ -254,7 +260,7 @@ def test_exiv2_finds_no_fault(tmp_path: Path, suffix: str) -> None:
             ["exiv2", "-pa", str(out)], capture_output=True, text=True, check=False
         )
         assert seen.stderr == ""
-        assert {"EXIF": "Kamera", "XMP": "Zoë", "parameters": "Steps: 20"}[kind] in seen.stdout
+        assert {"EXIF": "Kamera", "XMP": "Zoë", "parameters": "UserComment"}[kind] in seen.stdout
 
 
 # --- with plug-ins -----------------------------------------------------------------------------
@@ -275,7 +281,8 @@ def test_heic(tmp_path: Path) -> None:
     assert default_output(tmp_path / "a.heic", photo=photo).name == "a_nulie.jpg"
     again = load(save(photo, photo.pixels, tmp_path / "b.jpg", text=TEXT))
     assert again.size == (64, 96)
-    ten = (np.asarray(image).astype(np.uint16) * 257)[:, :, :3].tobytes()
+    image = image.filter(ImageFilter.GaussianBlur(3))
+    ten = (np.asarray(image).astype(np.uint16) * 257).tobytes()
     pillow_heif.from_bytes("RGB;16", image.size, ten).save(tmp_path / "c.heic", quality=90)
     deep = load(tmp_path / "c.heic").deep
     assert deep is not None

@@ -30,25 +30,32 @@ def upright(exif: bytes, turn: int = 1) -> tuple[bytes, int, bool]:
     found = tiff.fields(exif)
     said = [f.number for f in found if f.tag == _ORIENTATION and 1 <= f.number <= 8]
     orientation = said[0] if said else turn
+    one = Field(_ORIENTATION, _SHORT, 1, b"\1\0")
     kinds = {_UNIT: _SHORT, **dict.fromkeys(_RESOLUTIONS, _RATIONAL)}
     # Readers give up over a resolution in a type that it cannot have.
-    odd = {tag: None for tag, kind, count in tiff.entries(exif)
-           if (kind, count) != (kinds.get(tag, kind), 1 if tag in kinds else count)}  # fmt: skip
-    one = {_ORIENTATION: Field(_ORIENTATION, _SHORT, 1, b"\1\0")}
+    odd: dict[int, Field | None] = {
+        tag: None for tag, kind, count in tiff.entries(exif)
+        if tag in kinds and (kind, count) != (kinds[tag], 1)
+    }  # fmt: skip
+    if any(f.tag == _UNIT and f.number not in (1, 2, 3) for f in found):
+        odd[_UNIT] = None
+    was_damaged = bool(odd) or tiff.is_cut(exif)
     for numbers in tiff.later(exif):
         start, length = numbers.get(0x0201, 0), numbers.get(0x0202, 0)
         # Elsewhere than at the end taking it out would move what follows it.
         if 8 < start == len(exif) - length and tiff.fields(exif[:start]) == found:
             exif = exif[:start]
+    if any(tag == _ORIENTATION for tag, *_ in tiff.entries(exif)):
+        odd[_ORIENTATION] = one
+    exif = tiff.edited(exif, odd)
     inside = _nested(found)
-    changes = one if _ORIENTATION in inside else {}
+    changes = {_ORIENTATION: one} if _ORIENTATION in inside else {}
     if orientation >= 5 and inside.keys() >= set(_SIZE):
         a, b = _SIZE
-        changes = {**changes, a: replace(inside[b], tag=a), b: replace(inside[a], tag=b)}
+        changes |= {a: replace(inside[b], tag=a), b: replace(inside[a], tag=b)}
     if changes:
         exif = tiff.edited(exif, changes, under=_DIRECTORY)
-    whole = tiff.edited(exif, {**odd, **(one if _ORIENTATION in _first(found) else {})})
-    return whole, orientation, bool(odd) or tiff.is_cut(exif)
+    return exif, orientation, was_damaged
 
 
 def fitted(exif: bytes, room: int) -> tuple[bytes | None, tuple[str, ...]]:

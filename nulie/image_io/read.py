@@ -95,7 +95,7 @@ def reason(error: BaseException) -> str:
 def check_opens(data: bytes, format: str) -> None:
     """Raises: whatever Pillow does over a file that it cannot open."""
     try:
-        with _quiet(), Image.open(BytesIO(data), formats=[format]) as image:
+        with _quiet(), _without_stderr(), Image.open(BytesIO(data), formats=[format]) as image:
             image.load()
     except Image.DecompressionBombError:
         pass  # large, and meant to be

@@ -24,7 +24,15 @@ _FORMATS = {
     **{".png": "PNG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"},
     **({".avif": "AVIF"} if HAS_AVIF else {}),
 }
-_SUFFIXES = {"JPEG": ".jpg", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp", "AVIF": ".avif"}
+_SUFFIXES = {
+    "JPEG": ".jpg",
+    "HEIF": ".jpg",
+    "JXL": ".jpg",
+    "WEBP": ".webp",
+    "TIFF": ".tif",
+    "BMP": ".bmp",
+    "AVIF": ".avif",
+}
 
 
 def default_output(path: Path, folder: Path | None = None, *, photo: Photo | None = None) -> Path:
