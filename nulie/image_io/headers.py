@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO
-
 from . import jpeg, png, tiff
 
 _STARTS = {b"\xff\xd8": "JPEG", png.SIGNATURE[:4]: "PNG", b"GIF8": "GIF", b"BM": "BMP",
@@ -25,23 +23,22 @@ def kind(head: bytes) -> str:
     return next((name for start, name in _STARTS.items() if head.startswith(start)), "")
 
 
-def webp_lossless(file: BinaryIO) -> bool:
-    file.seek(12)
-    while len(head := file.read(8)) == 8:
-        kind, length = head[:4], int.from_bytes(head[4:], "little")
+def webp_lossless(data: bytes) -> bool:
+    at = 12
+    while len(data) >= at + 8:
+        kind, length = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
         if kind in (b"VP8 ", b"VP8L"):
             return kind == b"VP8L"
         # A frame of an animation wraps such chunks behind 16 bytes of its own.
-        file.seek(16 if kind == b"ANMF" else length + length % 2, 1)
+        at += 8 + (16 if kind == b"ANMF" else length + length % 2)
     return False
 
 
-def avif_depth(file: BinaryIO) -> tuple[int, bool]:
-    """Bits per channel and whether an AVIF is greyscale; 8 and no for anything else."""
-    file.seek(0)
-    head = file.read(65536)
+def avif_depth(data: bytes) -> tuple[int, bool]:
+    """Bits per channel of an AVIF, and whether it is greyscale; 8 and no where it does not say."""
+    head = data[:65536]
     at = head.find(b"av1C")
-    if head[4:8] != b"ftyp" or at < 0 or at + 6 >= len(head):
+    if at < 0 or at + 6 >= len(head):
         return 8, False
     flags = head[at + 6]
     depth = 8 if not flags & 0x40 else 12 if flags & 0x20 else 10

@@ -55,7 +55,7 @@ def bare(data: bytes) -> bytes:
 def lacks_scans(found: Segments) -> bool:
     """Whether there are coefficients of which no scan has the last bit, as in a progressive JPEG
     that is cut between scans."""
-    frames = [d for m, d in found if m in (0xC0, 0xC1, 0xC2) and len(d) >= 6 + 3 * d[5]]
+    frames = [d for m, d in found if m in (0xC0, 0xC1, 0xC2) and len(d) > 5]
     if not frames:
         return False
     left = {(frames[0][6 + 3 * i], k) for i in range(frames[0][5]) for k in range(64)}

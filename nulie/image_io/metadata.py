@@ -6,7 +6,7 @@ import math
 import re
 import struct
 from collections.abc import Mapping
-from typing import Any, BinaryIO
+from typing import Any
 
 from PIL import Image, JpegImagePlugin, TiffImagePlugin
 
@@ -28,12 +28,10 @@ _LUMINANCE_SUM = 3688
 _LOSSLESS_TIFF = ("raw", "packbits", "zstd", "lzma", *tiff.DIFFERENCED)
 
 
-def collect(
-    image: Image.Image, name: str, file: BinaryIO | None
-) -> tuple[Metadata, int, tuple[str, ...]]:
-    """Metadata of a decoded picture, the orientation it was stored in, notes on what is lost."""
+def collect(image: Image.Image, data: bytes) -> tuple[Metadata, int, list[str]]:
+    """Metadata of a decoded picture, the orientation it was stored in, notes on what is lost.
+    `data` is its file, empty where it was handed over in memory."""
     notes: list[str] = []
-    data = _bytes(file)
     segments, end = jpeg.segments(data) if data.startswith(b"\xff\xd8") else ((), None)
     text, turn = _text(image)
     said = _xmp(image, segments, notes)
@@ -68,16 +66,9 @@ def collect(
         comment=_comment(image, segments),
         photoshop=_photoshop(image, segments),
         png_chunks=png.colors(data) if is_png else headers.nclx(data) if is_heif else (),
-        options=_options(image, file, turned=turn >= 5),
+        options=_options(image, data, turned=turn >= 5),
     )
-    return found, turn, tuple(f"{name}: {note}" for note in notes)
-
-
-def _bytes(file: BinaryIO | None) -> bytes:
-    if file is None:
-        return b""
-    file.seek(0)
-    return file.read()
+    return found, turn, notes
 
 
 def _xmp(image: Image.Image, segments: jpeg.Segments, notes: list[str]) -> xmp.Read:
@@ -240,7 +231,7 @@ def _photoshop(image: Image.Image, segments: jpeg.Segments) -> bytes | None:
     return jpeg.without_thumbnails(found)
 
 
-def _options(image: Image.Image, file: BinaryIO | None, *, turned: bool) -> dict[str, Any]:
+def _options(image: Image.Image, data: bytes, *, turned: bool) -> dict[str, Any]:
     if isinstance(image, JpegImagePlugin.JpegImageFile):
         sampling = JpegImagePlugin.get_sampling(image)
         # 4:2:2 halves the width only, so a quarter turn makes another kind of it.
@@ -250,8 +241,8 @@ def _options(image: Image.Image, file: BinaryIO | None, *, turned: bool) -> dict
             "subsampling": sampling if keeps else 0,
             "progressive": bool(image.info.get("progressive")),
         }
-    if image.format == "WEBP" and file is not None:
-        return {"lossless": headers.webp_lossless(file)}
+    if image.format == "WEBP" and data:
+        return {"lossless": headers.webp_lossless(data)}
     if image.format == "TIFF":
         compression = image.info.get("compression")
         return {"compression": compression if compression in _LOSSLESS_TIFF else "tiff_lzw"}

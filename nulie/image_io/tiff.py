@@ -125,19 +125,17 @@ def of_deep(deep: npt.NDArray[np.uint16], compression: str) -> tuple[Image.Image
 
 def with_metadata(
     tiff: bytes, exif: bytes | None, xmp: bytes | None, photoshop: bytes | None,
-    layout: Iterable[Field] = (),
+    layout: Iterable[Field],
 ) -> bytes:  # fmt: skip
     """A TIFF file of pixels, with metadata put behind them, and other fields for their layout."""
     if tiff[:2] != b"II":  # what Pillow writes on big-endian machines; nothing is added there
         return tiff
     table = {f.tag: f for f in (fields(exif) if exif else ()) if f.tag not in _STRUCTURE}
-    for tag, data in ((XMP, xmp), (PHOTOSHOP, photoshop)):
-        if data:
-            table[tag] = Field(tag, _BYTE, len(data), data)
-    table |= {f.tag: f for f in (*fields(tiff), *layout)}
-    at = len(tiff) + len(tiff) % 2
-    block = _block([table[tag] for tag in sorted(table)], at)
-    return b"".join((tiff[:4], at.to_bytes(4, "little"), tiff[8:], bytes(len(tiff) % 2), block))
+    table |= {tag: Field(tag, _BYTE, len(data), data)
+              for tag, data in ((XMP, xmp), (PHOTOSHOP, photoshop)) if data}  # fmt: skip
+    own = {tag for tag, *_ in entries(tiff)}
+    new = {tag: field for tag, field in table.items() if tag not in own}
+    return edited(tiff, {**new, **{field.tag: field for field in layout}})
 
 
 def fields(data: bytes) -> tuple[Field, ...]:
@@ -173,8 +171,9 @@ def edited(data: bytes, changes: Mapping[int, Field | None], under: int = 0) -> 
             table.pop(tag, None)
             continue
         value = _little(field.value, field.kind, order)
-        if len(value) > 4:
+        if field.nested or len(value) > 4:
             out += bytes(len(out) % 2)
+            value = _block(field.nested, len(out)) if field.nested else value
             place = struct.pack(order + "I", len(out))
             out += value
             value = place

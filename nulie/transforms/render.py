@@ -12,7 +12,6 @@ from ..errors import RecipeError
 from ..recipe import Recipe, Step
 from .base import RAMP, Need, as_batch, freeze_step, ops_of, resolve, statistics_of
 
-
 _DEEP_RAMP = np.arange(65536) / 257
 
 
