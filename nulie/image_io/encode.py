@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -18,9 +19,7 @@ from .photo import Deep, Metadata, Photo
 NO_ALPHA = ("JPEG", "BMP")
 LARGEST = {"JPEG": 65500, "WEBP": 16383}
 """Pixels a side, where a format has a limit."""
-
-_LEAST_QUALITY = 90
-_BEST_QUALITY = 95
+_LEAST_QUALITY, _BEST_QUALITY = 90, 95
 _EXIF_ROOM = jpeg.ROOM - len(jpeg.EXIF)
 
 _LOSSLESS = ("PNG", "TIFF", "BMP", "GIF")
@@ -37,20 +36,16 @@ def merged_text(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str
 
 def assembled(photo: Photo, pixels: Image.Image, modes: set[str]) -> Image.Image:
     """Pixels and alpha in the first of `modes` that loses nothing."""
-    if photo.grey and "L" in modes and _is_grey(pixels):
-        # Not convert("L"): its weighted sum is for colours.
-        pixels = pixels.getchannel(0)
+    if photo.grey and "L" in modes:
+        red, green, blue = pixels.split()
+        if all(ImageChops.difference(red, other).getbbox() is None for other in (green, blue)):
+            pixels = red  # not convert("L"): its weighted sum is for colours
     if photo.alpha is None or not modes & {"LA", "RGBA"}:
         return pixels
     mode = pixels.mode + "A"
     if mode not in modes:
         pixels, mode = pixels.convert("RGB"), "RGBA"
     return Image.merge(mode, (*pixels.split(), photo.alpha))
-
-
-def _is_grey(pixels: Image.Image) -> bool:
-    red, green, blue = pixels.split()
-    return all(ImageChops.difference(red, c).getbbox() is None for c in (green, blue))
 
 
 def profile_for(metadata: Metadata, image: Image.Image) -> bytes | None:
@@ -83,12 +78,10 @@ def _jpeg(photo: Photo, image: Image.Image, quality: int | None) -> dict[str, An
 
 
 def _png(photo: Photo, image: Image.Image, quality: int | None) -> dict[str, Any]:
-    metadata = photo.metadata
-    chunks = PngImagePlugin.PngInfo()
+    metadata, chunks = photo.metadata, PngImagePlugin.PngInfo()
     for kind, data in metadata.png_chunks:
         chunks.add(kind, data)
-    text = _with_comment(tell_text(metadata), metadata)
-    for key, value in text.items():
+    for key, value in _with_comment(tell_text(metadata), metadata).items():
         # Keys are Latin-1 and at most 79 bytes long.
         name = key.encode("latin-1", "replace")[:79].decode("latin-1")
         if name:
@@ -121,9 +114,8 @@ def _avif(photo: Photo, image: Image.Image, quality: int | None) -> dict[str, An
     exif, packet = _tagged(photo.metadata, states_dpi=True)
     # The quality is alpha's too, and only the best leaves it untouched.
     quality = 100 if photo.transparent else quality or _LEAST_QUALITY
-    sampling = "4:0:0" if image.mode == "L" else "4:4:4"
-    tags = {"exif": exif or b"", "xmp": packet or b""}
-    return {**tags, "quality": quality, "subsampling": sampling}
+    tags = {"exif": exif or b"", "xmp": packet or b"", "quality": quality}
+    return {**tags, "subsampling": "4:0:0" if image.mode == "L" else "4:4:4"}
 
 
 _Options = Callable[[Photo, Image.Image, int | None], dict[str, Any]]
@@ -147,21 +139,20 @@ def encoded(photo: Photo, pixels: Image.Image, format: str, quality: int | None 
     image = assembled(photo, pixels, modes)
     own = format == "PNG" and numbers
     profile = metadata.icc_profile if own else profile_for(metadata, image)
-    if profile and (format == "BMP" or _too_large(profile, format)):
-        # In whose info lcms has put the profile of sRGB, for a format that has room for one.
-        image, profile, deep = _in_srgb(image, profile), None, None
+    if profile and (format == "BMP" or _too_large(metadata, format)):
+        # In whose info lcms puts the profile of sRGB, for a format that has room for one.
+        image, profile, deep = icc.in_srgb(image, profile) or image, None, None
+        photo = replace(photo, metadata=replace(metadata, png_chunks=()))
     chosen = options(photo, image, quality)
     if deep is not None and format == "PNG":
         image = Image.new(image.mode, (1, 1))
     elif deep is not None:
-        compression = chosen["compression"]
-        chosen["tiffinfo"] = {}  # `of_deep` has taken the differences
-        image, layout = tiff.of_deep(deep, compression)
-    common = {"icc_profile": profile, "dpi": metadata.dpi}
-    known = {name: value for name, value in common.items() if value}
+        image, layout = tiff.of_deep(deep, chosen["compression"])
+        chosen["tiffinfo"] = {}  # the differences are taken
+    known = {"icc_profile": profile, "dpi": metadata.dpi}
     # In memory, for Pillow's encoders hide why a disk refused to take their bytes.
     stream = BytesIO()
-    image.save(stream, format, **chosen, **known)
+    image.save(stream, format, **chosen, **{name: value for name, value in known.items() if value})
     data = stream.getvalue()
     if format == "PNG" and deep is not None:
         return png.with_deep(data, deep)
@@ -173,8 +164,8 @@ def encoded(photo: Photo, pixels: Image.Image, format: str, quality: int | None 
     return tiff.with_metadata(data, exif, packet, metadata.photoshop, layout or ())
 
 
-def _too_large(profile: bytes | None, format: str) -> bool:
-    return format == "PNG" and len(profile or b"") >= _PROFILE_ROOM
+def _too_large(metadata: Metadata, format: str) -> bool:
+    return format == "PNG" and len(metadata.icc_profile or b"") >= _PROFILE_ROOM
 
 
 def _deep(photo: Photo, format: str) -> Deep | None:
@@ -182,10 +173,9 @@ def _deep(photo: Photo, format: str) -> Deep | None:
     deep = photo.deep
     if deep is None or not np.little_endian:  # where Pillow's TIFF files are laid out otherwise
         return None
-    grey = photo.grey and (deep[..., :2] == deep[..., 1:3]).all()
-    if not grey or (format == "TIFF" and photo.alpha is not None):
-        return deep
-    return deep[..., 2:]
+    has_room = format == "PNG" or photo.alpha is None
+    grey = photo.grey and has_room and (deep[..., :2] == deep[..., 1:3]).all()
+    return deep[..., 2:] if grey else deep
 
 
 def left_out(photo: Photo, format: str) -> list[str]:
@@ -196,34 +186,19 @@ def left_out(photo: Photo, format: str) -> list[str]:
         notes.append(f"{format} keeps 8 of the photo's 16 bits per channel")
     if format == "BMP":
         return [*notes, "BMP has no room for the recipe or other metadata"]
-    if _too_large(metadata.icc_profile, format):
+    if _too_large(metadata, format):
         notes.append("the colour profile is too large for PNG; the colours are converted to sRGB")
     if format == "JPEG":
-        if metadata.exif:
-            lost = exif_bytes.fitted(metadata.exif, _EXIF_ROOM)[1]
-            notes += (
-                [f"JPEG has no room for so much EXIF: without {', '.join(lost)}"] if lost else []
-            )
+        if lost := exif_bytes.fitted(metadata.exif or b"", _EXIF_ROOM)[1]:
+            notes.append(f"JPEG has no room for so much EXIF: without {', '.join(lost)}")
         if PARAMETERS in _with_parameters(metadata, _EXIF_ROOM)[1]:
             notes.append("the EXIF comment has no room for the parameters; they stand in XMP alone")
     if format in ("WEBP", "AVIF") and metadata.photoshop:
         notes.append(f"{format} has no room for Photoshop's captions and credits (IPTC)")
-    if dict(metadata.png_chunks).get(b"cICP", b"\0\0")[1] in icc.HDR and format not in (
-        "PNG",
-        "AVIF",
-    ):
+    transfer = dict(metadata.png_chunks).get(b"cICP", b"\0\0")[1]
+    if transfer in icc.HDR and format not in ("PNG", "AVIF"):
         notes.append(f"{format} cannot say that the colours are HDR; they will look pale")
     return notes
-
-
-def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    """For a format that says nothing of colours."""
-    colors = image.convert("RGB") if image.mode in ("RGBA", "RGB") else image.getchannel(0)
-    found = icc.in_srgb(colors, profile) or colors
-    if image.mode in ("LA", "RGBA"):
-        found = found.convert("RGB")
-        found.putalpha(image.getchannel("A"))
-    return found
 
 
 def _with_comment(text: Mapping[str, str], metadata: Metadata) -> dict[str, str]:
@@ -251,7 +226,7 @@ def _with_parameters(
     the texts that are not in it."""
     exif, text = metadata.exif, dict(metadata.text)
     if exif and room is not None:
-        exif, _ = exif_bytes.fitted(exif, room)
+        exif = exif_bytes.fitted(exif, room)[0]
     if PARAMETERS in text:
         comment = exif_bytes.user_comment(exif) if exif else None
         if comment is None:

@@ -79,20 +79,13 @@ def user_comment(exif: bytes) -> str | None:
     except (ValueError, KeyError):
         return None
     body, codec = value[8:], "utf-8"
-    if value.startswith(_UNICODE) and not (0 not in body and _is_utf_8(body)):
+    # UTF-8 is what EXIF 3 allows under this name. Of text in UTF-16 many bytes are zero.
+    plain = 0 not in body and body.decode("utf-8", "ignore").encode() == body
+    if value.startswith(_UNICODE) and not plain:
         # The standard leaves the byte order open. Of sd-webui's text, half the bytes are zero:
         # the first ones in big-endian order, which is what it writes.
         codec = "utf-16-be" if body[::2].count(0) >= body[1::2].count(0) else "utf-16-le"
     return body.decode(codec, "replace").strip("\0 ") or None
-
-
-def _is_utf_8(body: bytes) -> bool:
-    # As EXIF 3 allows under this name. Half the bytes of text in UTF-16 are zero, or many are.
-    try:
-        body.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def with_user_comment(exif: bytes | None, text: str) -> bytes:

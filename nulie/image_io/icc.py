@@ -39,14 +39,16 @@ def srgb() -> bytes:
 
 
 def in_srgb(image: Image.Image, profile: bytes) -> Image.Image | None:
-    """What a picture, L, RGB or CMYK, is by its profile; None where that is of no use for it."""
-    if image.mode == "L" and profile[16:20] != b"GRAY":
-        image = image.convert("RGB")
+    """What a picture is by its profile; None where that is of no use for it."""
+    mode = {b"GRAY": "L", b"CMYK": "CMYK"}.get(profile[16:20], "RGB")
     try:
         found, target = (ImageCms.ImageCmsProfile(BytesIO(p)) for p in (profile, srgb()))
-        return ImageCms.profileToProfile(image, found, target, outputMode="RGB")
+        made = ImageCms.profileToProfile(image.convert(mode), found, target, outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return None
+    if made is not None and image.mode in ("LA", "RGBA"):
+        made.putalpha(image.getchannel("A"))
+    return made
 
 
 def of_chunks(chunks: Mapping[bytes, bytes], *, grey: bool) -> bytes | None:

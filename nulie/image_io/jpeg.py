@@ -55,10 +55,8 @@ def bare(data: bytes) -> bytes:
 def lacks_scans(found: Segments) -> bool:
     """Whether there are coefficients of which no scan has the last bit, as in a progressive JPEG
     that is cut between scans."""
-    frames = [d for m, d in found if m in (0xC0, 0xC1, 0xC2) and len(d) > 5]
-    if not frames:
-        return False
-    left = {(frames[0][6 + 3 * i], k) for i in range(frames[0][5]) for k in range(64)}
+    frame = next((d for m, d in found if m in (0xC0, 0xC1, 0xC2)), b"")
+    left = {(component, k) for component in frame[6::3] for k in range(64)}
     for scan in (d for m, d in found if m == _SCAN and d and len(d) >= 4 + 2 * d[0]):
         first, last, bits = scan[1 + 2 * scan[0] : 4 + 2 * scan[0]]
         if bits & 15 == 0:
@@ -77,12 +75,14 @@ def profile(found: Segments) -> bytes:
     return b"".join(parts[number] for number in sorted(parts))
 
 
-def extension(found: Segments, digest: str) -> bytes | None:
-    """The XMP that did not fit into one segment; None where a part is missing."""
+def extension(found: Segments, digest: str) -> bytes:
+    """The XMP that did not fit into one segment. Raises: ValueError where a part is missing."""
     start = XMP_TAIL + digest.encode("ascii", "replace")
     parts = [d[len(start) :] for m, d in found if m == 0xE1 and d.startswith(start)]
     whole = b"".join(p[8:] for p in sorted(parts, key=lambda p: p[4:8]))
-    return whole if parts and len(whole) == int.from_bytes(parts[0][:4], "big") else None
+    if not parts or len(whole) != int.from_bytes(parts[0][:4], "big"):
+        raise ValueError("a part of XMP is missing")
+    return whole
 
 
 def foreign(found: Segments) -> list[str]:

@@ -45,8 +45,6 @@ def collect(image: Image.Image, data: bytes) -> tuple[Metadata, int, list[str]]:
         except (ValueError, struct.error):
             exif = None
             notes.append("EXIF in it could not be read and was left out")
-    if image.format == "TIFF":
-        turn = tiff.orientation(data) or turn
     profile = jpeg.profile(segments) or image.info.get("icc_profile")
     if image.format == "PNG" and not profile:
         profile = png.profile(data)
@@ -79,10 +77,7 @@ def _xmp(image: Image.Image, segments: jpeg.Segments, notes: list[str]) -> xmp.R
     try:
         found = xmp.read(raw)
         if found.extended:
-            rest = jpeg.extension(segments, found.extended)
-            if rest is None:
-                raise ValueError("without its extension")
-            found = xmp.read(xmp.merged(raw, rest))
+            found = xmp.read(xmp.merged(raw, jpeg.extension(segments, found.extended)))
     except ValueError:
         some = "a part of XMP" if found.packet else "XMP"
         notes.append(f"{some} in it could not be read and was left out")
@@ -151,8 +146,7 @@ def _raw_exif(
             return tiff.exif_of(data)
         except ValueError:  # a BigTIFF; whose EXIF the caller then reports as unreadable
             return b""
-    parts = [d[6:] for m, d in segments if m == 0xE1 and d.startswith(jpeg.EXIF)]
-    if parts:
+    if parts := [d[6:] for m, d in segments if m == 0xE1 and d.startswith(jpeg.EXIF)]:
         # What is too long for one segment goes on in others; a second start is another one's.
         rest = [part for part in parts[1:] if part[:4] not in (b"II*\0", b"MM\0*")]
         if len(rest) + 1 < len(parts):
@@ -179,9 +173,8 @@ def _raw_xmp(image: Image.Image, segments: jpeg.Segments) -> bytes | None:
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         data = image.tag_v2.get(tiff.XMP)
     elif segments:
-        starts = jpeg.XMP
-        packets = [d[len(starts) :] for m, d in segments if m == 0xE1 and d.startswith(starts)]
-        data = packets[0] if packets else None
+        packets = (d for m, d in segments if m == 0xE1 and d.startswith(jpeg.XMP))
+        data = next(packets, b"")[len(jpeg.XMP) :]
     else:
         data = image.info.get(png.XMP_KEY) or image.info.get("xmp")
         data = data or _raw_profile(image, (_RAW_XMP_KEY,))
@@ -222,8 +215,9 @@ def _photoshop(image: Image.Image, segments: jpeg.Segments) -> bytes | None:
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         found = image.tag_v2.get(tiff.PHOTOSHOP)
     else:
-        found = jpeg.joined(segments, 0xED, jpeg.PHOTOSHOP)
-        found = found or _raw_profile(image, _RAW_PHOTOSHOP_KEYS)
+        found = jpeg.joined(segments, 0xED, jpeg.PHOTOSHOP) or _raw_profile(
+            image, _RAW_PHOTOSHOP_KEYS
+        )
     if not isinstance(found, bytes) or not found:
         return None
     if found.startswith(b"\x1c"):  # IPTC alone

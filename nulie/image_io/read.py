@@ -61,8 +61,9 @@ def load(source: Path | str | BinaryIO, *, name: str | None = None) -> Photo:
     if isinstance(source, (str, Path)):
         path = Path(source)
         shown = name or shown_path(path)
-        with _opened(path, shown) as file, _quiet():
-            return _decoded(file.read(), shown, path)
+        data = _bytes(path, shown)
+        with _quiet():
+            return _decoded(data, shown, path)
     with _quiet():
         source.seek(0)
         return _decoded(source.read(), name or "the picture", None)
@@ -76,8 +77,8 @@ def from_image(image: Image.Image, *, name: str = "the picture") -> Photo:
         except ImageError:
             raise
         except Exception as e:
-            why = f"cannot be used ({reason(e)}); save it as PNG first"
-            raise ImageError(f"{name}: {why}") from None
+            why = f"{name}: cannot be used ({reason(e)}); save it as PNG first"
+            raise ImageError(why) from None
 
 
 def read_text(source: Path | str | BinaryIO) -> dict[str, str]:
@@ -129,22 +130,19 @@ def _without_stderr() -> Iterator[None]:
         os.close(nowhere)
 
 
-@contextmanager
-def _opened(path: Path, shown: str) -> Iterator[BinaryIO]:
+def _bytes(path: Path, shown: str) -> bytes:
     try:
         if path.is_dir():
             raise ImageError(f"{shown}: is a folder; name a picture in it")
         if path.exists() and not path.is_file():
             raise ImageError(f"{shown}: is no regular file; copy the picture into one")
-        file = path.open("rb")
+        return path.read_bytes()
     except FileNotFoundError:
         raise ImageError(f"{shown}: there is no such file; check its name") from None
     except PermissionError:
         raise ImageError(f"{shown}: may not be read; check its permissions") from None
     except (OSError, ValueError) as e:
         raise ImageError(f"{shown}: cannot be opened ({reason(e)}); check its name") from None
-    with file:
-        yield file
 
 
 def _decoded(data: bytes, shown: str, path: Path | None) -> Photo:
@@ -229,30 +227,27 @@ def _developed(data: bytes, shown: str, path: Path | None) -> Photo | None:
     named = Path(shown).suffix.lower() in _RAW_SUFFIXES and data[:2] in (b"II", b"MM")
     if not (kind or raw or named):
         return None
+    why = "its first picture is a thumbnail; save the large one as TIFF first"
     try:
-        rawpy = import_module("rawpy")
+        with import_module("rawpy").imread(BytesIO(data)) as negative:
+            deep = np.array(negative.postprocess(use_camera_wb=True, output_bps=16), np.uint16)
     except ImportError:
         if raw or named:
-            why = "is a camera's RAW file, which Pillow shows as its thumbnail at most"
-            remedy = "export it as TIFF or JPEG first, or pip install rawpy, or nulie[formats]"
-            raise ImageError(f"{shown}: {why}; {remedy}") from None
-    else:
-        try:
-            with rawpy.imread(BytesIO(data)) as negative:
-                deep = np.array(negative.postprocess(use_camera_wb=True, output_bps=16), np.uint16)
-        except Exception as e:
-            if raw or named:
-                why = f"is a RAW file that rawpy cannot develop ({reason(e)})"
-                raise ImageError(f"{shown}: {why}; export it as TIFF or JPEG first") from None
-        else:
-            # Upright and in sRGB; the rest of the file's directory is about the thumbnail.
-            image = Image.new("RGB", (deep.shape[1], deep.shape[0]))
-            image.info["exif"] = (tiff.exif_of(data) if kind else None) or b""
-            photo = _photo(image, shown, b"", path, deep=deep)
-            metadata = replace(photo.metadata, dpi=None)
-            notes = (f"{shown}: RAW file, developed by rawpy", *photo.notes)
-            return replace(photo, format="RAW", metadata=metadata, notes=notes)
-    raise ImageError(f"{shown}: its first picture is a thumbnail; save the large one as TIFF first")
+            why = (
+                "is a camera's RAW file, which Pillow shows as its thumbnail at most; export it as"
+            )
+            why += " TIFF or JPEG first, or pip install rawpy, or nulie with its extra [formats]"
+        raise ImageError(f"{shown}: {why}") from None
+    except Exception as e:
+        if raw or named:
+            why = f"is a RAW file that rawpy cannot develop ({reason(e)}); export it as TIFF first"
+        raise ImageError(f"{shown}: {why}") from None
+    # Upright and in sRGB; the rest of the file's directory is about the thumbnail.
+    image = Image.new("RGB", (deep.shape[1], deep.shape[0]))
+    image.info["exif"] = (tiff.exif_of(data) if kind else None) or b""
+    photo = _photo(image, shown, b"", path, deep=deep)
+    notes = (f"{shown}: RAW file, developed by rawpy", *photo.notes)
+    return replace(photo, format="RAW", metadata=replace(photo.metadata, dpi=None), notes=notes)
 
 
 def _refusal(kind: str, data: bytes, shown: str, error: Exception) -> ImageError:

@@ -85,15 +85,6 @@ def raw_kind(tiff: bytes) -> str:
     return "thumbnail" if reduced else ""
 
 
-def orientation(tiff: bytes) -> int | None:
-    """As the first entry that says one (1..8) has it, in whatever type."""
-    try:
-        said = [f.number for f in fields(tiff) if f.tag == 274]
-    except ValueError:
-        return None
-    return next((number for number in said if 1 <= number <= 8), None)
-
-
 def cut_short(tiff: bytes) -> bool:
     """Whether pixels or the directory lie beyond the end."""
     try:

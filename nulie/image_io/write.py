@@ -146,8 +146,6 @@ def _encoded(
 def _less_and_less(metadata: Metadata, text: Mapping[str, str]) -> Iterator[tuple[Metadata, str]]:
     yield metadata, ""
     yield replace(metadata, exif=None), "EXIF"
-    yield (
-        replace(metadata, exif=None, xmp=None, photoshop=None, text=text),
-        "EXIF, XMP, captions and texts",
-    )
+    bare = replace(metadata, exif=None, xmp=None, photoshop=None, text=text)
+    yield bare, "EXIF, XMP, captions and texts"
     yield Metadata(options=metadata.options), "all metadata"
