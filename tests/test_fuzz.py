@@ -43,8 +43,9 @@ def saved(image: Image.Image, format: str, **options: object) -> bytes:
 def exif_block() -> bytes:
     exif = Image.Exif()
     exif[0x010F], exif[0x0112], exif[0x011A], exif[0x0128] = "Kamera", 6, 300.0, 2
-    exif.get_ifd(0x8769).update({0x9003: "2020:02:20 20:20:20", 0xA002: 48, 0xA003: 32,
-                                 0x9286: b"UNICODE\0" + "Steps: 20".encode("utf-16-be")})  # fmt: skip
+    comment = b"UNICODE\0" + "Steps: 20".encode("utf-16-be")
+    exif.get_ifd(0x8769).update({0x9003: "2020:02:20 20:20:20", 0xA002: 48, 0xA003: 32})
+    exif.get_ifd(0x8769)[0x9286] = comment
     exif.get_ifd(0x8825).update({1: "N", 2: (48.0, 8.0, 30.0)})
     return exif.tobytes()
 
@@ -187,10 +188,9 @@ def test_damaged_files(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Non
                 refused.append((str(e), data))
                 continue
             read += 1
-            try:
-                through(photo, tmp_path / f"a{rng.choice(TARGETS)}")
-            except ImageError as e:  # damage may make a picture of 65,000 by 3
-                assert "pixels a side" in str(e) or "transparency" in str(e)
+            suffix = rng.choice(TARGETS)
+            if suffix != ".jpg" or not photo.transparent:
+                through(photo, tmp_path / f"a{suffix if max(photo.size) < 16384 else '.png'}")
     assert read > FILES // 5
     assert len(refused) > FILES // 5
     for said, data in refused:

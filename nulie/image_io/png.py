@@ -55,7 +55,10 @@ def with_deep(data: bytes, deep: npt.NDArray[np.uint16]) -> bytes:
     filtered[:, 1:] = rows
     filtered[1:, 1:] -= rows[:-1]  # filter 2: less the row above
     head = struct.pack(">IIBBBBB", width, height, 16, (0, 4, 2, 6)[channels - 1], 0, 0, 0)
-    new = {b"IHDR": _chunk(b"IHDR", head), b"IDAT": _chunk(b"IDAT", zlib.compress(filtered, 6))}
+    new = {
+        b"IHDR": _chunk(b"IHDR", head),
+        b"IDAT": _chunk(b"IDAT", zlib.compress(filtered.data, 6)),
+    }
     return SIGNATURE + b"".join(new.pop(kind, b"") if kind in (b"IHDR", b"IDAT") else whole
                                 for kind, _, _, whole in chunks(data))  # fmt: skip
 
@@ -110,11 +113,10 @@ def _shown(name: bytes) -> str:
 
 def _opens(chunk: bytes) -> bool:
     """Whether Pillow opens a picture with this chunk."""
-    buffer = BytesIO()
-    Image.new("L", (1, 1)).save(buffer, "PNG")
-    data = buffer.getvalue()
+    head = _chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
+    tail = _chunk(b"IDAT", zlib.compress(bytes(2))) + _chunk(b"IEND", b"")
     try:
-        with Image.open(BytesIO(data[:33] + chunk + data[33:]), formats=["PNG"]) as image:
+        with Image.open(BytesIO(SIGNATURE + head + chunk + tail), formats=["PNG"]) as image:
             image.load()
     except Exception:
         return False

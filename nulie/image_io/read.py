@@ -314,19 +314,22 @@ def _sixteen_bits(image: Image.Image, data: bytes) -> Deep | None:
     Pillow has no mode for colours of 16 bits, but decodes them into the higher or the lower byte
     of each, according to the name of the raw mode, so both are had by decoding twice."""
     if image.mode.startswith("I"):
-        return np.asarray(image, np.uint16)[..., None]
+        return np.array(image, np.uint16, ndmin=3).transpose(1, 2, 0)
     if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(284) == 2:
         return None  # planes apart, whose decoder knows no raw modes
     given = image.tile[0][3]  # type: ignore[attr-defined]
     raw = given[0] if isinstance(given, tuple) else given
     if raw == "LA;16B":  # which an RGBA picture of 8 bits holds as they are
         both = _bytes_as(image, data, "RGBA")
-        return both[..., ::2] << 8 | both[..., 1::2]
-    if raw[:-1] not in ("RGB;16", "RGBA;16", "RGBX;16"):
+        high, low = both[..., ::2], both[..., 1::2]
+    elif raw[:-1] in ("RGB;16", "RGBA;16", "RGBX;16"):
+        little = raw[-1] == "L" or (raw[-1] == "N" and np.little_endian)
+        high = _bytes_as(image, data, raw)
+        low = _bytes_as(image, data, raw[:-1] + ("B" if little else "L"))
+    else:
         return None
-    little = raw[-1] == "L" or (raw[-1] == "N" and np.little_endian)
-    low = _bytes_as(image, data, raw[:-1] + ("B" if little else "L"))
-    return _bytes_as(image, data, raw) << 8 | low
+    deep: Deep = high << np.uint16(8) | low
+    return deep
 
 
 def _bytes_as(image: Image.Image, data: bytes, raw_mode: str) -> Deep:

@@ -30,12 +30,8 @@ _STRUCTURE = frozenset(
     for tag in range(first, last + 1)
 )
 """Tags that lay out the pixels of one file, or whose contents are kept apart from EXIF."""
-
-
-_PHOTOMETRIC, _SUBFILES = 262, 330
-_RAW_COLORS = (32803, 34892)
-_RAW_PACKED = (32767, 32769, 34713, 65000, 65535)
-_DNG_VERSION = 50706
+_PHOTOMETRIC, _SUBFILES, _DNG_VERSION = 262, 330, 50706
+_RAW_COLORS, _RAW_PACKED = (32803, 34892), (32767, 32769, 34713, 65000, 65535)
 
 
 @dataclass(frozen=True)
@@ -143,7 +139,8 @@ def entries(data: bytes) -> list[tuple[int, int, int]]:
 def is_cut(data: bytes) -> bool:
     """Whether some of the first directory's entries are missing. Raises: ValueError."""
     order, at = _start(data)
-    return len(_places(data, order, at)) < struct.unpack_from(order + "H", data, at)[0]
+    (count,) = struct.unpack_from(order + "H", data, at)
+    return len(_places(data, order, at)) < int(count)
 
 
 def edited(data: bytes, changes: Mapping[int, Field | None], under: int = 0) -> bytes:

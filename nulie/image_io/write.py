@@ -24,15 +24,8 @@ _FORMATS = {
     **{".png": "PNG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"},
     **({".avif": "AVIF"} if HAS_AVIF else {}),
 }
-_SUFFIXES = {
-    "JPEG": ".jpg",
-    "HEIF": ".jpg",
-    "JXL": ".jpg",
-    "WEBP": ".webp",
-    "TIFF": ".tif",
-    "BMP": ".bmp",
-    "AVIF": ".avif",
-}
+_SUFFIXES = {**dict.fromkeys(("JPEG", "HEIF", "JXL"), ".jpg"), "TIFF": ".tif",
+             **{name: f".{name.lower()}" for name in ("WEBP", "BMP", "AVIF")}}  # fmt: skip
 
 
 def default_output(path: Path, folder: Path | None = None, *, photo: Photo | None = None) -> Path:

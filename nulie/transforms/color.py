@@ -62,8 +62,9 @@ def hue_pil(image: Image.Image, shift: float) -> Image.Image:
 
 
 def saturation_deep(levels: Floats, factor: float) -> Floats:
-    grey = levels @ np.array([GREY], np.float32).T / 0x10000
-    return grey + np.float32(factor) * (levels - grey)
+    grey: Floats = levels @ np.array([GREY], np.float32).T / 0x10000
+    mixed: Floats = grey + np.float32(factor) * (levels - grey)
+    return mixed
 
 
 def hue_tensor(batch: torch.Tensor, values: Values, _: Measured) -> torch.Tensor:

@@ -89,7 +89,7 @@ def gaussian(batch: torch.Tensor, radii: npt.NDArray[np.float64]) -> torch.Tenso
 
 def blur_deep(levels: Floats, radius: float, short_side: int) -> Floats:
     """The same blur of float32 levels `[H, W, 3]`, nothing rounded."""
-    box = float(box_radius(np.float32([radius * short_side]))[0])
+    box = float(box_radius(np.array([radius * short_side], np.float32))[0])
     whole = int(box)
     out = np.empty_like(levels)
     for channel in range(levels.shape[-1]):
@@ -110,7 +110,8 @@ def blur_deep(levels: Floats, radius: float, short_side: int) -> Floats:
 
 def sharpness_deep(levels: Floats, factor: float, short_side: int) -> Floats:
     blurred = blur_deep(levels, SHARPNESS_RADIUS, short_side)
-    return blurred + np.float32(factor) * (levels - blurred)
+    sharp: Floats = blurred + np.float32(factor) * (levels - blurred)
+    return sharp
 
 
 def blur_tensor(batch: torch.Tensor, values: Values, measured: Measured) -> torch.Tensor:

@@ -38,7 +38,7 @@ def render_deep(
     of them is one without a rounding in between, and other ops round to 16 bits. So an 8-bit
     picture written with 16 gives what it gives at 8, but for what that loses to rounding: less than
     a level wherever an op rounds once. Raises: RecipeError as `render` does."""
-    curve, out = _DEEP_RAMP, deep.copy()
+    curve, out = _DEEP_RAMP, np.array(deep)
     for step in freeze(Recipe(ops_of(recipe)), image).steps:
         op, values = resolve(step)
         measured = statistics_of(op, step) or {}
@@ -67,7 +67,8 @@ def _look_up(deep: npt.NDArray[np.uint16], curve: npt.NDArray[Any]) -> None:
 
 
 def _to_deep(levels: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
-    return (levels * 257 + 0.5).clip(0, 65535).astype(np.uint16)
+    deep: npt.NDArray[np.uint16] = (levels * 257 + 0.5).clip(0, 65535).astype(np.uint16)
+    return deep
 
 
 def freeze(recipe: Recipe, image: Image.Image) -> Recipe:

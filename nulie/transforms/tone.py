@@ -104,7 +104,8 @@ def posterize_table(values: Values, _: Measured, ramp: Levels) -> Tables:
     apart = 2 ** (8 - column(values["bits"]))
     if ramp.dtype.kind == "f":
         return np.where(apart == 1, ramp, ramp // apart * apart)
-    return (ramp // apart * apart).astype(np.uint8)
+    left: Tables = (ramp // apart * apart).astype(np.uint8)
+    return left
 
 
 FACTOR = Dial("factor", 0.0, 4.0, neutral=1.0, soft=SOFT, hard=HARD)
