@@ -62,8 +62,9 @@ def packet(inside: str = "", attributes: str = "", behind: str = "") -> bytes:
         packet("<dc:x/>" * 60_000),
         packet("<dc:x>" * 60_000 + "</dc:x>" * 60_000),
         packet("<rdf:Description/>" * 60_000),
+        packet("".join(f"<a:b xmlns:a='u{n}'/>" for n in range(10_000))),
     ],
-    ids=["padding", "text", "tag", "empty", "nested", "descriptions"],
+    ids=["padding", "text", "tag", "empty", "nested", "descriptions", "namespaces"],
 )
 def test_xmp_is_read_in_linear_time(hostile: bytes) -> None:
     trace = sys.gettrace()

@@ -30,14 +30,13 @@ TEXT = {"nulie": '{"nulie": 1, "steps": []}'}
 
 def noise(channels: int, height: int = 40, width: int = 30) -> Deep:
     rng = np.random.default_rng(channels)
-    deep: Deep = rng.integers(0, 65536, (height, width, channels)).astype(np.uint16)
-    return deep
+    return np.asarray(rng.integers(0, 65536, (height, width, channels)), np.uint16)
 
 
 def gradient() -> Deep:
     """From black to white in 4,000 levels, of another tint in every row."""
     ramp = np.linspace(0, 65535, 4000)[None, :, None] * np.linspace(0.6, 1, 8)[:, None, None]
-    return np.broadcast_to(ramp, (8, 4000, 3)).round().astype(np.uint16).copy()
+    return np.array(np.broadcast_to(ramp, (8, 4000, 3)).round(), np.uint16)
 
 
 def as_png(deep: Deep) -> bytes:

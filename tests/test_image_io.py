@@ -9,6 +9,7 @@ import stat
 import struct
 import threading
 import zlib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,7 @@ def with_thumbnail(blob: bytes) -> bytes:
     return b"Exif\0\0" + bytes(body)
 
 
+@cache  # it says when it was made
 def srgb() -> bytes:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 

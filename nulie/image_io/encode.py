@@ -64,14 +64,13 @@ def _jpeg(photo: Photo, image: Image.Image, quality: int | None) -> dict[str, An
     exif, packet = _tagged(metadata, keeps_comment=True, room=_EXIF_ROOM)
     packet, digest, rest = xmp_packet.split(packet or b"", jpeg.ROOM - len(jpeg.XMP))
     extra = jpeg.put(0xE1, jpeg.XMP, packet) + jpeg.put_extension(digest, rest)
-    comment = (metadata.comment or "").encode("utf-8", "replace")
+    extra += jpeg.put(0xED, jpeg.PHOTOSHOP, metadata.photoshop or b"")
+    extra += jpeg.put(0xFE, b"", (metadata.comment or "").encode("utf-8", "replace"))
     return {
         "quality": quality or max(_LEAST_QUALITY, own.get("quality", _BEST_QUALITY)),
         "subsampling": own.get("subsampling", 0),
         "progressive": own.get("progressive", False),
-        "extra": extra
-        + jpeg.put(0xED, jpeg.PHOTOSHOP, metadata.photoshop or b"")
-        + jpeg.put(0xFE, b"", comment),
+        "extra": extra,
         "exif": jpeg.EXIF + exif if exif else b"",
         "comment": b"",
     }
@@ -98,10 +97,9 @@ def _png(photo: Photo, image: Image.Image, quality: int | None) -> dict[str, Any
 def _webp(photo: Photo, image: Image.Image, quality: int | None) -> dict[str, Any]:
     exif, packet = _tagged(photo.metadata, states_dpi=True)
     lossless = photo.metadata.options.get("lossless", photo.format in _LOSSLESS)
-    options: dict[str, Any] = {"exif": exif or b"", "xmp": packet or b"", "exact": True}
-    if lossless and quality is None:
-        return {**options, "lossless": True}
-    return {**options, "quality": quality or _BEST_QUALITY}
+    exact = lossless and quality is None
+    how = {"lossless": True} if exact else {"quality": quality or _BEST_QUALITY}
+    return {"exif": exif or b"", "xmp": packet or b"", "exact": True, **how}
 
 
 def _tiff(photo: Photo, image: Image.Image, quality: int | None) -> dict[str, Any]:

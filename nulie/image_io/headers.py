@@ -57,10 +57,8 @@ def nclx(avif: bytes) -> tuple[tuple[bytes, bytes], ...]:
 
 def with_nclx(avif: bytes, cicp: bytes) -> bytes:
     """The AVIF with other primaries and another transfer stated in it."""
-    at = avif.find(_NCLX) + len(_NCLX)
-    if at < len(_NCLX):
-        return avif
-    return avif[:at] + bytes((0, cicp[0], 0, cicp[1])) + avif[at + 4 :]
+    before, box, behind = avif.partition(_NCLX)
+    return before + box + bytes((0, cicp[0], 0, cicp[1])) + behind[4:] if box else avif
 
 
 def credentials(data: bytes) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
+from functools import cache
 from io import BytesIO
 
 import numpy as np
@@ -34,6 +35,7 @@ _BRADFORD = np.array(
 )
 
 
+@cache
 def srgb() -> bytes:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 

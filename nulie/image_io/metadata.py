@@ -17,10 +17,9 @@ from .photo import Metadata
 PARAMETERS = "parameters"
 """Key of sd-webui's generation parameters, in PNG text; elsewhere they are the EXIF comment."""
 
-_RAW_EXIF_KEYS = (f"{png.RAW}exif", f"{png.RAW}APP1")
-_RAW_XMP_KEY = f"{png.RAW}xmp"
-_RAW_PHOTOSHOP_KEYS = (f"{png.RAW}8bim", f"{png.RAW}iptc")
-_IPTC = 1028
+# Keys of texts that are kept elsewhere. ImageMagick puts EXIF and others into texts.
+_RAW_KINDS = ("exif", "APP1", "xmp", "8bim", "iptc")
+_APART = (png.XMP_KEY, "comment", "xmp", "compression", *(png.RAW + kind for kind in _RAW_KINDS))
 # Of ImageMagick's texts, as exif:Orientation.
 _ORIENTATION = re.compile(r"(?:.*:)?Orientation")
 # The luminance table of the JPEG standard (annex K) at quality 50, summed.
@@ -125,11 +124,9 @@ def _text(image: Image.Image) -> tuple[dict[str, str], int]:
     """The texts of an upright picture, and the orientation (1..8) that these had said."""
     # PNG text has a place of its own; of a picture handed over, its info is all there is.
     found: Mapping[Any, Any] = getattr(image, "text", image.info)
-    apart = (png.XMP_KEY, _RAW_XMP_KEY, *_RAW_EXIF_KEYS, *_RAW_PHOTOSHOP_KEYS, "comment", "xmp",
-             "compression")  # fmt: skip
     text, turn = {}, 1
     for key, value in found.items():
-        if not (isinstance(key, str) and isinstance(value, str)) or key in apart:
+        if not (isinstance(key, str) and isinstance(value, str)) or key in _APART:
             continue
         if _ORIENTATION.fullmatch(key) and value.strip() in tuple("12345678"):
             turn = int(value) if turn == 1 else turn
@@ -154,19 +151,16 @@ def _raw_exif(
         return b"".join([parts[0], *rest])
     if image.info.get("exif"):
         return bytes(image.info["exif"])
-    return _raw_profile(image, _RAW_EXIF_KEYS)
+    return _raw_profile(image, "exif", "APP1")
 
 
-def _raw_profile(image: Image.Image, keys: tuple[str, ...]) -> bytes | None:
+def _raw_profile(image: Image.Image, *kinds: str) -> bytes | None:
     """What ImageMagick has put into a text; empty where that is damaged."""
-    for key in keys:
-        value = image.info.get(key)
-        if isinstance(value, str):
-            try:
-                return png.of_raw_profile(value)
-            except ValueError:
-                return b""
-    return None
+    texts = (image.info.get(png.RAW + kind) for kind in kinds)
+    try:
+        return next((png.of_raw_profile(text) for text in texts if isinstance(text, str)), None)
+    except ValueError:
+        return b""
 
 
 def _raw_xmp(image: Image.Image, segments: jpeg.Segments) -> bytes | None:
@@ -177,7 +171,7 @@ def _raw_xmp(image: Image.Image, segments: jpeg.Segments) -> bytes | None:
         data = next(packets, b"")[len(jpeg.XMP) :]
     else:
         data = image.info.get(png.XMP_KEY) or image.info.get("xmp")
-        data = data or _raw_profile(image, (_RAW_XMP_KEY,))
+        data = data or _raw_profile(image, "xmp")
     if isinstance(data, str):
         return data.encode("utf-8", "replace")
     return bytes(data) if isinstance(data, (bytes, tuple, list)) and data else None
@@ -215,13 +209,11 @@ def _photoshop(image: Image.Image, segments: jpeg.Segments) -> bytes | None:
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         found = image.tag_v2.get(tiff.PHOTOSHOP)
     else:
-        found = jpeg.joined(segments, 0xED, jpeg.PHOTOSHOP) or _raw_profile(
-            image, _RAW_PHOTOSHOP_KEYS
-        )
+        found = jpeg.joined(segments, 0xED, jpeg.PHOTOSHOP) or _raw_profile(image, "8bim", "iptc")
     if not isinstance(found, bytes) or not found:
         return None
     if found.startswith(b"\x1c"):  # IPTC alone
-        found = jpeg.resource(_IPTC, found)
+        found = jpeg.resource(1028, found)
     return jpeg.without_thumbnails(found)
 
 

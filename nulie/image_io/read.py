@@ -45,8 +45,8 @@ _TURNS = {
 }  # fmt: skip
 _BACK = {6: 8, 8: 6}
 """The turns that another one than themselves undoes."""
-_PALETTE = ("palette picture, worked on in full colour",)
-_MODES = {"1": ("black and white, worked on as greyscale",), "P": _PALETTE, "PA": _PALETTE}
+_MODES = {"1": ("black and white, worked on as greyscale",),
+          **dict.fromkeys(("P", "PA"), ("palette picture, worked on in full colour",))}  # fmt: skip
 _RAW_STARTS = (b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FUJIFILMCCD-RAW", b"FOVb", b"\0MRM")
 _RAW_SUFFIXES = frozenset(
     ".dng .nef .nrw .cr2 .arw .sr2 .srf .pef .erf .kdc .dcr .3fr .mef .mos .iiq .orf .rw2".split()  # noqa: SIM905
@@ -59,14 +59,15 @@ def load(source: Path | str | BinaryIO, *, name: str | None = None) -> Photo:
 
     Raises: ImageError, in one line that names the file and the remedy."""
     if isinstance(source, (str, Path)):
-        path = Path(source)
-        shown = name or shown_path(path)
-        data = _bytes(path, shown)
-        with _quiet():
-            return _decoded(data, shown, path)
-    with _quiet():
+        path: Path | None = Path(source)
+        shown = name or shown_path(Path(source))
+        data = _bytes(Path(source), shown)
+    else:
+        path, shown = None, name or "the picture"
         source.seek(0)
-        return _decoded(source.read(), name or "the picture", None)
+        data = source.read()
+    with _quiet():
+        return _decoded(data, shown, path)
 
 
 def from_image(image: Image.Image, *, name: str = "the picture") -> Photo:
@@ -77,8 +78,8 @@ def from_image(image: Image.Image, *, name: str = "the picture") -> Photo:
         except ImageError:
             raise
         except Exception as e:
-            why = f"{name}: cannot be used ({reason(e)}); save it as PNG first"
-            raise ImageError(why) from None
+            why = f"cannot be used ({reason(e)}); save it as PNG first"
+            raise ImageError(f"{name}: {why}") from None
 
 
 def read_text(source: Path | str | BinaryIO) -> dict[str, str]:
@@ -254,7 +255,8 @@ def _refusal(kind: str, data: bytes, shown: str, error: Exception) -> ImageError
     if isinstance(error, ImageError):
         return error
     if isinstance(error, Image.DecompressionBombError):
-        return _too_large(shown)
+        most = f"more than {MAX_MEGAPIXELS} megapixels"
+        return ImageError(f"{shown}: has {most}; scale it down first")
     if isinstance(error, MemoryError):
         return ImageError(f"{shown}: does not fit into memory; scale it down first")
     if not data:
@@ -267,16 +269,13 @@ def _refusal(kind: str, data: bytes, shown: str, error: Exception) -> ImageError
             Image.OPEN[kind][0](BytesIO(data), "")
         except Exception as e:
             error = e
+    kind = _PLUGINS.get(kind, (kind,))[0]
     if any(word in str(error).lower() for word in ("unknown pixel mode", "unsupported")):
         why = f"is {kind} of a kind that Pillow cannot read ({reason(error)})"
         return ImageError(f"{shown}: {why}; save it as PNG first")
-    state = "cut short" if headers.cut_short(data) else f"damaged {kind}"
+    state = "cut short" if headers.cut_short(data) else f"{kind}, but damaged"
     said = "" if isinstance(error, UnidentifiedImageError) else f" ({reason(error)})"
     return ImageError(f"{shown}: is {state}{said}; get a whole copy of it")
-
-
-def _too_large(shown: str) -> ImageError:
-    return ImageError(f"{shown}: has more than {MAX_MEGAPIXELS} megapixels; scale it down first")
 
 
 def _open(
@@ -290,7 +289,7 @@ def _open(
         raise _too_deep(shown, f"{depth} bits")
     image = Image.open(BytesIO(data), formats=formats)
     if image.width * image.height > MAX_MEGAPIXELS * 1_000_000:
-        raise _too_large(shown)
+        raise Image.DecompressionBombError
     if image.format == "PNG":
         depth = data[24]  # Pillow opens 16-bit colour as 8 without a word
     elif isinstance(image, TiffImagePlugin.TiffImageFile):
@@ -314,7 +313,7 @@ def _sixteen_bits(image: Image.Image, data: bytes) -> Deep | None:
     Pillow has no mode for colours of 16 bits, but decodes them into the higher or the lower byte
     of each, according to the name of the raw mode, so both are had by decoding twice."""
     if image.mode.startswith("I"):
-        return np.array(image, np.uint16, ndmin=3).transpose(1, 2, 0)
+        return np.asarray(image, np.uint16).reshape(image.height, image.width, 1)
     if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(284) == 2:
         return None  # planes apart, whose decoder knows no raw modes
     given = image.tile[0][3]  # type: ignore[attr-defined]
@@ -328,8 +327,7 @@ def _sixteen_bits(image: Image.Image, data: bytes) -> Deep | None:
         low = _bytes_as(image, data, raw[:-1] + ("B" if little else "L"))
     else:
         return None
-    deep: Deep = high << np.uint16(8) | low
-    return deep
+    return np.asarray(high << np.uint16(8) | low, np.uint16)
 
 
 def _bytes_as(image: Image.Image, data: bytes, raw_mode: str) -> Deep:

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
+from itertools import count
+from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 from xml.sax.saxutils import escape, quoteattr
@@ -26,9 +28,8 @@ _EXTENDED = "{http://ns.adobe.com/xmp/note/}HasExtendedXMP"
 _GOOGLE = "{http://ns.google.com/photos/1.0/"
 _GAIN_MAPS = ("{http://ns.adobe.com/hdr-gain-map/1.0/}", "{http://ns.apple.com/HDRGainMap/1.0/}")
 _VIDEOS = (f"{_GOOGLE}camera/}}MotionPhoto", f"{_GOOGLE}camera/}}MicroVideo")
-_LISTS = (f"{_GOOGLE}container/}}", f"{_GOOGLE}container/item/}}")
-_THUMBNAILS = "{http://ns.adobe.com/xap/1.0/}Thumbnails"
-_GONE = (*_GAIN_MAPS, *_VIDEOS, *_LISTS, _THUMBNAILS, _EXTENDED, _TEXT, _CREDENTIALS)
+_GONE = (*_GAIN_MAPS, *_VIDEOS, f"{_GOOGLE}container/", "{http://ns.adobe.com/xap/1.0/}Thumbnails",
+         _EXTENDED, _TEXT, _CREDENTIALS)  # fmt: skip
 """Starts of the names of what is true no more, or kept apart."""
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _PACKET = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="%b"/></x:xmpmeta>'
@@ -143,30 +144,29 @@ class _Packet:
     def __init__(self, data: bytes) -> None:
         self.data = data.strip(b"\0 \r\n\t")
         self.prefixes = {"http://www.w3.org/XML/1998/namespace": "xml"}
+        self._taken, self._numbers = {"xml"}, count(1)
         # No XMP has a document type; a hostile one could use it to grow without bound.
         if b"<!DOCTYPE" in self.data:
             raise ValueError("no XMP: with a document type")
         try:
             self.data.decode("utf-8")
-            events = ElementTree.iterparse(BytesIO(self.data), ("start-ns",))
+            events: Any = ElementTree.iterparse(BytesIO(self.data), ("start-ns",))
             for _, (prefix, uri) in events:
                 self.name(uri, prefix)
-            self.root: Element = events.root  # type: ignore[attr-defined]
+            self.root: Element = events.root
         except (ElementTree.ParseError, ValueError) as e:
             raise ValueError(f"no XMP: {e}") from None
-        rdf = next(self.root.iter(f"{_RDF}RDF"), None)
-        if rdf is None:
+        if self.root.tag != f"{_RDF}RDF" and self.root.find(f".//{_RDF}RDF") is None:
             self.root = ElementTree.fromstring(_PACKET)
-            rdf = self.root[0]
-        self.rdf = rdf
+        self.rdf = next(self.root.iter(f"{_RDF}RDF"))
 
     def name(self, uri: str, prefix: str) -> str:
         """The prefix of a namespace, which is this one where it is free."""
         if uri not in self.prefixes:
-            prefix = prefix or "ns"
-            while prefix in self.prefixes.values():
-                prefix += "_"
+            while not prefix or prefix in self._taken:
+                prefix = f"ns{next(self._numbers)}"
             self.prefixes[uri] = prefix
+            self._taken.add(prefix)
         return self.prefixes[uri]
 
     def described(self, like: _Packet | None = None) -> Element:
