@@ -22,7 +22,8 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 from nulie.engine.pipeline import apply
 from nulie.errors import ImageError
-from nulie.image_io import Photo, check_output, icc, jpeg, load, read_text, save, write, xmp
+from nulie.image_io import Photo, check_output, icc, jpeg, load, read_text, save, xmp
+from nulie.image_io.encode import encoded
 from nulie.image_io.read import HAS_AVIF
 from nulie.jobs.events import Done, Noted
 from nulie.jobs.host import Host
@@ -390,14 +391,12 @@ def test_a_job_keeps_16_bits(tmp_path: Path, suffix: str, searched: bool) -> Non
 
 def test_a_job_says_what_is_lost_at_saving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing in thousands of damaged files was, so the encoder fails here."""
-    true = write.encoded
-
     def picky(photo: Photo, *rest: Any) -> bytes:
         if photo.metadata.exif:
             raise ValueError("bad tag")
-        return true(photo, *rest)
+        return encoded(photo, *rest)
 
-    monkeypatch.setattr(write, "encoded", picky)
+    monkeypatch.setattr("nulie.image_io.write.encoded", picky)
     exif = Image.Exif()
     exif[0x010F] = "Kamera"
     picture().save(tmp_path / "a.jpg", exif=exif)

@@ -78,8 +78,6 @@ def _jpeg(photo: Photo, image: Image.Image, quality: int | None) -> dict[str, An
 
 def _png(photo: Photo, image: Image.Image, quality: int | None) -> dict[str, Any]:
     metadata, chunks = photo.metadata, PngImagePlugin.PngInfo()
-    for kind, data in metadata.png_chunks:
-        chunks.add(kind, data)
     for key, value in _with_comment(tell_text(metadata), metadata).items():
         # Keys are Latin-1 and at most 79 bytes long.
         name = key.encode("latin-1", "replace")[:79].decode("latin-1")
@@ -116,8 +114,7 @@ def _avif(photo: Photo, image: Image.Image, quality: int | None) -> dict[str, An
     return {**tags, "subsampling": "4:0:0" if image.mode == "L" else "4:4:4"}
 
 
-_Options = Callable[[Photo, Image.Image, int | None], dict[str, Any]]
-_FORMATS: Mapping[str, tuple[set[str], _Options]] = {
+_FORMATS: Mapping[str, tuple[set[str], Callable[..., dict[str, Any]]]] = {
     "JPEG": ({"L", "RGB"}, _jpeg),
     "PNG": ({"L", "LA", "RGB", "RGBA"}, _png),
     "WEBP": ({"RGB", "RGBA"}, _webp),
@@ -152,8 +149,8 @@ def encoded(photo: Photo, pixels: Image.Image, format: str, quality: int | None 
     stream = BytesIO()
     image.save(stream, format, **chosen, **{name: value for name, value in known.items() if value})
     data = stream.getvalue()
-    if format == "PNG" and deep is not None:
-        return png.with_deep(data, deep)
+    if format == "PNG":
+        return png.completed(data, photo.metadata.png_chunks, deep)
     if format == "AVIF" and b"cICP" in numbers:
         return headers.with_nclx(data, numbers[b"cICP"])
     if format != "TIFF":

@@ -70,18 +70,16 @@ def credentials(data: bytes) -> bool:
 def cut_short(data: bytes) -> bool:
     """Whether the end of a file of a known kind is missing."""
     found = kind(data)
-    if found == "JPEG":
-        return jpeg.segments(data)[1] is None
-    if found == "PNG":
-        return b"IEND" not in data[-4096:]
-    if found == "WEBP":
-        return len(data) < int.from_bytes(data[4:8], "little") + 8
-    if found == "GIF":
-        return not data.rstrip(b"\0").endswith(b";")
-    if found == "BMP":
-        return len(data) < int.from_bytes(data[2:6], "little")
-    if found == "TIFF":
-        return b"+" not in data[:4] and tiff.cut_short(data)
+    tests = {
+        "JPEG": lambda: jpeg.segments(data)[1] is None,
+        "PNG": lambda: b"IEND" not in data[-4096:],
+        "WEBP": lambda: len(data) < int.from_bytes(data[4:8], "little") + 8,
+        "GIF": lambda: not data.rstrip(b"\0").endswith(b";"),
+        "BMP": lambda: len(data) < int.from_bytes(data[2:6], "little"),
+        "TIFF": lambda: b"+" not in data[:4] and tiff.cut_short(data),
+    }
+    if found in tests:
+        return tests[found]()
     at = 0
     while found in ("AVIF", "HEIF") and at < len(data):
         size = int.from_bytes(data[at : at + 4], "big")

@@ -17,10 +17,9 @@ from .photo import Metadata
 PARAMETERS = "parameters"
 """Key of sd-webui's generation parameters, in PNG text; elsewhere they are the EXIF comment."""
 
-# Keys of texts that are kept elsewhere. ImageMagick puts EXIF and others into texts.
+# ImageMagick puts EXIF and others into texts, also as exif:Orientation.
 _RAW_KINDS = ("exif", "APP1", "xmp", "8bim", "iptc")
 _APART = (png.XMP_KEY, "comment", "xmp", "compression", *(png.RAW + kind for kind in _RAW_KINDS))
-# Of ImageMagick's texts, as exif:Orientation.
 _ORIENTATION = re.compile(r"(?:.*:)?Orientation")
 # The luminance table of the JPEG standard (annex K) at quality 50, summed.
 _LUMINANCE_SUM = 3688
@@ -53,7 +52,7 @@ def collect(image: Image.Image, data: bytes) -> tuple[Metadata, int, list[str]]:
     notes += _not_kept(image, data, segments, end, said)
     if image.format == "JXL":
         turn = 1  # its decoder has turned it, whatever EXIF says
-    is_png, is_heif = image.format == "PNG", image.format in ("AVIF", "HEIF")
+    numbers = {"PNG": png.colors, "AVIF": headers.nclx, "HEIF": headers.nclx}
     found = Metadata(
         icc_profile=profile or None,
         exif=exif,
@@ -62,7 +61,7 @@ def collect(image: Image.Image, data: bytes) -> tuple[Metadata, int, list[str]]:
         dpi=_resolution(image, exif),
         comment=_comment(image, segments),
         photoshop=_photoshop(image, segments),
-        png_chunks=png.colors(data) if is_png else headers.nclx(data) if is_heif else (),
+        png_chunks=numbers.get(image.format or "", lambda data: ())(data),
         options=_options(image, data, turned=turn >= 5),
     )
     return found, turn, notes

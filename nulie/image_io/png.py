@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from io import BytesIO
 
 import numpy as np
@@ -47,20 +47,23 @@ def profile(data: bytes) -> bytes | None:
     return None
 
 
-def with_deep(data: bytes, deep: npt.NDArray[np.uint16]) -> bytes:
-    """The PNG with other pixels, `[H, W, 1..4]`: grey, grey and alpha, RGB, or RGBA at 16 bits."""
-    height, width, channels = deep.shape
-    rows = deep.astype(">u2").reshape(height, -1).view(np.uint8)
-    filtered = np.full((height, rows.shape[1] + 1), 2, np.uint8)
-    filtered[:, 1:] = rows
-    filtered[1:, 1:] -= rows[:-1]  # filter 2: less the row above
-    head = struct.pack(">IIBBBBB", width, height, 16, (0, 4, 2, 6)[channels - 1], 0, 0, 0)
-    new = {
-        b"IHDR": _chunk(b"IHDR", head),
-        b"IDAT": _chunk(b"IDAT", zlib.compress(filtered.data, 6)),
-    }
-    return SIGNATURE + b"".join(new.pop(kind, b"") if kind in (b"IHDR", b"IDAT") else whole
-                                for kind, _, _, whole in chunks(data))  # fmt: skip
+def completed(
+    data: bytes, colors: Iterable[tuple[bytes, bytes]], deep: npt.NDArray[np.uint16] | None
+) -> bytes:
+    """The PNG with chunks on its colours, of which Pillow writes but those that it knows, and with
+    other pixels, where given, `[H, W, 1..4]`: grey, grey and alpha, RGB, or RGBA at 16 bits."""
+    if deep is not None:
+        height, width, channels = deep.shape
+        rows = deep.astype(">u2").reshape(height, -1).view(np.uint8)
+        filtered = np.full((height, rows.shape[1] + 1), 2, np.uint8)
+        filtered[:, 1:] = rows
+        filtered[1:, 1:] -= rows[:-1]  # filter 2: less the row above
+        head = struct.pack(">IIBBBBB", width, height, 16, (0, 4, 2, 6)[channels - 1], 0, 0, 0)
+        parts = {b"IHDR": head, b"IDAT": zlib.compress(filtered.data, 6)}
+        *others, end = (whole for kind, _, _, whole in chunks(data) if kind not in parts)
+        head, body = (_chunk(*part) for part in parts.items())
+        data = b"".join((SIGNATURE, head, *others, body, end))
+    return data[:33] + b"".join(_chunk(*pair) for pair in colors) + data[33:]
 
 
 def _chunk(kind: bytes, body: bytes) -> bytes:
