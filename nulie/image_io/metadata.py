@@ -61,7 +61,7 @@ def collect(image: Image.Image, data: bytes) -> tuple[Metadata, int, list[str]]:
         dpi=_resolution(image, exif),
         comment=_comment(image, segments),
         photoshop=_photoshop(image, segments),
-        png_chunks=numbers.get(image.format or "", lambda data: ())(data),
+        png_chunks=numbers[image.format](data) if image.format in numbers else (),
         options=_options(image, data, turned=turn >= 5),
     )
     return found, turn, notes
