@@ -10,18 +10,30 @@ import sys
 import time
 import timeit
 import zlib
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
+from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
+from nulie.engine.pipeline import apply
 from nulie.errors import ImageError
 from nulie.image_io import Photo, check_output, icc, jpeg, load, read_text, save, xmp
+from nulie.image_io.encode import encoded
 from nulie.image_io.read import HAS_AVIF
+from nulie.jobs.events import Done, Noted
+from nulie.jobs.host import Host
+from nulie.jobs.inputs import Item
+from nulie.jobs.job import Job
+from nulie.jobs.plan import plan
+from nulie.recipe import Recipe, Step
 
-from .conftest import picture
+from .conftest import FakePredictor, picture
+from .test_deep import as_png
 
 TEXT = {"nulie": '{"nulie": 1, "steps": []}'}
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
@@ -62,8 +74,9 @@ def packet(inside: str = "", attributes: str = "", behind: str = "") -> bytes:
         packet("<dc:x/>" * 60_000),
         packet("<dc:x>" * 60_000 + "</dc:x>" * 60_000),
         packet("<rdf:Description/>" * 60_000),
+        packet("".join(f"<a:b xmlns:a='u{n}'/>" for n in range(10_000))),
     ],
-    ids=["padding", "text", "tag", "empty", "nested", "descriptions"],
+    ids=["padding", "text", "tag", "empty", "nested", "descriptions", "namespaces"],
 )
 def test_xmp_is_read_in_linear_time(hostile: bytes) -> None:
     trace = sys.gettrace()
@@ -136,8 +149,15 @@ def test_large_parts_cost_themselves_alone(cases: Path, tmp_path: Path) -> None:
         before, after, notes = through(cases / name, tmp_path / name)
         assert before.size == after.size == (120, 160)
         assert before.metadata.text.keys() == {"parameters"}
-        assert after.metadata.icc_profile == before.metadata.icc_profile is not None
+        assert before.metadata.icc_profile is not None
+        assert after.metadata.icc_profile is not None
         assert "damaged" not in notes
+        # Pillow alone would not open a profile of more than a megabyte.
+        too_large = name.startswith("icc")
+        assert ("converted to sRGB" in notes) == too_large
+        assert (after.metadata.icc_profile == before.metadata.icc_profile) == (not too_large)
+        with Image.open(tmp_path / name) as image:
+            image.load()
         assert ("large text in it was left out: workflow" in notes) == name.startswith("ztxt")
     jpeg_of_it = through(cases / "icc_over_1mb.png", tmp_path / "a.jpg")[1]
     assert len(jpeg_of_it.metadata.icc_profile or b"") > 1_000_000
@@ -298,3 +318,90 @@ def test_damage_in_one_chunk_costs_that_alone(tmp_path: Path) -> None:
     bad = chunk(b"iTXt", b"Broken\0\1\0\0\0not compressed") + chunk(b"tEXt", b"Good\0text")
     photo = load(io.BytesIO(data[:33] + bad + data[33:]))
     assert photo.metadata.text["Good"] == "text"
+
+
+def scans(data: bytes) -> list[int]:
+    """Where each scan of a JPEG starts."""
+    return [match.start() for match in re.finditer(rb"\xff\xda\x00", data)]
+
+
+def test_a_progressive_jpeg_that_is_cut_between_scans() -> None:
+    stream = io.BytesIO()
+    picture().save(stream, "JPEG", progressive=True)
+    data = stream.getvalue()
+    assert len(scans(data)) > 5
+    for start in scans(data)[1:]:
+        with pytest.raises(ImageError, match="cut short"):
+            load(io.BytesIO(data[:start]))
+        photo = load(io.BytesIO(data[:start] + jpeg.END))
+        assert "scans are missing" in photo.notes[0]
+    assert load(io.BytesIO(data)).notes == ()
+    assert "end marker is missing" in load(io.BytesIO(data[:-2])).notes[0]
+
+
+def test_a_second_xmp_is_not_dropped_silently() -> None:
+    stream = io.BytesIO()
+    two = (packet("<dc:source>one</dc:source>"), packet("<dc:source>two</dc:source>"))
+    picture().save(stream, "JPEG", extra=b"".join(jpeg.put(0xE1, jpeg.XMP, p) for p in two))
+    photo = load(io.BytesIO(stream.getvalue()))
+    assert b"one" in (photo.metadata.xmp or b"")
+    assert "a second XMP in it is not kept" in photo.notes[0]
+
+
+def test_damaged_is_not_called_unknown(tmp_path: Path) -> None:
+    image = picture()
+    for suffix in ("jpg", "png", "webp", "tif", "gif", "bmp"):
+        image.save(tmp_path / f"a.{suffix}")
+        data = bytearray((tmp_path / f"a.{suffix}").read_bytes())
+        data[12:-8] = b"\xa5" * (len(data) - 20)
+        with pytest.raises(ImageError, match=r"but damaged|cut short|cannot read") as caught:
+            load(io.BytesIO(bytes(data)))
+        assert "of a kind nulie reads" not in str(caught.value)
+
+
+# --- what a job says ---------------------------------------------------------------------------
+
+
+def job(source: Path, target: Path, recipe: Recipe | None) -> list[Any]:
+    given = {"seconds": None, "evaluations": 60, "ops": "brightness", "seed": 1}
+    made = plan(given if recipe is None else {})
+    made = replace(made, recipe=recipe, results=replace(made.results, output=target))
+    judge: Any = FakePredictor()
+    host = Host(load=lambda choice, progress: (judge, ""))
+    return list(Job([Item(source)], made, host).events())
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("searched", [True, False])
+def test_a_job_keeps_16_bits(tmp_path: Path, suffix: str, searched: bool) -> None:
+    deep = np.asarray(picture()).astype(np.uint16) // 3 * 257 + 77
+    (tmp_path / "a.png").write_bytes(as_png(deep))
+    recipe = None if searched else Recipe((Step.of("brightness", factor=1.4),))
+    events = job(tmp_path / "a.png", tmp_path / f"b{suffix}", recipe)
+    assert [e for e in events if isinstance(e, Done)]
+    after = load(tmp_path / f"b{suffix}")
+    assert after.deep is not None
+    done = recipe or Recipe.from_json(after.metadata.text["nulie"])
+    assert done.steps
+    expected = apply(done, load(tmp_path / "a.png"))
+    assert expected.deep is not None
+    assert not np.array_equal(expected.deep, deep)
+    assert np.array_equal(after.deep, expected.deep)
+
+
+def test_a_job_says_what_is_lost_at_saving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing in thousands of damaged files was, so the encoder fails here."""
+
+    def picky(photo: Photo, *rest: Any) -> bytes:
+        if photo.metadata.exif:
+            raise ValueError("bad tag")
+        return encoded(photo, *rest)
+
+    monkeypatch.setattr("nulie.image_io.write.encoded", picky)
+    exif = Image.Exif()
+    exif[0x010F] = "Kamera"
+    picture().save(tmp_path / "a.jpg", exif=exif)
+    events = job(tmp_path / "a.jpg", tmp_path / "b.jpg", Recipe((Step.of("gamma", gamma=0.9),)))
+    said = [e.text for e in events if isinstance(e, Noted)]
+    assert "EXIF could not be stored (bad tag)" in said[-1]
+    assert [e for e in events if isinstance(e, Done)]

@@ -12,7 +12,7 @@ from PIL import Image, ImageChops, ImageFilter, ImageOps
 from nulie import transforms
 from nulie.errors import RecipeError, SettingsError
 from nulie.recipe import Recipe, Step
-from nulie.transforms.base import Op, Statistic, apply_pil
+from nulie.transforms.base import RAMP, Op, Statistic, apply_pil
 from nulie.transforms.detail import gaussian
 from nulie.transforms.preview import Renderer, shrink, to_image
 from nulie.transforms.sample import sample
@@ -332,7 +332,7 @@ def test_shadows_and_highlights_keep_black_white_and_the_order_of_levels(
 ) -> None:
     op = transforms.get(op_id)
     assert op.table is not None
-    table = op.table({"factor": np.array([factor])}, {})[0, 0].astype(int)
+    table = op.table({"factor": np.array([factor])}, {}, RAMP)[0, 0].astype(int)
     assert (table[0], table[255]) == (0, 255)
     assert (np.diff(table) >= 0).all()
     change = (table - np.arange(256)) * (1 if factor > 1 else -1)

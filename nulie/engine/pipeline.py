@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from PIL import Image
@@ -23,10 +24,17 @@ class Models(Protocol):
         """What carries out the step. Raises: a NulieError that says why it cannot be had."""
 
 
-def apply(recipe: Recipe, photo: Photo, models: Models | None = None) -> Photo:
+def apply(
+    recipe: Recipe, photo: Photo, models: Models | None = None, *,
+    pixels: Image.Image | None = None,
+) -> Photo:  # fmt: skip
     """The photo with the whole recipe applied. Models may change the size; alpha and EXIF follow
-    then. Raises: RecipeError on a step that cannot be applied, or whose model there is no `models`
-    to ask for, before anything is computed; and what `models` raises."""
+    then. `pixels`: what the recipe's ops make of the photo's own, where that has been rendered
+    already and no model comes before them.
+
+    At 16 bits a channel ops work with all of them, see `transforms.render_deep`. Raises:
+    RecipeError on a step that cannot be applied, or whose model there is no `models` to ask for,
+    before anything is computed; and what `models` raises."""
     steps = (*recipe.before, *recipe.after)
     if steps and models is None:
         op, name = steps[0].op, steps[0].name
@@ -36,10 +44,13 @@ def apply(recipe: Recipe, photo: Photo, models: Models | None = None) -> Photo:
     restorers = [models.restorer(step) for step in steps] if models is not None else []
     for restore in restorers[: len(recipe.before)]:
         photo = restore(photo)
-    photo = photo.with_pixels(apply_to_pixels(recipe, photo.pixels))
+    made = photo.with_pixels(apply_to_pixels(recipe, photo.pixels) if pixels is None else pixels)
+    if photo.deep is not None:
+        deep = transforms.render_deep(Recipe(recipe.steps), photo.pixels, photo.deep)
+        made = replace(made, deep=deep)
     for restore in restorers[len(recipe.before) :]:
-        photo = restore(photo)
-    return photo
+        made = restore(made)
+    return made
 
 
 def apply_to_pixels(recipe: Recipe, pixels: Image.Image) -> Image.Image:

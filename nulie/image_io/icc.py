@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
+from functools import cache
+from io import BytesIO
 
 import numpy as np
+from PIL import Image, ImageCms
 
 _D65 = (0.3127, 0.329)
 _PRIMARIES = {
@@ -30,6 +33,24 @@ _D50 = np.array([0.9642, 1.0, 0.8249])
 _BRADFORD = np.array(
     [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
 )
+
+
+@cache
+def srgb() -> bytes:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def in_srgb(image: Image.Image, profile: bytes) -> Image.Image | None:
+    """What a picture is by its profile; None where that is of no use for it."""
+    mode = {b"GRAY": "L", b"CMYK": "CMYK"}.get(profile[16:20], "RGB")
+    try:
+        found, target = (ImageCms.ImageCmsProfile(BytesIO(p)) for p in (profile, srgb()))
+        made = ImageCms.profileToProfile(image.convert(mode), found, target, outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return None
+    if made is not None and image.mode in ("LA", "RGBA"):
+        made.putalpha(image.getchannel("A"))
+    return made
 
 
 def of_chunks(chunks: Mapping[bytes, bytes], *, grey: bool) -> bytes | None:

@@ -10,7 +10,7 @@ XMP, XMP_TAIL = b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/ext
 ICC, MPF, GAIN_MAP = b"ICC_PROFILE\0", b"MPF\0", b"urn:iso:std:iso:ts:21496"
 ROOM = 65533
 """Bytes in a segment."""
-END = b"\xff\xd9"
+END, _SCAN = b"\xff\xd9", 0xDA
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
 # Resources that show the picture as it was (1033, 1036), or say once more what EXIF and XMP do.
 _DROPPED = (1033, 1036, 1058, 1059, 1060)
@@ -20,32 +20,48 @@ Segments = tuple[tuple[int, bytes], ...]
 
 def segments(data: bytes) -> tuple[Segments, int | None]:
     """All segments of a JPEG's first picture, and where it ends; None when it is cut short."""
-    found: list[tuple[int, bytes]] = []
+    found = list(_walk(data))
+    end = found.pop()[2] if found and found[-1][0] == END[1] else None
+    return tuple((marker, data[start:stop]) for marker, start, stop in found), end
+
+
+def _walk(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Of each segment its marker, and where its data starts and ends; the end marker's is none."""
     at = 2
     while match := _MARKER.search(data, at):
         at, marker = match.end(), data[match.end() - 1]
         if marker == END[1]:
-            return tuple(found), at
-        length = int.from_bytes(data[at : at + 2], "big")
-        if at + length > len(data):
-            break
-        found.append((marker, data[at + 2 : at + length]))
-        at += max(2, length)
-    return tuple(found), None
+            yield marker, at, at
+            return
+        end = at + max(2, int.from_bytes(data[at : at + 2], "big"))
+        if end > len(data):
+            return
+        yield marker, at + 2, end
+        at = end
 
 
 def bare(data: bytes) -> bytes:
     """The JPEG without comments and application data, save what the decoder needs."""
     out = [data[:2]]
-    at = 2
-    while data[at : at + 1] == b"\xff" and data[at + 1 : at + 2] not in (b"", b"\xda"):
-        marker = data[at + 1]
-        length = int.from_bytes(data[at + 2 : at + 4], "big")
+    for marker, start, end in _walk(data):
+        if marker == _SCAN:
+            return b"".join([*out, data[start - 4 :]])
         # Kept: JFIF (density) and Adobe (which colour transform was used).
         if marker in (0xE0, 0xEE) or not (0xE1 <= marker <= 0xEF or marker == 0xFE):
-            out.append(data[at : at + 2 + length])
-        at += 2 + length
-    return b"".join([*out, data[at:]])
+            out.append(data[start - 4 : end])
+    return b"".join(out)
+
+
+def lacks_scans(found: Segments) -> bool:
+    """Whether there are coefficients of which no scan has the last bit, as in a progressive JPEG
+    that is cut between scans."""
+    frame = next((d for m, d in found if m in (0xC0, 0xC1, 0xC2)), b"")
+    left = {(component, k) for component in frame[6::3] for k in range(64)}
+    for scan in (d for m, d in found if m == _SCAN and d and len(d) >= 4 + 2 * d[0]):
+        first, last, bits = scan[1 + 2 * scan[0] : 4 + 2 * scan[0]]
+        if bits & 15 == 0:
+            left -= {(c, k) for c in scan[1 : 1 + 2 * scan[0] : 2] for k in range(first, last + 1)}
+    return bool(left)
 
 
 def joined(found: Segments, marker: int, start: bytes) -> bytes:
@@ -59,12 +75,14 @@ def profile(found: Segments) -> bytes:
     return b"".join(parts[number] for number in sorted(parts))
 
 
-def extension(found: Segments, digest: str) -> bytes | None:
-    """The XMP that did not fit into one segment; None where a part is missing."""
+def extension(found: Segments, digest: str) -> bytes:
+    """The XMP that did not fit into one segment. Raises: ValueError where a part is missing."""
     start = XMP_TAIL + digest.encode("ascii", "replace")
     parts = [d[len(start) :] for m, d in found if m == 0xE1 and d.startswith(start)]
     whole = b"".join(p[8:] for p in sorted(parts, key=lambda p: p[4:8]))
-    return whole if parts and len(whole) == int.from_bytes(parts[0][:4], "big") else None
+    if not parts or len(whole) != int.from_bytes(parts[0][:4], "big"):
+        raise ValueError("a part of XMP is missing")
+    return whole
 
 
 def foreign(found: Segments) -> list[str]:

@@ -6,7 +6,7 @@ import math
 import re
 import struct
 from collections.abc import Mapping
-from typing import Any, BinaryIO
+from typing import Any
 
 from PIL import Image, JpegImagePlugin, TiffImagePlugin
 
@@ -17,23 +17,19 @@ from .photo import Metadata
 PARAMETERS = "parameters"
 """Key of sd-webui's generation parameters, in PNG text; elsewhere they are the EXIF comment."""
 
-_RAW_EXIF_KEYS = (f"{png.RAW}exif", f"{png.RAW}APP1")
-_RAW_XMP_KEY = f"{png.RAW}xmp"
-_RAW_PHOTOSHOP_KEYS = (f"{png.RAW}8bim", f"{png.RAW}iptc")
-_IPTC = 1028
-# Of ImageMagick's texts, as exif:Orientation.
+# ImageMagick puts EXIF and others into texts, also as exif:Orientation.
+_RAW_KINDS = ("exif", "APP1", "xmp", "8bim", "iptc")
+_APART = (png.XMP_KEY, "comment", "xmp", "compression", *(png.RAW + kind for kind in _RAW_KINDS))
 _ORIENTATION = re.compile(r"(?:.*:)?Orientation")
 # The luminance table of the JPEG standard (annex K) at quality 50, summed.
 _LUMINANCE_SUM = 3688
 _LOSSLESS_TIFF = ("raw", "packbits", "zstd", "lzma", *tiff.DIFFERENCED)
 
 
-def collect(
-    image: Image.Image, name: str, file: BinaryIO | None
-) -> tuple[Metadata, int, tuple[str, ...]]:
-    """Metadata of a decoded picture, the orientation it was stored in, notes on what is lost."""
+def collect(image: Image.Image, data: bytes) -> tuple[Metadata, int, list[str]]:
+    """Metadata of a decoded picture, the orientation it was stored in, notes on what is lost.
+    `data` is its file, empty where it was handed over in memory."""
     notes: list[str] = []
-    data = _bytes(file)
     segments, end = jpeg.segments(data) if data.startswith(b"\xff\xd8") else ((), None)
     text, turn = _text(image)
     said = _xmp(image, segments, notes)
@@ -47,8 +43,6 @@ def collect(
         except (ValueError, struct.error):
             exif = None
             notes.append("EXIF in it could not be read and was left out")
-    if image.format == "TIFF":
-        turn = tiff.orientation(data) or turn
     profile = jpeg.profile(segments) or image.info.get("icc_profile")
     if image.format == "PNG" and not profile:
         profile = png.profile(data)
@@ -56,7 +50,9 @@ def collect(
         profile = None
         notes.append("colour profile in it could not be read and was left out")
     notes += _not_kept(image, data, segments, end, said)
-    is_avif, is_png = image.format == "AVIF", image.format == "PNG"
+    if image.format == "JXL":
+        turn = 1  # its decoder has turned it, whatever EXIF says
+    numbers = {"PNG": png.colors, "AVIF": headers.nclx, "HEIF": headers.nclx}
     found = Metadata(
         icc_profile=profile or None,
         exif=exif,
@@ -65,17 +61,10 @@ def collect(
         dpi=_resolution(image, exif),
         comment=_comment(image, segments),
         photoshop=_photoshop(image, segments),
-        png_chunks=png.colors(data) if is_png else headers.nclx(data) if is_avif else (),
-        options=_options(image, file, turned=turn >= 5),
+        png_chunks=numbers[image.format](data) if image.format in numbers else (),
+        options=_options(image, data, turned=turn >= 5),
     )
-    return found, turn, tuple(f"{name}: {note}" for note in notes)
-
-
-def _bytes(file: BinaryIO | None) -> bytes:
-    if file is None:
-        return b""
-    file.seek(0)
-    return file.read()
+    return found, turn, notes
 
 
 def _xmp(image: Image.Image, segments: jpeg.Segments, notes: list[str]) -> xmp.Read:
@@ -86,10 +75,7 @@ def _xmp(image: Image.Image, segments: jpeg.Segments, notes: list[str]) -> xmp.R
     try:
         found = xmp.read(raw)
         if found.extended:
-            rest = jpeg.extension(segments, found.extended)
-            if rest is None:
-                raise ValueError("without its extension")
-            found = xmp.read(xmp.merged(raw, rest))
+            found = xmp.read(xmp.merged(raw, jpeg.extension(segments, found.extended)))
     except ValueError:
         some = "a part of XMP" if found.packet else "XMP"
         notes.append(f"{some} in it could not be read and was left out")
@@ -101,6 +87,12 @@ def _not_kept(
 ) -> list[str]:
     """What of a file no result holds."""
     notes = []
+    if jpeg.lacks_scans(segments):
+        notes.append("some of its scans are missing, so it is coarser than it was")
+    if sum(d.startswith(jpeg.XMP) for m, d in segments if m == 0xE1) > 1:
+        notes.append("a second XMP in it is not kept")
+    if image.info.get("aux") or image.info.get("depth_images"):
+        notes.append("pictures that are stored beside it (gain map, depth) are not kept")
     if said.credentials or headers.credentials(data) or jpeg.joined(segments, 0xEB, b"JP"):
         notes.append("Content Credentials (C2PA) in it are not kept, for they hold no longer")
     behind = jpeg.trailer(data, end) if end is not None and image.format == "JPEG" else ""
@@ -131,11 +123,9 @@ def _text(image: Image.Image) -> tuple[dict[str, str], int]:
     """The texts of an upright picture, and the orientation (1..8) that these had said."""
     # PNG text has a place of its own; of a picture handed over, its info is all there is.
     found: Mapping[Any, Any] = getattr(image, "text", image.info)
-    apart = (png.XMP_KEY, _RAW_XMP_KEY, *_RAW_EXIF_KEYS, *_RAW_PHOTOSHOP_KEYS, "comment", "xmp",
-             "compression")  # fmt: skip
     text, turn = {}, 1
     for key, value in found.items():
-        if not (isinstance(key, str) and isinstance(value, str)) or key in apart:
+        if not (isinstance(key, str) and isinstance(value, str)) or key in _APART:
             continue
         if _ORIENTATION.fullmatch(key) and value.strip() in tuple("12345678"):
             turn = int(value) if turn == 1 else turn
@@ -152,8 +142,7 @@ def _raw_exif(
             return tiff.exif_of(data)
         except ValueError:  # a BigTIFF; whose EXIF the caller then reports as unreadable
             return b""
-    parts = [d[6:] for m, d in segments if m == 0xE1 and d.startswith(jpeg.EXIF)]
-    if parts:
+    if parts := [d[6:] for m, d in segments if m == 0xE1 and d.startswith(jpeg.EXIF)]:
         # What is too long for one segment goes on in others; a second start is another one's.
         rest = [part for part in parts[1:] if part[:4] not in (b"II*\0", b"MM\0*")]
         if len(rest) + 1 < len(parts):
@@ -161,31 +150,27 @@ def _raw_exif(
         return b"".join([parts[0], *rest])
     if image.info.get("exif"):
         return bytes(image.info["exif"])
-    return _raw_profile(image, _RAW_EXIF_KEYS)
+    return _raw_profile(image, "exif", "APP1")
 
 
-def _raw_profile(image: Image.Image, keys: tuple[str, ...]) -> bytes | None:
+def _raw_profile(image: Image.Image, *kinds: str) -> bytes | None:
     """What ImageMagick has put into a text; empty where that is damaged."""
-    for key in keys:
-        value = image.info.get(key)
-        if isinstance(value, str):
-            try:
-                return png.of_raw_profile(value)
-            except ValueError:
-                return b""
-    return None
+    texts = (image.info.get(png.RAW + kind) for kind in kinds)
+    try:
+        return next((png.of_raw_profile(text) for text in texts if isinstance(text, str)), None)
+    except ValueError:
+        return b""
 
 
 def _raw_xmp(image: Image.Image, segments: jpeg.Segments) -> bytes | None:
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         data = image.tag_v2.get(tiff.XMP)
     elif segments:
-        starts = jpeg.XMP
-        packets = [d[len(starts) :] for m, d in segments if m == 0xE1 and d.startswith(starts)]
-        data = packets[0] if packets else None
+        packets = (d for m, d in segments if m == 0xE1 and d.startswith(jpeg.XMP))
+        data = next(packets, b"")[len(jpeg.XMP) :]
     else:
         data = image.info.get(png.XMP_KEY) or image.info.get("xmp")
-        data = data or _raw_profile(image, (_RAW_XMP_KEY,))
+        data = data or _raw_profile(image, "xmp")
     if isinstance(data, str):
         return data.encode("utf-8", "replace")
     return bytes(data) if isinstance(data, (bytes, tuple, list)) and data else None
@@ -223,16 +208,15 @@ def _photoshop(image: Image.Image, segments: jpeg.Segments) -> bytes | None:
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         found = image.tag_v2.get(tiff.PHOTOSHOP)
     else:
-        found = jpeg.joined(segments, 0xED, jpeg.PHOTOSHOP)
-        found = found or _raw_profile(image, _RAW_PHOTOSHOP_KEYS)
+        found = jpeg.joined(segments, 0xED, jpeg.PHOTOSHOP) or _raw_profile(image, "8bim", "iptc")
     if not isinstance(found, bytes) or not found:
         return None
     if found.startswith(b"\x1c"):  # IPTC alone
-        found = jpeg.resource(_IPTC, found)
+        found = jpeg.resource(1028, found)
     return jpeg.without_thumbnails(found)
 
 
-def _options(image: Image.Image, file: BinaryIO | None, *, turned: bool) -> dict[str, Any]:
+def _options(image: Image.Image, data: bytes, *, turned: bool) -> dict[str, Any]:
     if isinstance(image, JpegImagePlugin.JpegImageFile):
         sampling = JpegImagePlugin.get_sampling(image)
         # 4:2:2 halves the width only, so a quarter turn makes another kind of it.
@@ -242,8 +226,8 @@ def _options(image: Image.Image, file: BinaryIO | None, *, turned: bool) -> dict
             "subsampling": sampling if keeps else 0,
             "progressive": bool(image.info.get("progressive")),
         }
-    if image.format == "WEBP" and file is not None:
-        return {"lossless": headers.webp_lossless(file)}
+    if image.format == "WEBP" and data:
+        return {"lossless": headers.webp_lossless(data)}
     if image.format == "TIFF":
         compression = image.info.get("compression")
         return {"compression": compression if compression in _LOSSLESS_TIFF else "tiff_lzw"}

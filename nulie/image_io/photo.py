@@ -8,9 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from . import exif
+
+Deep = npt.NDArray[np.uint16]
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,9 @@ class Photo:
     path: Path | None = None
     notes: tuple[str, ...] = ()
     """Sentences for the user: what of the file is not worked on, or not kept."""
+    deep: Deep | None = field(default=None, repr=False, compare=False)
+    """`[H, W, 3]` or, with alpha, `[H, W, 4]`: the same picture at 16 bits a channel, where it has
+    so many. Formats that hold them are written from it; `pixels` is what it is at 8."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -60,14 +67,19 @@ class Photo:
         return self.alpha is not None and self.alpha.getextrema() != (255, 255)
 
     def with_pixels(self, pixels: Image.Image, alpha: Image.Image | None = None) -> Photo:
-        """The photo with other pixels, RGB; the metadata follow their size, and so does alpha
-        where it is not given."""
+        """The photo with other pixels, RGB, and none at 16 bits; the metadata follow their size,
+        and so does alpha where it is not given."""
         if pixels.size == self.size:
-            return replace(self, pixels=pixels, alpha=alpha or self.alpha)
+            return replace(self, pixels=pixels, alpha=alpha or self.alpha, deep=None)
         if alpha is None and self.alpha is not None:
             alpha = self.alpha.resize(pixels.size, Image.Resampling.LANCZOS)
         metadata = self.metadata
         if metadata.exif is not None:
             with suppress(ValueError):  # damaged, and so states nothing
                 metadata = replace(metadata, exif=exif.with_size(metadata.exif, pixels.size))
-        return replace(self, pixels=pixels, alpha=alpha, metadata=metadata)
+        return replace(self, pixels=pixels, alpha=alpha, metadata=metadata, deep=None)
+
+
+def to_8_bits(deep: Deep) -> npt.NDArray[np.uint8]:
+    """The nearest levels of 8 bits."""
+    return ((deep.astype(np.uint32) * 255 + 32895) >> 16).astype(np.uint8)

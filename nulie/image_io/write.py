@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,8 @@ _FORMATS = {
     **{".png": "PNG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"},
     **({".avif": "AVIF"} if HAS_AVIF else {}),
 }
-_SUFFIXES = {"JPEG": ".jpg", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp", "AVIF": ".avif"}
+_SUFFIXES = {**dict.fromkeys(("JPEG", "HEIF", "JXL"), ".jpg"), "TIFF": ".tif",
+             **{name: f".{name.lower()}" for name in ("WEBP", "BMP", "AVIF")}}  # fmt: skip
 
 
 def default_output(path: Path, folder: Path | None = None, *, photo: Photo | None = None) -> Path:
@@ -58,8 +59,6 @@ def check_output(photo: Photo, path: Path, *, overwrite: bool = False) -> tuple[
     if photo.path is not None and _same_file(path, photo.path):
         raise ImageError(f"{shown}: is the input, which is never overwritten; choose another name")
     atomic.check(path, overwrite=overwrite)
-    if format == "BMP":
-        return (f"{shown}: BMP has no room for the recipe or other metadata",)
     return tuple(f"{shown}: {note}" for note in left_out(photo, format))
 
 
@@ -71,16 +70,20 @@ def same_format(photo: Photo, path: Path) -> bool:
 def save(
     photo: Photo, pixels: Image.Image, path: Path, *,
     text: Mapping[str, str] | None = None, quality: int | None = None, overwrite: bool = False,
+    say: Callable[[str], object] = _log.warning,
 ) -> Path:  # fmt: skip
     """Write `pixels` with all that `photo` carries, and `text` beside it. The suffix is the format.
 
-    `text` replaces what an earlier run of nulie left. `quality` is for JPEG, WebP and AVIF.
+    `text` replaces what an earlier run of nulie left. `quality` is for JPEG, WebP and AVIF. What
+    is lost although the format has room for it, is told to `say` in a sentence.
     Raises: ImageError naming the path; then nothing is left behind."""
     path = Path(path)
     if quality is not None and not 1 <= quality <= 100:
         raise SettingsError(f"quality {quality} is out of range; choose 1 to 100")
     check_output(photo, path, overwrite=overwrite)
-    data = _encoded(photo, pixels, path, text or {}, quality)
+    data, lost = _encoded(photo, pixels, path, text or {}, quality)
+    if lost:
+        say(lost)
     atomic.write(path, data, overwrite=overwrite)
     return path
 
@@ -113,8 +116,9 @@ def _same_file(a: Path, b: Path) -> bool:
 
 def _encoded(
     photo: Photo, pixels: Image.Image, path: Path, text: Mapping[str, str], quality: int | None
-) -> bytes:
-    """The bytes of the file. Metadata that the format does not take must not cost the picture."""
+) -> tuple[bytes, str]:
+    """The bytes of the file, and a sentence on what is lost: metadata that the format does not take
+    must not cost the picture."""
     format = _FORMATS[path.suffix.lower()]
     metadata = replace(photo.metadata, text=merged_text(photo.metadata.text, text))
     last: Exception | None = None
@@ -125,9 +129,8 @@ def _encoded(
         except Exception as e:
             last = last or e
             continue
-        if lost:
-            _log.warning("nulie: %s: %s could not be stored (%s)", path, lost, last)
-        return data
+        why = f"{lost} could not be stored ({reason(last)})" if last else ""
+        return data, why and f"{shown_path(path)}: {why}"
     assert last is not None
     why = f"cannot be encoded as {format} ({reason(last)}); choose another format"
     raise ImageError(f"{shown_path(path)}: {why}") from None
@@ -136,8 +139,6 @@ def _encoded(
 def _less_and_less(metadata: Metadata, text: Mapping[str, str]) -> Iterator[tuple[Metadata, str]]:
     yield metadata, ""
     yield replace(metadata, exif=None), "EXIF"
-    yield (
-        replace(metadata, exif=None, xmp=None, photoshop=None, text=text),
-        "EXIF, XMP, captions and texts",
-    )
+    bare = replace(metadata, exif=None, xmp=None, photoshop=None, text=text)
+    yield bare, "EXIF, XMP, captions and texts"
     yield Metadata(options=metadata.options), "all metadata"

@@ -1,47 +1,41 @@
 """XMP packets: where nulie keeps its text in formats that have no text chunks.
 
 XMP has namespaces: a property of our own cannot be taken for, or overwrite, anything of another
-program's, as in EXIF's few comment fields. A parser says where things stand; what changes is cut
-out or put in there, and the rest of the packet stays as others wrote it."""
+program's, as in EXIF's few comment fields. A packet that need not change stays as others wrote it;
+one that does is written anew, with the same elements under the same prefixes."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from xml.parsers import expat
-from xml.sax.saxutils import escape
+from io import BytesIO
+from itertools import count
+from typing import Any
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement
+from xml.sax.saxutils import escape, quoteattr
 
 NAMESPACE = "urn:nulie:1/"
-_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
-_TEXT, _ITEM, _ABOUT = f"{NAMESPACE} text", f"{_RDF} li", f"{_RDF} about"
-_NOTE = "http://ns.adobe.com/xmp/note/"
-_ORIENTATIONS = tuple(f"http://ns.adobe.com/{uri}/1.0/ Orientation" for uri in ("tiff", "exif"))
-_CREDENTIALS = "http://purl.org/dc/terms/ provenance"
-_EXTENDED = f"{_NOTE} HasExtendedXMP"
-_GOOGLE = "http://ns.google.com/photos/1.0/"
-_GAIN_MAPS = ("http://ns.adobe.com/hdr-gain-map/1.0/", "http://ns.apple.com/HDRGainMap/1.0/")
-_VIDEOS = (f"{_GOOGLE}camera/ MotionPhoto", f"{_GOOGLE}camera/ MicroVideo")
-_LISTS = (f"{_GOOGLE}container/", f"{_GOOGLE}container/item/")
-_THUMBNAILS = "http://ns.adobe.com/xap/1.0/ Thumbnails"
-_GONE = (*_GAIN_MAPS, *_VIDEOS, *_LISTS, _THUMBNAILS, _EXTENDED, _TEXT, _CREDENTIALS)
-"""Starts of the names (namespace, space, local name) of what is true no more, or kept apart."""
-_GONE_SPACES = {uri.encode() for uri in (NAMESPACE, *_GAIN_MAPS, *_LISTS, _NOTE)}
-_START = re.compile(rb"<(?:[^\"'>]+|\"[^\"]*\"|'[^']*')*>")
-_TAG = re.compile(rb"<([^\s/>]+)")
-_ATTRIBUTE = re.compile(rb"\s*([^\s=]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
+_RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
+_TEXT, _ABOUT, _DESCRIPTION = f"{{{NAMESPACE}}}text", f"{_RDF}about", f"{_RDF}Description"
+# In any namespace, for many readers go by the prefix.
+_ORIENTATION, _DIGIT = "}Orientation", re.compile("[1-8]")
+_CREDENTIALS = "{http://purl.org/dc/terms/}provenance"
+_EXTENDED = "{http://ns.adobe.com/xmp/note/}HasExtendedXMP"
+_GOOGLE = "{http://ns.google.com/photos/1.0/"
+_GAIN_MAPS = ("{http://ns.adobe.com/hdr-gain-map/1.0/}", "{http://ns.apple.com/HDRGainMap/1.0/}")
+_VIDEOS = (f"{_GOOGLE}camera/}}MotionPhoto", f"{_GOOGLE}camera/}}MicroVideo")
+_GONE = (*_GAIN_MAPS, *_VIDEOS, f"{_GOOGLE}container/", "{http://ns.adobe.com/xap/1.0/}Thumbnails",
+         _EXTENDED, _TEXT, _CREDENTIALS)  # fmt: skip
+"""Starts of the names of what is true no more, or kept apart."""
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_END = b"</rdf:RDF>"
-_PACKET = (
-    '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
-    '<x:xmpmeta xmlns:x="adobe:ns:meta/">\n'
-    f'<rdf:RDF xmlns:rdf="{_RDF}">\n</rdf:RDF>\n</x:xmpmeta>\n<?xpacket end="w"?>'
-).encode()
-_Cut = tuple[int, int, bytes]
-"""Where bytes start and end, and what comes in their place."""
+_PACKET = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="%b"/></x:xmpmeta>'
+_PACKET %= _RDF[1:-1].encode()
+_HEAD = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'.encode()
+_TAIL = b'\n<?xpacket end="w"?>'
 
 
 @dataclass
@@ -50,7 +44,7 @@ class Read:
     what it had said."""
 
     packet: bytes | None
-    text: Mapping[str, str]
+    text: dict[str, str]
     """nulie's."""
     orientation: int | None = None
     """1..8."""
@@ -67,54 +61,55 @@ def read(xmp: bytes) -> Read:
 
     Raises: ValueError when it is no XMP."""
     packet = _Packet(xmp)
-    found = Read(None, packet.text)
-    cuts: list[_Cut] = []
-    for part in packet.parts:
-        if part.name in _ORIENTATIONS:
-            found.orientation = found.orientation or _orientation(packet, part.body, part.close)
-            cuts.append((part.body, part.close, b"1"))
-        elif part.name.startswith(_GONE):
-            _take_in(found, part.name, packet.data[part.body : part.close].decode())
-            cuts.append((part.start, part.end, b""))
-        for name, at, value in packet.attributes(part):
-            said = packet.data[value]
-            if name in _ORIENTATIONS:
-                found.orientation = found.orientation or _orientation(
-                    packet, value.start, value.stop
-                )
-                cuts.append((value.start, value.stop, b"1"))
-            elif name.startswith(_GONE) or (name == "xmlns" and said in _GONE_SPACES):
-                _take_in(found, name, said.decode())
-                cuts.append((at.start, at.stop, b""))
-    found.packet = packet.changed(cuts)
+    found, changed = Read(None, {}), False
+    for element in packet.root.iter():
+        for name, value in element.items():
+            if _matters(name):
+                changed = True
+                _take_in(found, name, value)
+                if name.startswith(_GONE):
+                    del element.attrib[name]
+                else:
+                    element.set(name, _DIGIT.sub("1", value))
+        if not any(_matters(child.tag) for child in element):
+            continue
+        changed = True
+        for child in element:
+            if _matters(child.tag):
+                _take_in(found, child.tag, "".join(child.itertext()))
+                found.text |= _text(child) if child.tag == _TEXT else {}
+            if child.tag.endswith(_ORIENTATION):
+                for part in child.iter():
+                    part.text = _DIGIT.sub("1", part.text or "")
+        element[:] = [child for child in element if not child.tag.startswith(_GONE)]
+    if not changed:
+        body, mark, tail = packet.data.rpartition(b"<?xpacket end=")
+        found.packet = body.rstrip() + b"\n" + mark + tail if mark else packet.data
+        return found
+    packet.rdf[:] = [
+        d for d in packet.rdf if len(d) or (d.text or "").strip() or {*d.keys()} - {_ABOUT}
+    ]
+    found.packet = packet.written() if len(packet.rdf) else None
     return found
 
 
 def merged(xmp: bytes | None, extension: bytes) -> bytes:
     """The packet with the properties of another one too. Raises: ValueError when one is no XMP."""
-    other = _Packet(extension)
-    spaces = [
-        other.data[at]
-        for outer in other.parts[: other.parts.index(other.rdf) + 1 if other.rdf else 0]
-        for name, at, _ in other.attributes(outer)
-        if name == "xmlns"
-    ]
-    blocks = []
-    for part in other.descriptions:
-        own = {other.data[at].partition(b"=")[0].strip()
-               for name, at, _ in other.attributes(part) if name == "xmlns"}  # fmt: skip
-        inherited = {name: s for s in spaces if (name := s.partition(b"=")[0].strip()) not in own}
-        head = part.start + len(other._tag(part)) + 1
-        blocks += [other.data[part.start : head], *inherited.values(), other.data[head : part.end]]
-    return _added(_Packet(xmp or _PACKET), b"".join([*blocks, b"\n"]))
+    packet, other = _Packet(xmp or _PACKET), _Packet(extension)
+    packet.rdf.extend(other.rdf)
+    for uri, prefix in other.prefixes.items():
+        packet.name(uri, prefix)
+    return packet.written()
 
 
 def put_text(xmp: bytes | None, text: Mapping[str, str]) -> bytes:
     """The packet with `text` added under nulie's own namespace, as a list of "key: value"."""
     packet = _Packet(xmp or _PACKET)
-    items = "\n".join(f"<rdf:li>{_escaped(f'{k}: {v}')}</rdf:li>" for k, v in text.items())
-    bag = f"<nulie:text><rdf:Bag>\n{items}\n</rdf:Bag></nulie:text>".encode()
-    return _added(packet, _description(packet, f'xmlns:nulie="{NAMESPACE}"', bag))
+    packet.name(NAMESPACE, "nulie")
+    bag = SubElement(SubElement(packet.described(), _TEXT), f"{_RDF}Bag")
+    for key, value in text.items():
+        SubElement(bag, f"{_RDF}li").text = _NOT_XML.sub("\ufffd", f"{key}: {value}")
+    return packet.written()
 
 
 def split(xmp: bytes, room: int) -> tuple[bytes, bytes, bytes]:
@@ -122,43 +117,106 @@ def split(xmp: bytes, room: int) -> tuple[bytes, bytes, bytes]:
     is nulie's text first, then the largest properties. Without need, the latter two are empty."""
     if len(xmp) <= room:
         return xmp, b"", b""
-    packet = _Packet(xmp, properties=True)
-    rows = [(part, *row) for part in packet.descriptions for row in packet.properties(part)]
-    # Nulie's own text is the first to go where few programs look.
-    rows.sort(key=lambda row: (not row[1], row[2] - row[3]))
-    moved: dict[_Part, list[bytes]] = {}
-    cuts: list[_Cut] = []
-    left = len(xmp) + 400
-    for part, _, start, end, block in rows:
+    packet, other = _Packet(xmp), _Packet(_PACKET)
+    other.prefixes = packet.prefixes
+    rest = other.described(packet)
+    for description in packet.rdf:
+        for name in [n for n in description.attrib if not n.startswith(_RDF)]:
+            SubElement(description, name).text = description.attrib.pop(name)
+    rows = [(row.tag != _TEXT, -_size(row), number, row, description)
+            for description in packet.rdf for number, row in enumerate(description)]  # fmt: skip
+    left = len(packet.written()) + 400
+    for _, size, _, row, description in sorted(rows, key=lambda row: row[:3]):
         if left > room:
-            moved.setdefault(part, []).append(block)
-            cuts.append((start, end, b""))
-            left -= end - start
-    assert packet.rdf is not None
-    blocks = (packet.around(part, b"".join(rows)) for part, rows in moved.items())
-    head, tail = packet.data[: packet.rdf.body], packet.data[packet.rdf.close :]
-    extension = head + b"".join(blocks) + tail
-    extension = extension[extension.index(b"<", 0) :]
+            left += size
+            description.remove(row)
+            rest.append(row)
+    extension = other.written()[len(_HEAD) : -len(_TAIL)]
     digest = hashlib.md5(extension, usedforsecurity=False).hexdigest().upper()
-    rest = _Packet(packet.changed(cuts) or _PACKET)
-    said = f'xmlns:xmpNote="{_NOTE}" xmpNote:HasExtendedXMP="{digest}"'
-    return _added(rest, _description(packet, said, b"")), digest.encode(), extension
+    packet.described().set(_EXTENDED, digest)
+    packet.name(_EXTENDED[1:].partition("}")[0], "xmpNote")
+    return packet.written(), digest.encode(), extension
 
 
-def _description(packet: _Packet, attributes: str, properties: bytes) -> bytes:
-    # All those of a packet must be about the same thing.
-    about, own = packet.about(), attributes.encode()
-    row = b'<rdf:Description xmlns:rdf="%b" rdf:about=%b %b>%b</rdf:Description>\n'
-    return row % (_RDF.encode(), about, own, properties)
+class _Packet:
+    """A packet's elements and its prefixes by namespace. Raises: ValueError when it is no XMP."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data.strip(b"\0 \r\n\t")
+        self.prefixes = {"http://www.w3.org/XML/1998/namespace": "xml"}
+        self._taken, self._numbers = {"xml"}, count(1)
+        # No XMP has a document type; a hostile one could use it to grow without bound.
+        if b"<!DOCTYPE" in self.data:
+            raise ValueError("no XMP: with a document type")
+        try:
+            self.data.decode("utf-8")
+            events: Any = ElementTree.iterparse(BytesIO(self.data), ("start-ns",))
+            for _, (prefix, uri) in events:
+                self.name(uri, prefix)
+            self.root: Element = events.root
+        except (ElementTree.ParseError, ValueError) as e:
+            raise ValueError(f"no XMP: {e}") from None
+        if self.root.tag != f"{_RDF}RDF" and self.root.find(f".//{_RDF}RDF") is None:
+            self.root = ElementTree.fromstring(_PACKET)
+        self.rdf = next(self.root.iter(f"{_RDF}RDF"))
+
+    def name(self, uri: str, prefix: str) -> str:
+        """The prefix of a namespace, which is this one where it is free."""
+        if uri not in self.prefixes:
+            while not prefix or prefix in self._taken:
+                prefix = f"ns{next(self._numbers)}"
+            self.prefixes[uri] = prefix
+            self._taken.add(prefix)
+        return self.prefixes[uri]
+
+    def described(self, like: _Packet | None = None) -> Element:
+        """A new description. All those of a packet must be about the same thing."""
+        about = next((d.get(_ABOUT) for d in (like or self).rdf if d.get(_ABOUT)), "")
+        return SubElement(self.rdf, _DESCRIPTION, {_ABOUT: about or ""})
+
+    def written(self) -> bytes:
+        used: dict[str, str] = {}
+
+        def short(name: str) -> str:
+            uri, _, local = name.rpartition("}")
+            if not uri:
+                return name
+            prefix = self.name(uri[1:], "")
+            used[uri[1:]] = prefix
+            return f"{prefix}:{local}"
+
+        out: list[str] = []
+        waiting: list[Element | str] = [self.root]
+        while waiting:  # no recursion, for nothing bounds how deep a packet goes
+            part = waiting.pop()
+            if isinstance(part, str):
+                out.append(part)
+                continue
+            tag = short(part.tag)
+            said = "".join(f" {short(name)}={quoteattr(value)}" for name, value in part.items())
+            out += [f"<{tag}", f"{said}>{_escaped(part.text)}"]
+            waiting += [_escaped(part.tail), f"</{tag}>", *reversed(part)]
+        out[0] += "".join(f" xmlns:{p}={quoteattr(uri)}" for uri, p in used.items() if p != "xml")
+        return _HEAD + "".join(out).strip().encode() + _TAIL
 
 
-def _orientation(packet: _Packet, start: int, end: int) -> int | None:
-    digits = re.search(rb"[1-8]", packet.data[start:end])
-    return int(digits[0]) if digits else None
+def _text(element: Element) -> dict[str, str]:
+    items = ((item.text or "").partition(": ") for item in element.iter(f"{_RDF}li"))
+    return {key: value for key, separator, value in items if separator}
+
+
+def _size(element: Element) -> int:
+    """At most as many bytes as it takes."""
+    return sum(
+        len((e.text or "").encode()) + len("".join(e.attrib.values())) for e in element.iter()
+    )
 
 
 def _take_in(found: Read, name: str, value: str) -> None:
-    if name.startswith(_GAIN_MAPS):
+    if name.endswith(_ORIENTATION):
+        digits = _DIGIT.search(value)
+        found.orientation = found.orientation or (int(digits[0]) if digits else None)
+    elif name.startswith(_GAIN_MAPS):
         found.gain_map = True
     elif name.startswith(_VIDEOS):
         found.video |= value != "0"
@@ -168,177 +226,10 @@ def _take_in(found: Read, name: str, value: str) -> None:
         found.extended = value.strip()
 
 
-def _escaped(text: str) -> str:
-    return escape(_NOT_XML.sub("\ufffd", text), {"\r": "&#13;"})
-
-
-def _added(packet: _Packet, block: bytes) -> bytes:
-    rdf = packet.rdf
-    if rdf is None or rdf.body == rdf.end:  # none, or one without contents: <rdf:RDF/>
-        return _PACKET.replace(_END, block + _END)
-    return packet.data[: rdf.close] + block + packet.data[rdf.close :]
-
-
-class _Part:
-    """An element: its name as the parser has it, the names of its attributes, and where it lies:
-    from `start` to `end`, its contents from `body` to `close`."""
-
-    __slots__ = ("body", "close", "depth", "end", "inner", "name", "names", "start")
-
-    def __init__(self, name: str, depth: int, names: list[str], start: int, body: int) -> None:
-        self.name, self.depth, self.names = name, depth, names
-        self.start, self.body, self.close, self.end = start, body, body, body
-        self.inner: list[_Part] = []
-
-
-class _Packet:
-    """The parts of a packet that matter, in their order, found in one pass: down to descriptions,
-    or the `properties` in them, and deeper those whose names do. Raises: ValueError."""
-
-    def __init__(self, data: bytes, *, properties: bool = False) -> None:
-        self.data = data.strip(b"\0 \r\n\t")
-        self.parts: list[_Part] = []
-        self.rdf: _Part | None = None
-        self.text: dict[str, str] = {}
-        self._open: list[_Part] = []
-        self._depth, self._deepest, self._below = 0, 2, 2 if properties else 1
-        self._item: list[str] = []
-        self._parser = parser = expat.ParserCreate("utf-8", " ")
-        parser.ordered_attributes = True
-        parser.StartElementHandler = self._opened
-        parser.EndElementHandler = self._closed
-        # No XMP has a document type; a hostile one could use it to grow without bound.
-        parser.StartDoctypeDeclHandler = _refused
-        try:
-            self.data.decode("utf-8")
-            parser.Parse(self.data, True)
-        except (expat.ExpatError, ValueError) as e:
-            raise ValueError(f"no XMP: {e}") from None
-
-    @property
-    def descriptions(self) -> list[_Part]:
-        return self.rdf.inner if self.rdf else []
-
-    def attributes(self, part: _Part) -> Iterator[tuple[str, slice, slice]]:
-        """The name of each, where it lies, and where its value does; "xmlns" is the name of one
-        that declares a namespace."""
-        names = iter(part.names)
-        at = part.start + len(self._tag(part)) + 1
-        while match := _ATTRIBUTE.match(self.data, at, part.body):
-            at = match.end()
-            space = match[1] == b"xmlns" or match[1].startswith(b"xmlns:")
-            value = slice(*match.span(2 if match[2] is not None else 3))
-            yield "xmlns" if space else next(names), slice(*match.span()), value
-
-    def about(self) -> bytes:
-        for part in self.descriptions:
-            for name, _, value in self.attributes(part):
-                if name == _ABOUT:
-                    return self.data[value.start - 1 : value.stop + 1]
-        return b'""'
-
-    def around(self, part: _Part, properties: bytes) -> bytes:
-        """A description of the same thing as another one, with the same names for namespaces."""
-        kept = [self.data[at] for n, at, _ in self.attributes(part) if n in ("xmlns", _ABOUT)]
-        tag = self._tag(part)
-        return b"".join((b"<", tag, *kept, b">", properties, b"</", tag, b">\n"))
-
-    def properties(self, part: _Part) -> Iterator[tuple[bool, int, int, bytes]]:
-        """Of each property of a description: whether it is nulie's, where it starts and ends, and
-        what says the same as an element."""
-        for name, at, value in self.attributes(part):
-            if name != "xmlns" and not name.startswith(f"{_RDF} "):
-                tag = self.data[at].partition(b"=")[0].strip()
-                block = b"<%b>%b</%b>" % (tag, self.data[value].replace(b"<", b"&lt;"), tag)
-                yield False, at.start, at.stop, block
-        for inner in part.inner:
-            yield inner.name == _TEXT, inner.start, inner.end, self.data[inner.start : inner.end]
-
-    def changed(self, cuts: list[_Cut]) -> bytes | None:
-        """The packet with `cuts` made, without descriptions that these have emptied and without
-        padding; None when they have emptied all."""
-        cuts = sorted(cuts, key=lambda cut: (cut[0], -cut[1]))
-        starts = [cut[0] for cut in cuts]
-        emptied = []
-        for part in self.descriptions:
-            inside = cuts[bisect_left(starts, part.start) : bisect_left(starts, part.end)]
-            if inside and not self._holds(part, inside):
-                emptied.append((part.start, part.end, b""))
-        if emptied and len(emptied) == len(self.descriptions):
-            return None
-        packet = _cut(self.data, 0, len(self.data), sorted([*emptied, *cuts], key=_first_widest))
-        body, mark, tail = packet.rpartition(b"<?xpacket end=")
-        return body.rstrip() + b"\n" + mark + tail if mark else packet
-
-    def _holds(self, part: _Part, cuts: list[_Cut]) -> bool:
-        gone = {cut[0] for cut in cuts if not cut[2]}
-        named = (n for n, at, _ in self.attributes(part) if at.start not in gone)
-        if any(name not in ("xmlns", _ABOUT) for name in named):
-            return True
-        inside = [cut for cut in cuts if cut[0] >= part.body]
-        return bool(_cut(self.data, part.body, part.close, inside).strip())
-
-    def _tag(self, part: _Part) -> bytes:
-        match = _TAG.match(self.data, part.start)
-        assert match is not None
-        return match[1]
-
-    def _opened(self, name: str, attributes: list[str]) -> None:
-        # A few kB may hold tens of thousands of elements, so those that do not matter cost little.
-        self._depth += 1
-        matters = self._depth <= self._deepest or _matters(name)
-        if not matters and not (attributes and any(map(_matters, attributes[::2]))):
-            return
-        start = self._parser.CurrentByteIndex
-        match = _START.match(self.data, start)
-        assert match is not None
-        part = _Part(name, self._depth, attributes[::2], start, match.end())
-        self.parts.append(part)
-        if self._open:
-            self._open[-1].inner.append(part)
-        if name == f"{_RDF} RDF" and self.rdf is None:
-            self.rdf, self._deepest = part, self._depth + self._below
-        self._open.append(part)
-        if name == _TEXT:
-            self._parser.CharacterDataHandler = self._item.append
-            self._deepest += 3
-        self._item.clear()
-
-    def _closed(self, name: str) -> None:
-        depth, self._depth = self._depth, self._depth - 1
-        if not (self._open and self._open[-1].depth == depth):
-            return
-        part = self._open.pop()
-        if not self.data.startswith(b"/>", part.body - 2):
-            part.close = self._parser.CurrentByteIndex
-            part.end = self.data.index(b">", part.close) + 1
-        if name == _ITEM and self._parser.CharacterDataHandler:
-            key, separator, value = "".join(self._item).partition(": ")
-            if separator:
-                self.text[key] = value
-        elif name == _TEXT:
-            self._parser.CharacterDataHandler = None
-            self._deepest -= 3
+def _escaped(text: str | None) -> str:
+    return escape(text or "", {"\r": "&#13;"})
 
 
 @lru_cache(1000)
 def _matters(name: str) -> bool:
-    return name in _ORIENTATIONS or name.startswith(_GONE)
-
-
-def _refused(*_: object) -> None:
-    raise ValueError("with a document type")
-
-
-def _first_widest(cut: _Cut) -> tuple[int, int]:
-    return cut[0], -cut[1]
-
-
-def _cut(data: bytes, start: int, end: int, cuts: list[_Cut]) -> bytes:
-    """The bytes from `start` to `end` with `cuts`, in order, made; those inside others are not."""
-    out = []
-    for first, last, new in cuts:
-        if first >= start:
-            out += [data[start:first], new]
-            start = last
-    return b"".join([*out, data[start:end]])
+    return name.startswith(_GONE) or name.endswith(_ORIENTATION)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import zipfile
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from .host import Host
 from .inputs import Item
 from .outcome import Outcome, file_text
 from .plan import Plan, Results
+
+_log = logging.getLogger(__name__)
 
 
 def process(
@@ -51,9 +54,12 @@ def process(
         outcome = yield from enhance(item, photo, plan, host, cancel=cancel, keeper=keeper)
     if outcome is None:
         return False
-    written = _write(item, outcome, targets, plan, host)
+    said = [note for note in outcome.after.notes if note not in notes]
+    written = _write(item, outcome, targets, plan, host, said.append)
     for path in written:
         own.add(path)
+    for note in dict.fromkeys(said):
+        yield Noted(item, note)
     results = plan.results
     if results.save_recipe:
         text = outcome.recipe.to_json() + "\n"
@@ -73,11 +79,13 @@ def read(item: Item, host: Host) -> Photo:
 def write(
     photo: Photo, recipe: Recipe, target: Path, results: Results, *,
     score: Mapping[str, Any] | None = None, source: Item | None = None,
+    say: Callable[[str], object] = _log.warning,
 ) -> Path:  # fmt: skip
     """The file written: what `recipe` has made of a photo, with all that the photo carried, the
     recipe and its `score`. Where `results.numbered` a target that is there already stays, and a
     number makes the name another one. A photo that nothing was done to is copied from its `source`
-    byte for byte, unless it is to have another format. Raises: ImageError."""
+    byte for byte, unless it is to have another format. `say` is told what was lost on the way.
+    Raises: ImageError."""
 
     def put(path: Path) -> Path:
         as_it_is = recipe == Recipe() and not results.suffix
@@ -88,7 +96,7 @@ def write(
         text, quality = file_text(recipe, score), results.quality
         overwrite = results.overwrite
         return image_io.save(
-            photo, photo.pixels, path, text=text, quality=quality, overwrite=overwrite
+            photo, photo.pixels, path, text=text, quality=quality, overwrite=overwrite, say=say
         )
 
     return names.at_free_name(target, put, clash=ImageError) if results.numbered else put(target)
@@ -117,16 +125,19 @@ def _check_beside(plan: Plan, own: names.Names) -> Keeper | None:
 
 
 def _write(
-    item: Item, outcome: Outcome, targets: Sequence[Path], plan: Plan, host: Host
-) -> tuple[Path, ...]:
+    item: Item, outcome: Outcome, targets: Sequence[Path], plan: Plan, host: Host,
+    say: Callable[[str], object],
+) -> tuple[Path, ...]:  # fmt: skip
     if not outcome.changed:
-        return (write(outcome.before, Recipe(), targets[0], plan.results, source=item),)
+        return (write(outcome.before, Recipe(), targets[0], plan.results, source=item, say=say),)
     written: list[Path] = []
     for number, (recipe, target) in enumerate(zip(outcome.recipes(), targets, strict=False)):
         photo = outcome.variant(number, host.models)
         try:
             score = outcome.score(number)
-            written.append(write(photo, recipe, target, plan.results, score=score, source=item))
+            results = plan.results
+            path = write(photo, recipe, target, results, score=score, source=item, say=say)
+            written.append(path)
         except NulieError as e:
             # The search may have taken hours.
             raise ImageError(f"{e}; the recipe would be {recipe.to_json()}") from None

@@ -136,7 +136,9 @@ def _search(
                 if result.reason == "cancelled" and not result.evaluations:
                     return None
                 # Rendered already: at full size that takes as long as a part of the search.
-                after = replace(photo, pixels=result.image) if result.variants else photo
+                after = photo
+                if result.variants:
+                    after = apply(result.recipe, photo, host.models, pixels=result.image)
                 judged = (predictor.name, result.base, result.terms, result)
                 told = (tuple(points), run.tree.best())
                 return Outcome(item.file_name, photo, after, result.recipe, *judged, *told)

@@ -22,9 +22,12 @@ Values = Mapping[str, npt.NDArray[np.float64]]
 """Dial name -> `[B]` values, one for each image of a batch."""
 Measured = Mapping[str, npt.NDArray[Any]]
 """Statistic's name -> `[B, *shape]` whole numbers."""
-Tables = npt.NDArray[np.uint8]
-"""`[B, 3, 256]`, or `[B, 1, 256]` where the three channels share one table."""
-Table = Callable[[Values, Measured], Tables]
+Tables = npt.NDArray[Any]
+"""`[B, 3, N]`, or `[B, 1, N]` where the three channels share one table: what becomes of N levels.
+Of whole ones come uint8, rounded or cut as Pillow does it; of floats come floats within 0..255."""
+Table = Callable[[Values, Measured, npt.NDArray[Any]], Tables]
+RAMP = np.arange(256)
+"""The levels of 8 bits."""
 Need = Literal["nothing", "grey mean", "histogram", "histograms", "short side"]
 
 
@@ -72,7 +75,8 @@ class Op:
     """(RGB image, **values) -> new RGB image of the same size: the truth. Of an op without a table
     it takes what was measured, too, by name; it measures for itself where that is not given."""
     table: Table | None = None
-    """For an op that maps levels: (values, measured) -> tables that give the bytes of `pil`."""
+    """For an op that maps levels: (values, measured, levels `[N]` or `[3, N]`) -> what becomes of
+    them; of `RAMP` tables that give the bytes of `pil`."""
     needs: Need = "nothing"
     """What `measure` looks at. `grey mean`: `[B]` mean of Pillow's mode L; `histogram`:
     `[B, 3, 256]` counts; `histograms`: `[B, 4, 256]`, that of mode L besides; `short side`: `[B]`
@@ -82,6 +86,10 @@ class Op:
     """(values, what the op needs) -> measured."""
     tensor: Callable[[torch.Tensor, Values, Measured], torch.Tensor] | None = None
     """For every other op: (`[B, 3, H, W]` uint8, values, measured) -> the same shape."""
+    deep: Callable[..., npt.NDArray[np.float32]] | None = None
+    """For the same: (`[H, W, 3]` float32 levels of 255, **values, **measured) -> the same shape,
+    neither rounded nor held within 0..255, for 16 bits a channel. Without it those change by as
+    much as 8 do."""
     grain: Callable[..., torch.Tensor] | None = None
     """For an op that looks at a pixel's neighbours, what it does to a pixel of which no more is
     known than its value in the blurred photo: (pixels `[B, 3, 1, N]` uint8, the same of the photo
@@ -192,7 +200,7 @@ def apply_pil(steps: Sequence[Step], image: Image.Image) -> Image.Image:
         op, values = resolve(step)
         measured = statistics_of(op, step) or {}
         if measured and op.table is not None:
-            table = np.broadcast_to(op.table(as_batch(values), measured)[0], (3, 256))
+            table = np.broadcast_to(op.table(as_batch(values), measured, RAMP)[0], (3, 256))
             image = image.point(table.ravel().tolist())
         else:
             image = op.pil(image, **values, **{name: m.item() for name, m in measured.items()})

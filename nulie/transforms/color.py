@@ -16,6 +16,8 @@ from .tone import FACTOR
 if TYPE_CHECKING:
     import torch
 
+Floats = npt.NDArray[np.float32]
+
 GREY = (19595, 38470, 7471)
 """Pillow's weights of R, G, B in mode L, in 65536ths (ITU-R BT.601 luma)."""
 
@@ -59,6 +61,12 @@ def hue_pil(image: Image.Image, shift: float) -> Image.Image:
     return image.convert("RGB", (*m[0:3], 0, *m[3:6], 0, *m[6:9], 0))
 
 
+def saturation_deep(levels: Floats, factor: float) -> Floats:
+    grey: Floats = levels @ np.array([GREY], np.float32).T / 0x10000
+    mixed: Floats = grey + np.float32(factor) * (levels - grey)
+    return mixed
+
+
 def hue_tensor(batch: torch.Tensor, values: Values, _: Measured) -> torch.Tensor:
     wide = batch.float()
     # [B, 3, 3] in the precision of Pillow's C code; the sums run in its order, too.
@@ -70,9 +78,11 @@ def hue_tensor(batch: torch.Tensor, values: Values, _: Measured) -> torch.Tensor
 # fmt: off
 register(
     Op("saturation", "scales colourfulness; 0 is grey", (FACTOR,),
-       lambda image, factor: ImageEnhance.Color(image).enhance(factor), tensor=saturation_tensor),
+       lambda image, factor: ImageEnhance.Color(image).enhance(factor), tensor=saturation_tensor,
+       deep=saturation_deep),
     Op("hue", "turns all colours about the grey axis",
        (Dial("shift", -0.5, 0.5, neutral=0.0, unit="turn", hard=(-0.1, 0.1)),),
-       hue_pil, tensor=hue_tensor, tolerance=1),
+       hue_pil, tensor=hue_tensor, tolerance=1,
+       deep=lambda levels, shift: levels @ np.array(hue_matrix(shift), np.float32).reshape(3, 3).T),
 )
 # fmt: on

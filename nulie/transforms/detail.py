@@ -10,13 +10,11 @@ from PIL import Image, ImageFilter
 
 from ..recipe import Dial
 from .base import Measured, Op, Statistic, Values, register
-from .color import blend
+from .color import Floats, blend
 from .tone import FACTOR
 
 if TYPE_CHECKING:
     import torch
-
-Floats = npt.NDArray[np.float32]
 
 SHARPNESS_RADIUS = 0.003
 """Radius of the blur that sharpness works against, in short sides: as wide as the 3 x 3 kernel of
@@ -89,6 +87,33 @@ def gaussian(batch: torch.Tensor, radii: npt.NDArray[np.float64]) -> torch.Tenso
     return image.byte()
 
 
+def blur_deep(levels: Floats, radius: float, short_side: int) -> Floats:
+    """The same blur of float32 levels `[H, W, 3]`, nothing rounded."""
+    box = float(box_radius(np.array([radius * short_side], np.float32))[0])
+    whole = int(box)
+    out = np.empty_like(levels)
+    for channel in range(levels.shape[-1]):
+        plane = levels[..., channel]
+        for axis in (1, 0):
+            for _ in range(PASSES):
+                ends = [(whole + 1,) * 2 if d == axis else (0, 0) for d in (0, 1)]
+                padded = np.moveaxis(np.pad(plane, ends, "edge"), axis, -1)
+                size = plane.shape[axis]
+                sums = padded.cumsum(-1, dtype=np.float64)
+                # All within the whole radius, and the two outermost by its fraction.
+                mixed = sums[..., -1 - size : -1] - sums[..., :size]
+                mixed += (box - whole) * (padded[..., :size] + padded[..., -size:])
+                plane = np.moveaxis(mixed / (2 * box + 1), -1, axis).astype(np.float32)
+        out[..., channel] = plane
+    return out
+
+
+def sharpness_deep(levels: Floats, factor: float, short_side: int) -> Floats:
+    blurred = blur_deep(levels, SHARPNESS_RADIUS, short_side)
+    sharp: Floats = blurred + np.float32(factor) * (levels - blurred)
+    return sharp
+
+
 def blur_tensor(batch: torch.Tensor, values: Values, measured: Measured) -> torch.Tensor:
     return gaussian(batch, values["radius"] * measured["short_side"])
 
@@ -117,13 +142,13 @@ LENGTH: dict[str, Any] = {
 
 register(
     Op("sharpness", "strengthens fine detail above 1, weakens it below", (FACTOR,),
-       sharpness_pil, **LENGTH, tensor=sharpness_tensor, tolerance=1,
+       sharpness_pil, **LENGTH, tensor=sharpness_tensor, tolerance=1, deep=sharpness_deep,
        grain=lambda pixels, blurred, values: blend(blurred, pixels, values["factor"]),
        reach=lambda _, measured: reach(SHARPNESS_RADIUS * measured["short_side"])),
     Op("blur", "Gaussian blur",
        (Dial("radius", 0.0, 0.1, neutral=0.0, unit="short sides", step=0.0001,
              soft=(0.0, 0.004), hard=(0.0, 0.008)),),
-       blur_pil, **LENGTH, tensor=blur_tensor, grain=blur_grain,
+       blur_pil, **LENGTH, tensor=blur_tensor, deep=blur_deep, grain=blur_grain,
        reach=lambda values, measured: reach(values["radius"] * measured["short_side"])),
 )
 # fmt: on

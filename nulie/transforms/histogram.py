@@ -9,8 +9,8 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from ..recipe import Dial
-from .base import Measured, Op, Statistic, Tables, Values, register
-from .tone import AMOUNT, FULL, RAMP, blend, column
+from .base import RAMP, Measured, Op, Statistic, Tables, Values, register
+from .tone import AMOUNT, FULL, blend, column
 
 
 def autocontrast_pil(
@@ -34,12 +34,23 @@ def autocontrast_measure(values: Values, histogram: npt.NDArray[Any]) -> Measure
     }
 
 
-def autocontrast_table(values: Values, measured: Measured) -> Tables:
+def autocontrast_table(values: Values, measured: Measured, ramp: npt.NDArray[Any]) -> Tables:
     """`ImageOps.autocontrast`: low to high becomes 0..255; a channel with one level left stays."""
     low, high = measured["low"][..., None], measured["high"][..., None]
     scale = 255.0 / np.maximum(high - low, 1)
-    stretched = (RAMP * scale - low * scale).clip(0, 255).astype(np.uint8)
-    return blend(RAMP, np.where(high > low, stretched, RAMP), column(values["amount"]))
+    stretched = (ramp * scale - low * scale).clip(0, 255)
+    if ramp.dtype.kind != "f":
+        stretched = stretched.astype(np.uint8)
+    return blend(ramp, np.where(high > low, stretched, ramp), column(values["amount"]))
+
+
+def equalize_table(values: Values, measured: Measured, ramp: npt.NDArray[Any]) -> Tables:
+    """The measured table, and between its levels what lies between."""
+    flat = measured["table"]
+    if ramp.dtype.kind == "f":
+        rows = np.broadcast_to(ramp, (3, ramp.shape[-1]))
+        flat = np.stack([np.interp(r, RAMP, t) for r, t in zip(rows, flat[0], strict=True)])
+    return blend(ramp, flat, column(values["amount"]))
 
 
 def equalize_measure(_: Values, histogram: npt.NDArray[Any]) -> Measured:
@@ -65,7 +76,7 @@ register(
        measures=(Statistic("low", (3,)), Statistic("high", (3,)))),
     Op("equalize", "flattens each channel's histogram", (AMOUNT,),
        lambda image, amount: Image.blend(image, ImageOps.equalize(image), amount),
-       lambda values, measured: blend(RAMP, measured["table"], column(values["amount"])),
-       needs="histogram", measures=(Statistic("table", (3, 256)),), measure=equalize_measure),
+       equalize_table, needs="histogram", measure=equalize_measure,
+       measures=(Statistic("table", (3, 256)),)),
 )
 # fmt: on

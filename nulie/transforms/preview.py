@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from ..recipe import Recipe, Step
-from .base import Measured, Need, Op, Values, ops_of, resolve, statistics_of
+from .base import RAMP, Measured, Need, Op, Values, ops_of, resolve, statistics_of
 from .color import grey
 from .sample import Sample
 
@@ -119,7 +119,7 @@ class Renderer:
                 else:
                     measured = group.carried()
                 if op.table is not None:
-                    tables.map(rows, op.table(values, measured))
+                    tables.map(rows, op.table(values, measured, RAMP))
                 else:
                     batch[rows] = self._apply_tensor(op, batch[rows], values, measured)
         return tables.flush(batch, list(range(len(batch))))

@@ -1,4 +1,4 @@
-"""Ops on the levels of a channel, each a table of 256 entries."""
+"""Ops on the levels of a channel, each a table: of 256 entries, or of as many as there are."""
 
 from __future__ import annotations
 
@@ -13,22 +13,25 @@ from PIL import Image, ImageEnhance, ImageOps
 from ..recipe import Dial
 from .base import Measured, Op, Statistic, Table, Tables, Values, register
 
-RAMP = np.arange(256)
+Levels = npt.NDArray[Any]
 _SHARES = [level / 255 for level in range(256)]
 SOFT, HARD = (0.667, 1.5), (0.4, 2.5)
 """Ranges of factors. The original NUlIE stacked steps of 0.9 to 1.111, or of 0.5 to 2."""
 
 
 def blend(start: npt.NDArray[Any], end: npt.NDArray[Any], amount: npt.NDArray[Any]) -> Tables:
-    """Pillow's `Image.blend` of levels: start + amount (end - start) in float32, clipped, cut to
-    whole levels. Arrays broadcast to `[B, C, 256]`."""
+    """Pillow's `Image.blend` of levels: start + amount (end - start) in float32, clipped; where the
+    levels are whole, cut to whole ones. Arrays broadcast to `[B, C, N]`."""
     start32, amount32 = start.astype(np.float32), amount.astype(np.float32)
     mixed: npt.NDArray[Any] = start32 + amount32 * (end - start).astype(np.float32)
-    return mixed.clip(0, 255).astype(np.uint8)
+    mixed = mixed.clip(0, 255)
+    return mixed if end.dtype.kind == "f" else mixed.astype(np.uint8)
 
 
-def _levels(shares: npt.NDArray[Any]) -> Tables:
-    """Shares of full light, rounded to whole levels."""
+def _levels(shares: npt.NDArray[Any], ramp: Levels) -> Tables:
+    """Shares of full light as levels, rounded to whole ones where those of `ramp` are."""
+    if ramp.dtype.kind == "f":
+        return (255 * shares).clip(0, 255)
     return (255 * shares + 0.5).clip(0, 255).astype(np.uint8)
 
 
@@ -45,8 +48,8 @@ def contrast_measure(_: Values, grey_mean: npt.NDArray[Any]) -> Measured:
     return {"mean": (grey_mean + 0.5).astype(np.int64)}  # as ImageEnhance.Contrast rounds it
 
 
-def contrast_table(values: Values, measured: Measured) -> Tables:
-    return blend(column(measured["mean"]), RAMP, column(values["factor"]))
+def contrast_table(values: Values, measured: Measured, ramp: Levels) -> Tables:
+    return blend(column(measured["mean"]), ramp, column(values["factor"]))
 
 
 def both_forms(curve: Callable[..., Any]) -> tuple[Callable[..., Image.Image], Table]:
@@ -56,20 +59,20 @@ def both_forms(curve: Callable[..., Any]) -> tuple[Callable[..., Image.Image], T
     def pil(image: Image.Image, **values: float) -> Image.Image:
         return image.point([round_level(curve(x, **values)) for x in _SHARES] * 3)
 
-    def table(values: Values, _: Measured) -> Tables:
-        return _levels(curve(RAMP / 255, **{name: column(v) for name, v in values.items()}))
+    def table(values: Values, _: Measured, ramp: Levels) -> Tables:
+        return _levels(curve(ramp / 255, **{name: column(v) for name, v in values.items()}), ramp)
 
     return pil, table
 
 
-def white_balance_table(values: Values, _: Measured) -> Tables:
-    """Levels in linear light, times the gain of each channel, and back; rounded."""
+def white_balance_table(values: Values, _: Measured, ramp: Levels) -> Tables:
+    """Levels in linear light, times the gain of each channel, and back."""
     gains = channel_gains(values["temperature"], values["tint"])
-    x = RAMP / 255
+    x = ramp / 255
     light = np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4)
     light = np.stack(gains, -1)[..., None] * light
     power = 1.055 * np.maximum(light, 1e-9) ** (1 / 2.4) - 0.055
-    return _levels(np.where(light <= 0.0031308, 12.92 * light, power))
+    return _levels(np.where(light <= 0.0031308, 12.92 * light, power), ramp)
 
 
 def white_balance_pil(image: Image.Image, temperature: float, tint: float) -> Image.Image:
@@ -91,13 +94,18 @@ def channel_gains(temperature: Any, tint: Any) -> tuple[Any, Any, Any]:
     return red / luminance, green / luminance, blue / luminance
 
 
-def solarize_table(values: Values, _: Measured) -> Tables:
-    return np.where(column(values["threshold"]) > RAMP, RAMP, 255 - RAMP).astype(np.uint8)
+def solarize_table(values: Values, _: Measured, ramp: Levels) -> Tables:
+    turned = np.where(column(values["threshold"]) > ramp, ramp, 255 - ramp)
+    return turned if ramp.dtype.kind == "f" else turned.astype(np.uint8)
 
 
-def posterize_table(values: Values, _: Measured) -> Tables:
-    mask = (0xFF00 >> column(values["bits"]).astype(np.int64)) & 0xFF
-    return (RAMP & mask).astype(np.uint8)
+def posterize_table(values: Values, _: Measured, ramp: Levels) -> Tables:
+    """All 8 bits stand for all that there are."""
+    apart = 2 ** (8 - column(values["bits"]))
+    if ramp.dtype.kind == "f":
+        return np.where(apart == 1, ramp, ramp // apart * apart)
+    left: Tables = (ramp // apart * apart).astype(np.uint8)
+    return left
 
 
 FACTOR = Dial("factor", 0.0, 4.0, neutral=1.0, soft=SOFT, hard=HARD)
@@ -110,7 +118,7 @@ AMOUNT = Dial("amount", 0.0, 1.0, neutral=0.0, unit="share", step=0.01, soft=FUL
 register(
     Op("brightness", "scales all levels; 0 is black", (FACTOR,),
        lambda image, factor: ImageEnhance.Brightness(image).enhance(factor),
-       lambda values, _: blend(np.zeros(1), RAMP, column(values["factor"]))),
+       lambda values, _, ramp: blend(np.zeros(1), ramp, column(values["factor"]))),
     Op("contrast", "stretches levels about the photo's mean grey; 0 is flat grey", (FACTOR,),
        lambda image, factor: ImageEnhance.Contrast(image).enhance(factor), contrast_table,
        needs="grey mean", measures=(Statistic("mean"),), measure=contrast_measure),
@@ -132,7 +140,7 @@ register(
     Op("invert", "mixes in the negative; 0.5 is flat grey",
        (replace(AMOUNT, soft=None, hard=(0.9, 1.0)),),
        lambda image, amount: Image.blend(image, ImageOps.invert(image), amount),
-       lambda values, _: blend(RAMP, 255 - RAMP, column(values["amount"]))),
+       lambda values, _, ramp: blend(ramp, 255 - ramp, column(values["amount"]))),
     Op("solarize", "inverts the levels from the threshold up; 256 changes nothing",
        (Dial("threshold", 0.0, 256.0, neutral=256.0, unit="level", step=1.0, hard=(64, 192)),),
        lambda image, threshold: ImageOps.solarize(image, threshold), solarize_table),
