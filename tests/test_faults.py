@@ -7,7 +7,6 @@ import copy
 import json
 import os
 import random
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +98,7 @@ def test_a_damaged_checkpoint_is_refused_in_a_sentence_or_gone_on_from(
     checkpoints: list[str], tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(nulie.predictor, "create", lambda *_, **__: (FakePredictor(), ""))
-    rng = random.Random(int(os.environ.get("SEED",5)))
+    rng = random.Random(int(os.environ.get("SEED", 5)))
     photo, state = tmp_path / "a.png", tmp_path / "state.json"
     picture().save(photo)
     codes, tracebacks = [], []
