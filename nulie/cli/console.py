@@ -17,6 +17,8 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it: 128 and the signal's number."""
 _ENDS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 """Ctrl-C, a system that wants us to end, and a terminal that is closed."""
+_ending = threading.Event()
+"""Set while all is tidied up, which nothing but Ctrl-C interrupts."""
 NOTHING_WRITTEN = "interrupted; nothing was written"
 
 
@@ -43,7 +45,8 @@ def on_interrupt(act: Callable[[int], None]) -> Iterator[None]:
         known = {number: signal.getsignal(number) for number in _ENDS}
 
     def handle(number: int, _frame: FrameType | None) -> None:
-        act(number)
+        if not _ending.is_set() or number == signal.SIGINT:
+            act(number)
 
     for number, before in known.items():
         if before not in (signal.SIG_IGN, None):
@@ -57,12 +60,14 @@ def on_interrupt(act: Callable[[int], None]) -> Iterator[None]:
 
 
 def end_on_interrupt() -> AbstractContextManager[None]:
-    """Each of the signals raises KeyboardInterrupt, so that nothing temporary is left behind."""
+    """Each of the signals ends nulie, so that nothing temporary is left behind."""
+    _ending.clear()
+    return on_interrupt(_end)
 
-    def end(_number: int) -> None:
-        raise KeyboardInterrupt
 
-    return on_interrupt(end)
+def _end(_number: int) -> None:
+    _ending.set()
+    raise KeyboardInterrupt
 
 
 def complain_at_once(text: str) -> None:
@@ -82,7 +87,7 @@ def stop_on_interrupt(
         if cancel.is_set() and number == getattr(signal, "SIGHUP", None):
             return
         if cancel.is_set() or not able():
-            raise KeyboardInterrupt
+            _end(number)
         cancel.set()
         if not quiet:
             complain_at_once("stopping; the best so far is kept (Ctrl-C again: quit)")

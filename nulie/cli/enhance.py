@@ -234,16 +234,16 @@ class _Show:
             self._done(event)
         elif isinstance(event, events.Planned):
             self._say(f"{event.item.shown} -> {', '.join(self._names(event.targets))}")
-            self._print_json({"input": str(event.item.path), "output": [*map(str, event.targets)]})
+            self._print_json({"input": event.item.given, "output": [*map(str, event.targets)]})
         elif isinstance(event, events.Skipped):
-            self._print_json({"input": str(event.item.path), "skipped": str(event.result)})
+            self._print_json({"input": event.item.given, "skipped": str(event.result)})
         elif isinstance(event, events.Amiss):
             self._over()
             complain(event.text)
         elif isinstance(event, events.Failed):
             self._over()
             complain(event.text)
-            self._print_json({"input": str(event.item.path), "error": event.text})
+            self._print_json({"input": event.item.given, "error": event.text})
 
     def _done(self, event: events.Done) -> None:
         from ..jobs.outcome import line
@@ -253,7 +253,7 @@ class _Show:
         self._written = True
         wanted, saved = self._job.plan.settings.top, ", ".join(self._names(event.written))
         self._say(words(event.item.shown, event.outcome, saved, wanted))
-        self._print_json(line(event.item.path, event.outcome, event.written))
+        self._print_json(line(event.item.given, event.outcome, event.written))
         if self._to_stdout:
             with self._stdout():
                 sys.stdout.buffer.write(event.written[0].read_bytes())

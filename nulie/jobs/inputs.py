@@ -47,6 +47,11 @@ class Item:
     """Whether a folder or a pattern was named, and not this file."""
 
     @property
+    def given(self) -> str:
+        """For programs."""
+        return self.name or str(self.path)
+
+    @property
     def shown(self) -> str:
         return self.name or shown_path(self.path)
 
