@@ -175,7 +175,7 @@ def test_a_report_that_cannot_be_drawn(
     monkeypatch.setattr(nulie.drawing, "report", draw)
     report = photo.with_name("r.html")
     assert main([str(photo), "--report", str(report), *map(str, FEW)]) == 1
-    assert "r.html: could not be made" in capsys.readouterr().err
+    assert "r.html: not made" in capsys.readouterr().err
     assert names(photo.parent) == {"a.png", "a_nulie.png"}
 
 

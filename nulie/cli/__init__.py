@@ -57,9 +57,8 @@ def _check_place() -> None:
     try:
         Path.cwd()
     except OSError:
-        raise NulieError(
-            "the folder that nulie was started in is gone; go to another one"
-        ) from None
+        gone = "the folder that nulie was started in is gone; go to another one"
+        raise NulieError(gone) from None
 
 
 def _run(arguments: list[str]) -> int:

@@ -89,21 +89,17 @@ def add_predictor(parser: Parser) -> Callable[..., argparse.Action]:
 # fmt: on
 
 
-def named(options: argparse.Namespace, names: Sequence[str]) -> list[Item]:
+def items(options: argparse.Namespace, named: Sequence[str]) -> list[Item]:
     """The images that are named; says what was passed over."""
     from ..jobs import inputs
 
     tell = (lambda text: None) if options.quiet else complain
-    chosen = {"recursive": options.recursive, "exclude": options.exclude}
-    return inputs.items(names, **chosen, tell=tell)
+    return inputs.items(named, recursive=options.recursive, exclude=options.exclude, tell=tell)
 
 
-def items_and_plan(
-    options: argparse.Namespace, items: list[Item] | None = None
-) -> tuple[list[Item], Plan]:
-    """The images that the options name, and the plan; its values' names are the options'."""
+def plan(options: argparse.Namespace, files: int) -> Plan:
+    """For so many `files`; its values' names are the options'."""
     with load_libraries():
         from ..jobs import plan
-    items = named(options, options.images) if items is None else items
     values = {name: value for name, value in vars(options).items() if name in plan.KNOWN}
-    return items, plan.plan(values, files=len(items))
+    return plan.plan(values, files=files)

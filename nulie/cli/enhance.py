@@ -140,7 +140,7 @@ def main(argv: Sequence[str]) -> int:
         raise SettingsError("name an image, a folder or a pattern; see nulie --help")
     if "-" in options.images or str(options.output) == "-":
         return _piped(options)
-    return _enhance(options)
+    return _enhance(options, arguments.items(options, options.images))
 
 
 def _piped(options: argparse.Namespace) -> int:
@@ -155,20 +155,19 @@ def _piped(options: argparse.Namespace) -> int:
     with load_libraries():  # ends at once when it is interrupted: before there is a file
         import_module("..jobs.picture", __package__)
     with tempfile.TemporaryDirectory(prefix="nulie-") as folder:
-        items = None
         if "-" in options.images:
             items = [of_stream(getattr(sys.stdin, "buffer", None), Path(folder))]
+        else:
+            items = arguments.items(options, options.images)
+        if to_stdout and len(items) > 1:
+            raise SettingsError(f"one image goes to stdout, and here are {len(items)}")
         if to_stdout:
             options.output, options.output_dir = None, Path(folder)
         return _enhance(options, items, to_stdout=to_stdout)
 
 
-def _enhance(
-    options: argparse.Namespace, items: list[Item] | None = None, *, to_stdout: bool = False
-) -> int:
-    items, plan = arguments.items_and_plan(options, items)
-    if to_stdout and len(items) > 1:
-        raise SettingsError(f"one image goes to stdout, and here are {len(items)}")
+def _enhance(options: argparse.Namespace, items: list[Item], *, to_stdout: bool = False) -> int:
+    plan = arguments.plan(options, len(items))
     with load_libraries():
         from ..jobs.host import Host
         from ..jobs.job import Job

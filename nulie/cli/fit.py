@@ -43,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
     options = parser().parse(argv, "photos")
     if not options.photos:
         raise SettingsError("name a folder of photographs; see nulie fit --help")
-    items = arguments.named(options, options.photos)
+    items = arguments.items(options, options.photos)
     work = Fit(items, options.output, options.effort, options.seed, options.overwrite)
     with load_libraries():
         from .. import fit  # noqa: F401  # takes seconds

@@ -34,7 +34,8 @@ def parser() -> arguments.Parser:
 
 def main(argv: Sequence[str]) -> int:
     options = parser().parse(argv, "images")
-    items, plan = arguments.items_and_plan(options)
+    items = arguments.items(options, options.images)
+    plan = arguments.plan(options, len(items))
     with load_libraries():
         from ..jobs.host import Host
         from ..jobs.score import Scored, score

@@ -64,15 +64,11 @@ class Failed(_Said):
 class Amiss(_Said):
     """The picture is saved, but something about it, or beside it, is not as it should be."""
 
-    share = 1.0
-
 
 @dataclass(frozen=True)
 class Skipped(Event):
     result: Path
     """It is there already, and so nothing is done."""
-    share = 1.0
-    words = "its result is there already"
 
 
 @dataclass(frozen=True)
@@ -80,7 +76,6 @@ class Planned(Event):
     """What would be written if this were no dry run."""
 
     targets: tuple[Path, ...]
-    share = 1.0
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import threading
 import zipfile
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -180,9 +181,9 @@ def _check_beside(targets: Sequence[Path], plan: Plan, own: names.Names) -> list
     results = plan.results
     wanted = results.save_recipe, results.report, results.checkpoint or plan.resume_file
     beside = [path for path in wanted if path is not None]
-    places = [names.place(path) for path in (*targets, *beside)]
+    places = [os.path.realpath(path) for path in (*targets, *beside)]
     for path in beside:
-        if places.count(names.place(path)) > 1:
+        if places.count(os.path.realpath(path)) > 1:
             raise ImageError(f"{shown_path(path)}: two files would be called so; rename one")
         if path != plan.resume_file:
             own.refuse_inputs(path)
@@ -216,20 +217,17 @@ def _write_beside(
     outcome: Outcome, results: Results, host: Host, amiss: list[str]
 ) -> Iterator[Path]:
     """The recipe and the report, each where it can be; `amiss` is told of the others."""
-    texts: list[tuple[Path | None, Callable[[], str]]] = [
-        (results.save_recipe, lambda: outcome.recipe.to_json() + "\n"),
-        (results.report, lambda: host.draw(outcome) if host.draw is not None else ""),
-    ]
-    for path, text in texts:
-        if path is None or (path == results.report and host.draw is None):
-            continue
+    texts: dict[Path | None, Callable[[], str]] = {}
+    texts[results.save_recipe] = lambda: outcome.recipe.to_json() + "\n"
+    if host.draw is not None:
+        texts[results.report] = partial(host.draw, outcome)
+    for path in filter(None, texts):
         try:
-            atomic.write(path, text().encode(), overwrite=results.overwrite)
-        except ImageError as e:
-            amiss.append(str(e))
+            atomic.write(path, texts[path]().encode(), overwrite=results.overwrite)
         except Exception as e:
-            _log.exception("%s", path)
-            amiss.append(f"{shown_path(path)}: could not be made ({reason(e)})")
+            _log.debug("%s", path, exc_info=True)
+            known = isinstance(e, NulieError)
+            amiss.append(str(e) if known else f"{shown_path(path)}: not made ({reason(e)})")
         else:
             yield path
 

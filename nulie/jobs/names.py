@@ -70,7 +70,7 @@ class Names:
     def check(self, photo: Photo, shown: str, path: Path) -> tuple[str, ...]:
         """Notes on what a result at `path` cannot hold. Raises: ImageError when it may not be
         written there."""
-        other = self._results.get(_identity(path) or place(path))
+        other = self._results.get(_identity(path) or os.path.realpath(path))
         if other is not None:
             taken = f"its result would take the name of another one's ({shown_path(other)})"
             raise ImageError(f"{shown}: {taken}; enhance it by itself, with --output")
@@ -95,15 +95,7 @@ class Names:
 
     def add(self, path: Path) -> None:
         """`path` is written, or would be if this were no dry run."""
-        self._results.setdefault(_identity(path) or place(path), path)
-
-
-def place(path: Path) -> str:
-    """Where a path leads to, be something there or not: the same by all of its names."""
-    try:
-        return os.path.realpath(path)
-    except (OSError, ValueError):
-        return str(path)
+        self._results.setdefault(_identity(path) or os.path.realpath(path), path)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
