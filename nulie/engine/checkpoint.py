@@ -66,7 +66,10 @@ class Checkpoint:
                 data["space"] = version1.space(*(settings[name] for name in names))
                 settings = {"min_color": 0.0, "min_contrast": 0.0, **settings}  # knew no such guard
             found = cls(settings=Settings(**settings), **data)
-            _check(found)
+            texts = isinstance(found.photo, str) and isinstance(found.predictor, str)
+            spent = count(found.evaluations) >= 0 and 0 <= number(found.seconds) < math.inf
+            if not texts or not spent or math.isnan(number(found.best_score)):
+                raise ValueError("it says nothing that has a meaning")
             return found
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as e:
             raise CheckpointError(f"not a whole checkpoint of nulie: {reason(e)}") from None
@@ -94,19 +97,6 @@ class Checkpoint:
             if most is not None and most <= spent:
                 raise SettingsError(f"the checkpoint {words} already; give more than that")
         return settings
-
-
-def _check(checkpoint: Checkpoint) -> None:
-    """Raises: TypeError, ValueError where a field is not what it should be."""
-    if not isinstance(checkpoint.photo, str) or not isinstance(checkpoint.predictor, str):
-        raise TypeError("photo and predictor must be texts")
-    if not isinstance(checkpoint.tree, Mapping):
-        raise TypeError("the tree is none")
-    count(checkpoint.evaluations)
-    if not 0 <= number(checkpoint.seconds) < math.inf:
-        raise ValueError(f"{checkpoint.seconds:g} seconds")
-    if math.isnan(number(checkpoint.best_score)):
-        raise ValueError("the best score is NaN")
 
 
 def digest(image: Image.Image) -> str:

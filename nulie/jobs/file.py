@@ -72,12 +72,10 @@ def process(
     if outcome is None:
         return False
     amiss = [keeper.failure] if keeper and keeper.failure else []
-    copied: Item | None = item
-    now = _look_at(item)
-    if source and not (now and all(getattr(source, n) == getattr(now, n) for n in _OF_A_VERSION)):
+    changed = _version(_look_at(item)) != _version(source)
+    if changed:
         amiss.append(f"{item.shown}: has changed meanwhile; the result is of what it was before")
-        copied = None  # what is there now is another picture
-    written = _write(outcome, targets, plan, host, copied, amiss)
+    written = _write(outcome, targets, plan, host, None if changed else item, amiss)
     beside = [*_write_beside(outcome, plan.results, host, amiss)]
     for path in written:
         own.add(path)
@@ -120,15 +118,16 @@ def write(
     return names.at_free_name(target, put, clash=ImageError) if results.numbered else put(target)
 
 
-_OF_A_VERSION = "st_ino", "st_size", "st_mtime_ns"
-
-
 def _look_at(item: Item) -> os.stat_result | None:
     """What the system says of the item's own file; None of an upload, or where there is none."""
     try:
         return None if item.name else item.path.stat()
     except (OSError, ValueError):
         return None
+
+
+def _version(file: os.stat_result | None) -> tuple[int, int, int] | None:
+    return file and (file.st_ino, file.st_size, file.st_mtime_ns)
 
 
 def _be_like(path: Path, source: os.stat_result, *, dates: bool) -> None:
