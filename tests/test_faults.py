@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import torch
@@ -32,52 +32,22 @@ from nulie.recipe.settings import Settings
 from nulie.search import Progress
 
 from .conftest import ROOT, FakePredictor, picture
+from .test_cli import EMBEDDED, FEW, PROGRAM, Done, Run, process, run, started
+
+__all__ = ["run"]  # a fixture
 
 ROUNDS = int(os.environ.get("NULIE_FUZZ", "220"))
 """How many damaged checkpoints are tried, which takes seconds; by hand, some thousands."""
 SEED = int(os.environ.get("NULIE_FUZZ_SEED", "5"))
-EMBEDDED = ("--predictor", "statistics")
-FEW = ("--evaluations", 40, *EMBEDDED)
-PROGRAM = (sys.executable, str(ROOT / "standalone.py"))
 BRIGHTER = '{"nulie": 1, "steps": [{"op": "brightness", "factor": 1.2}]}'
 posix = pytest.mark.skipif(sys.platform == "win32", reason="other systems have none of it")
 
 
-class Done(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Done]
-
-
-def started(*argv: object, **options: Any) -> subprocess.Popen[str]:
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
-    return subprocess.Popen([*PROGRAM, *map(str, argv)], **options)
-
-
 def enhanced(*argv: object, **options: Any) -> Done:
     """The command line in a process of its own; no traceback, whatever happens."""
-    with started(*argv, **options) as child:
-        try:
-            out, err = child.communicate(timeout=120)
-        except BaseException:
-            child.kill()
-            raise
-    assert "Traceback" not in err
-    return Done(child.returncode, out, err)
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
-    """The command line within this process."""
-
-    def run(*argv: object) -> Done:
-        capsys.readouterr()
-        return Done(main([*map(str, argv)]), *capsys.readouterr())
-
-    return run
+    done = process(*argv, **options)
+    assert "Traceback" not in done.err
+    return done
 
 
 def names(folder: Path) -> set[str]:
@@ -563,7 +533,7 @@ def checkpoints() -> list[str]:
     """Of both formats, from the middle of searches on `picture()`."""
     run = Enhancement(picture(), FakePredictor(), Settings(seconds=None, evaluations=300))
     for event in run.events():
-        if isinstance(event, Progress) and event.evaluations > 150:
+        if isinstance(event, Progress) and event.evaluations > 100:
             break
     data = Path(__file__).with_name("data")
     old = [data / "checkpoints" / "format1.json", data / "checkpoint-1.json"]
@@ -585,7 +555,7 @@ def test_a_damaged_checkpoint_is_refused_in_a_sentence_or_gone_on_from(
         else:
             state.write_bytes(scratch(text, rng))
         damaged = state.read_bytes()
-        budget = ("--evaluations", "320", "--checkpoint", str(tmp_path / "other.json"))
+        budget = ("--evaluations", "150", "--checkpoint", str(tmp_path / "other.json"))
         enhance = (str(photo), "--overwrite", "--resume", str(state), *budget)
         for argv in (enhance, ("tree", str(state))):
             try:
