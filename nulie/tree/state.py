@@ -66,7 +66,7 @@ def number(data: Any) -> float:
     """A number, be it infinite or NaN, that can be reckoned with."""
     if isinstance(data, bool) or not isinstance(data, (int, float)):
         raise TypeError(f"{repr(data)} is no number")
-    if abs(data) > 1e30 and data not in (math.inf, -math.inf):
+    if abs(data) > 1e12 and data not in (math.inf, -math.inf):
         raise ValueError(f"{repr(data)} is too large")
     return float(data)
 
