@@ -507,7 +507,7 @@ def damage(data: Any, rng: random.Random) -> Any:
         elif kind == 3 and type(holder[key]) in (int, float):
             holder[key] = holder[key] * rng.choice((-1, 0, 2, 1e6)) + rng.choice((0, 1, 0.5))
         else:
-            holder[key] = rng.choice(ODD)
+            holder[key] = copy.deepcopy(rng.choice(ODD))
     return data
 
 
