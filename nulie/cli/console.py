@@ -112,7 +112,7 @@ def load_libraries() -> Iterator[None]:
             yield
             exempt_libraries()
         except (ImportError, OSError, MemoryError) as e:
-            reason = " ".join(str(e).split()) or type(e).__name__
+            reason = " ".join(str(e).split()) or "libraries do not fit into memory"
             raise NulieError(f"{reason}; {_remedy(e, reason)}") from e
 
 

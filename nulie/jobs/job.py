@@ -70,11 +70,12 @@ class Job:
                 if isinstance(e, ModelError) and self._predictor is None:
                     raise
                 text = str(e)
-            except MemoryError:
-                text = f"{item.shown}: the memory is not enough for it; scale it down first"
             except Exception as e:
                 _log.exception("%s", item.shown)
                 text = f"{item.shown}: failed ({type(e).__name__}: {e})"
+                # Libraries have their own words for it.
+                if isinstance(e, MemoryError) or "allocate memory" in str(e):
+                    text = f"{item.shown}: the memory is not enough for it; scale it down first"
             failed.append(item)
             yield Failed(item, text)
         ended = {*done, *failed, *skipped}
