@@ -7,8 +7,10 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 from ..errors import NulieError
+from . import console
 from .console import INTERRUPTED, NOTHING_WRITTEN, complain, load_libraries
 
 COMMANDS = ("fit", "match", "ui", "score", "train", "tree", "weights")
@@ -23,7 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # A file's name may hold what the terminal's encoding has no sign for.
         with contextlib.suppress(AttributeError, ValueError):
             sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-        code = _run(arguments)
+        _check_place()
+        with console.end_on_interrupt():
+            code = _run(arguments)
         if sys.stdout is not None:
             sys.stdout.flush()
         return code
@@ -36,11 +40,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         complain(NOTHING_WRITTEN)
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has gone. Python would complain once more at exit.
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as e:
+        if not isinstance(e, BrokenPipeError):  # whoever read our output has gone
+            complain(f"{e.filename or 'stdout'}: {e.strerror or e}")
+        console.give_up_stdout()
         return 1
+
+
+def _check_place() -> None:
+    """Makes up for a user without a home, as in containers, where nothing is kept then. Raises:
+    NulieError when the working folder is gone, in which libraries end the process."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = "/nonexistent"
+    try:
+        Path.cwd()
+    except OSError:
+        gone = "the folder that nulie was started in is gone; go to another one"
+        raise NulieError(gone) from None
 
 
 def _run(arguments: list[str]) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import SettingsError
 from ..recipe import Settings
-from .console import load_libraries
+from .console import complain, load_libraries
 
 if TYPE_CHECKING:
     from ..jobs.inputs import Item
@@ -53,13 +53,19 @@ class _Verbose(argparse.Action):
 
 
 # fmt: off
+def add_folders(add: Callable[..., argparse.Action]) -> None:
+    add("--recursive", action="store_true", help="look into folders of folders")
+    add("--exclude", action="append", default=[], metavar="PATTERN",
+        help="leave out of folders what is called so, such as 'IMG_*' or a folder; repeatable")
+
+
 def add_budget(add: Callable[..., argparse.Action], time: str, same: str) -> None:
     """`time` is the help of --seconds, `same` what comes out again by the same seed."""
     add("--seconds", type=float, metavar="N", help=time)
     add("--evaluations", type=int, metavar="N",
         help="candidates to score; without --seconds there is no other limit, and on one machine"
         f" the same seed gives the same {same}")
-    add("--seed", type=int, default=Settings.seed, metavar="N",
+    add("--seed", type=int, metavar="N",
         help=f"another seed, another search (default {Settings.seed})")
 
 
@@ -83,10 +89,17 @@ def add_predictor(parser: Parser) -> Callable[..., argparse.Action]:
 # fmt: on
 
 
-def items_and_plan(options: argparse.Namespace) -> tuple[list[Item], Plan]:
-    """The images that the options name, and the plan; its values' names are the options'."""
+def items(options: argparse.Namespace, named: Sequence[str]) -> list[Item]:
+    """The images that are named; says what was passed over."""
+    from ..jobs import inputs
+
+    tell = (lambda text: None) if options.quiet else complain
+    return inputs.items(named, recursive=options.recursive, exclude=options.exclude, tell=tell)
+
+
+def plan(options: argparse.Namespace, files: int) -> Plan:
+    """For so many `files`; its values' names are the options'."""
     with load_libraries():
-        from ..jobs import inputs, plan
-    items = inputs.items(options.images, recursive=options.recursive)
+        from ..jobs import plan
     values = {name: value for name, value in vars(options).items() if name in plan.KNOWN}
-    return items, plan.plan(values, files=len(items))
+    return plan.plan(values, files=files)

@@ -15,32 +15,59 @@ from ..memory import exempt_libraries
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it: 128 and the signal's number."""
+_ENDS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""Ctrl-C, a system that wants us to end, and a terminal that is closed."""
+_ending = threading.Event()
+"""Set while all is tidied up, which nothing but Ctrl-C interrupts."""
 NOTHING_WRITTEN = "interrupted; nothing was written"
 
 
 def complain(text: str) -> None:
     """One line on stderr, if there is one: print() would take stdout in its place."""
     if sys.stderr is not None:
-        print(f"nulie: {text}", file=sys.stderr, flush=True)
+        with suppress(OSError):  # its disk is full, or its terminal is gone
+            print(f"nulie: {text}", file=sys.stderr, flush=True)
+
+
+def give_up_stdout() -> None:
+    """Stdout takes nothing any more: what is left goes nowhere, or Python would complain once more
+    at its exit."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
-def on_interrupt(act: Callable[[], None]) -> Iterator[None]:
-    """Ctrl-C calls `act`, unless someone wants this program to be deaf to it, as nohup does."""
-    known = signal.getsignal(signal.SIGINT)
-    main_thread = threading.current_thread() is threading.main_thread()
-    if not main_thread or known in (signal.SIG_IGN, None):
-        yield
-        return
+def on_interrupt(act: Callable[[int], None]) -> Iterator[None]:
+    """Each of `_ENDS` calls `act` with its number, unless someone wants this program to be deaf to
+    it, as nohup does."""
+    known = {}
+    if threading.current_thread() is threading.main_thread():
+        known = {number: signal.getsignal(number) for number in _ENDS}
 
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        act()
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if not _ending.is_set() or number == signal.SIGINT:
+            act(number)
 
-    signal.signal(signal.SIGINT, handle)
+    for number, before in known.items():
+        if before not in (signal.SIG_IGN, None):
+            signal.signal(number, handle)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, known)
+        for number, before in known.items():
+            if before is not None:
+                signal.signal(number, before)
+
+
+def end_on_interrupt() -> AbstractContextManager[None]:
+    """Each of the signals ends nulie, so that nothing temporary is left behind."""
+    _ending.clear()
+    return on_interrupt(_end)
+
+
+def _end(_number: int) -> None:
+    _ending.set()
+    raise KeyboardInterrupt
 
 
 def complain_at_once(text: str) -> None:
@@ -53,11 +80,14 @@ def complain_at_once(text: str) -> None:
 def stop_on_interrupt(
     cancel: threading.Event, *, quiet: bool, able: Callable[[], bool] = lambda: True
 ) -> AbstractContextManager[None]:
-    """The first Ctrl-C keeps the best so far, where a search is `able` to; another ends nulie."""
+    """The first Ctrl-C keeps the best so far, where a search is `able` to; another ends nulie. A
+    terminal that is closed may say so more than once."""
 
-    def stop() -> None:
+    def stop(number: int) -> None:
+        if cancel.is_set() and number == getattr(signal, "SIGHUP", None):
+            return
         if cancel.is_set() or not able():
-            raise KeyboardInterrupt
+            _end(number)
         cancel.set()
         if not quiet:
             complain_at_once("stopping; the best so far is kept (Ctrl-C again: quit)")
@@ -73,7 +103,7 @@ def load_libraries() -> Iterator[None]:
     another one, or not at all. Afterwards the garbage collector passes over what is loaded: the
     process is ours. Raises: NulieError when one of them is missing or broken."""
 
-    def leave() -> None:
+    def leave(_number: int) -> None:
         complain_at_once(NOTHING_WRITTEN)
         os._exit(INTERRUPTED)
 
@@ -81,6 +111,19 @@ def load_libraries() -> Iterator[None]:
         try:
             yield
             exempt_libraries()
-        except (ImportError, OSError) as e:
-            reason = " ".join(str(e).split()) or type(e).__name__
-            raise NulieError(f"{reason}; install what nulie needs once more") from e
+        except (ImportError, OSError, MemoryError) as e:
+            reason = " ".join(str(e).split()) or "libraries do not fit into memory"
+            raise NulieError(f"{reason}; {_remedy(e, reason)}") from e
+
+
+def _remedy(error: Exception, reason: str) -> str:
+    short = ("cannot allocate", "failed to map", "cannot create thread", "memory")
+    if not isinstance(error, MemoryError) and not any(s in reason.lower() for s in short):
+        return "install what nulie needs once more"
+    with suppress(ImportError):
+        import resource
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if limit != resource.RLIM_INFINITY:
+            return f"the limit of {limit / 2**30:.1f} GiB of memory (ulimit -v) is too low"
+    return "the memory is not enough; close other programs"

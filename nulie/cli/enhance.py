@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..errors import SettingsError
-from ..image_io import shown_path
+from ..image_io import reason, shown_path
 from ..jobs import events
-from ..jobs.inputs import Item
+from ..jobs.inputs import Item, of_stream
 from ..recipe import Settings
 from . import arguments, console
 from .console import complain, load_libraries
@@ -33,9 +35,12 @@ examples:
   nulie photo.jpg --ops brightness,contrast --range brightness=0.8:1.2
   nulie photo.jpg --like sunset.jpg                 in the colours of another picture
   nulie photo.jpg --save-recipe look.json; nulie other.jpg --recipe look.json
+  curl -s https://... | nulie - --format jpg > better.jpg
 
 The result is written beside the input as photo_nulie.jpg, with all metadata and the recipe in it.
-The input is never written to. Ctrl-C ends the search and keeps the best so far.
+The input is never written to. Ctrl-C, or the signals TERM and HUP, end the search and keep the
+best so far. After -- all are files: nulie -- -dash.jpg, or nulie ./-dash.jpg. In folders hidden
+files are passed over, and images whose results are there.
 
 other commands (each has a --help of its own):
   nulie ui              the same as a page in the browser, with live view and touch-up
@@ -45,8 +50,8 @@ other commands (each has a --help of its own):
   nulie match A B       the recipe that turns one picture into the other
   nulie fit FOLDER      fit the embedded predictor to your own best photos
 
-exit codes: 0 all done, 1 some images failed, 2 nothing was done, 130 stopped by Ctrl-C before all
-was done
+exit codes: 0 all done, 1 some images failed, or something beside them could not be written, 2
+nothing was done, 130 stopped by Ctrl-C before all was done
 """
 
 
@@ -60,12 +65,19 @@ def parser() -> arguments.Parser:
     add("--version", action="version", version=f"nulie {__version__}",
         help="print the version; end")
     add("--list-ops", action="store_true", help="print the ops, their ranges; end")
-    add("images", nargs="*", metavar="IMAGE", help="file, folder or pattern")
+    add("images", nargs="*", metavar="IMAGE",
+        help="file, folder or pattern; -: read from stdin, the result goes to stdout")
     add = parser.add_argument_group("where results go").add_argument
-    add("-o", "--output", type=Path, metavar="FILE", help="result of a single image")
+    add("-o", "--output", type=Path, metavar="FILE", help="result of a single image; -: stdout")
     add("--output-dir", type=Path, metavar="DIR", help="folder for the results")
+    add("--format", dest="suffix", metavar="png|jpg|...",
+        help="format of the results: png, jpg, webp, tif, bmp, avif (default: as the input)")
     add("--overwrite", action="store_true", help="replace results that are there")
-    add("--recursive", action="store_true", help="look into folders of folders")
+    add("--skip-existing", action="store_true",
+        help="pass over images whose results are there; in folders, results of nulie's always are")
+    add("--keep-dates", action="store_true", help="give results the dates of their inputs")
+    add("--dry-run", action="store_true", help="say what would be read and written; end")
+    arguments.add_folders(add)
     add("--quality", type=int, metavar="1..100", help="for JPEG, WebP and AVIF")
     add = parser.add_argument_group("restoration").add_argument
     add("--repair", nargs="?", const="auto", metavar="QUALITY",
@@ -83,8 +95,7 @@ def parser() -> arguments.Parser:
         help="how much of all that is done, but for the size (default 1)")
     add("--no-search", action="store_false", dest="search", help="restore only")
     add = parser.add_argument_group("search").add_argument
-    add("--mode", default=Settings.mode,
-        help="soft (default) or hard, with wider ranges and drastic ops, too")
+    add("--mode", help="soft (default) or hard, with wider ranges and drastic ops, too")
     time = f"time for the search of each image (default {Settings.seconds:g})"
     arguments.add_budget(add, time, same="bytes")
     add("--patience", type=float, metavar="N",
@@ -94,7 +105,7 @@ def parser() -> arguments.Parser:
     add("--range", action="append", default=[], dest="ranges", metavar="NAME=LOW:HIGH",
         help="bounds of an op in the whole recipe, such as saturation=1.0:1.3 or gamma.gain=1:1;"
         " repeatable")
-    add("--top", type=int, default=1, metavar="K", help="write K distinct variants, best first")
+    add("--top", type=int, metavar="K", help="write K distinct variants, best first")
     add = parser.add_argument_group("guards").add_argument
     # Whether one was given matters to --like, so the defaults are left to the plan.
     for option, least, share in (
@@ -104,8 +115,7 @@ def parser() -> arguments.Parser:
     ):
         add(option, type=float, metavar="SHARE",
             help=f"{least}, as a share of the input's (default {share}; 0: off)")
-    add("--keep-content", type=_points, nargs="?", const=10.0, default=Settings.keep_content,
-        metavar="POINTS",
+    add("--keep-content", type=_points, nargs="?", const=10.0, metavar="POINTS",
         help="points lost per unit of drift from the input (default 0: off; 10 without a number)")
     add("--protect-skin", action=argparse.BooleanOptionalAction,
         help="do not let skin get darker")
@@ -125,7 +135,7 @@ def parser() -> arguments.Parser:
         help="keep the state of a long search there, written every minute and at the end")
     add("--resume", type=Path, metavar="FILE",
         help="go on from a checkpoint, with its settings; --seconds and --evaluations count what"
-        " it has spent already")
+        " it has spent already; of the search's other options --top and --patience may be others")
     add("--checkpoint-every", type=float, default=60.0, metavar="N",
         help="seconds in between (default 60)")
     add("--json", action="store_true", help="one line of JSON an image on stdout")
@@ -143,12 +153,41 @@ def main(argv: Sequence[str]) -> int:
         return 0
     if not options.images:
         raise SettingsError("name an image, a folder or a pattern; see nulie --help")
-    items, plan = arguments.items_and_plan(options)
+    if "-" in options.images or str(options.output) == "-":
+        return _piped(options)
+    return _enhance(options, arguments.items(options, options.images))
+
+
+def _piped(options: argparse.Namespace) -> int:
+    """With `-` for stdin or stdout."""
+    if "-" in options.images and len(options.images) > 1:
+        raise SettingsError("- is one image, from stdin; name no other")
+    to_stdout = str(options.output or "-") == "-" and options.output_dir is None
+    if to_stdout and (options.json or (options.top or 1) > 1):
+        raise SettingsError("one image goes to stdout and nothing else; leave out --json and --top")
+    if to_stdout and (sys.stdout is None or sys.stdout.isatty()):
+        raise SettingsError("a terminal shows no image; give --output FILE, or redirect stdout")
+    with load_libraries():  # ends at once when it is interrupted: before there is a file
+        import_module("..jobs.picture", __package__)
+    with tempfile.TemporaryDirectory(prefix="nulie-") as folder:
+        if "-" in options.images:
+            items = [of_stream(getattr(sys.stdin, "buffer", None), Path(folder))]
+        else:
+            items = arguments.items(options, options.images)
+        if to_stdout and len(items) > 1:
+            raise SettingsError(f"one image goes to stdout, and here are {len(items)}")
+        if to_stdout:
+            options.output, options.output_dir = None, Path(folder)
+        return _enhance(options, items, to_stdout=to_stdout)
+
+
+def _enhance(options: argparse.Namespace, items: list[Item], *, to_stdout: bool = False) -> int:
+    plan = arguments.plan(options, len(items))
     with load_libraries():
         from ..jobs.host import Host
         from ..jobs.job import Job
     job = Job(items, plan, Host(draw=_report))
-    return _Show(job, as_json=options.json, quiet=options.quiet).run()
+    return _Show(job, as_json=options.json, quiet=options.quiet, to_stdout=to_stdout).run()
 
 
 def _points(text: str) -> float:
@@ -170,10 +209,10 @@ def _report(outcome: Outcome) -> str:
 
 
 class _Show:
-    def __init__(self, job: Job, *, as_json: bool, quiet: bool) -> None:
-        self._job, self._json, self._quiet = job, as_json, quiet
+    def __init__(self, job: Job, *, as_json: bool, quiet: bool, to_stdout: bool) -> None:
+        self._job, self._json, self._quiet, self._to_stdout = job, as_json, quiet, to_stdout
         self._bar = Bar(hide=quiet)
-        self._searching = self._written = False
+        self._searching = self._written = self._unsaid = False
         self._number = 0
 
     def run(self) -> int:
@@ -210,10 +249,18 @@ class _Show:
             self._say(event.text)
         elif isinstance(event, events.Done):
             self._done(event)
+        elif isinstance(event, events.Planned):
+            self._say(f"{event.item.shown} -> {', '.join(self._names(event.targets))}")
+            self._print_json({"input": event.item.given, "output": [*map(str, event.targets)]})
+        elif isinstance(event, events.Skipped):
+            self._print_json({"input": event.item.given, "skipped": str(event.result)})
+        elif isinstance(event, events.Amiss):
+            self._over()
+            complain(event.text)
         elif isinstance(event, events.Failed):
             self._over()
             complain(event.text)
-            self._print_json({"input": str(event.item.path), "error": event.text})
+            self._print_json({"input": event.item.given, "error": event.text})
 
     def _done(self, event: events.Done) -> None:
         from ..jobs.outcome import line
@@ -221,9 +268,13 @@ class _Show:
 
         self._over()
         self._written = True
-        wanted = self._job.plan.settings.top
-        self._say(words(event.item.shown, event.outcome, event.written, wanted))
-        self._print_json(line(event.item.path, event.outcome, event.written))
+        wanted, saved = self._job.plan.settings.top, ", ".join(self._names(event.written))
+        self._say(words(event.item.shown, event.outcome, saved, wanted))
+        self._print_json(line(event.item.given, event.outcome, event.written))
+        if self._to_stdout:
+            with self._stdout():
+                sys.stdout.buffer.write(event.written[0].read_bytes())
+                sys.stdout.buffer.flush()
 
     def _over(self) -> None:
         self._searching = False
@@ -236,9 +287,14 @@ class _Show:
             complain(f"stopped; not looked at: {_names(ended.left)}")
             return console.INTERRUPTED
         count = len(self._job.items)
+        if ended.skipped:
+            there = "skipped, for their results are there; --overwrite makes them anew"
+            self._say(f"{len(ended.skipped)} of {count} images {there}")
         if ended.failed and count > 1:
             complain(f"{len(ended.failed)} of {count} images failed")
-        return 0 if not ended.failed else 2 if len(ended.failed) == count else 1
+        if ended.failed and len(ended.failed) == count:
+            return 2
+        return 1 if ended.failed or ended.amiss or self._unsaid else 0
 
     def _interrupted(self, left: Sequence[Item]) -> int:
         some = f"interrupted; not done: {_names(left)}"
@@ -246,13 +302,31 @@ class _Show:
         return console.INTERRUPTED
 
     def _say(self, text: str) -> None:
-        """To the person, on stderr where stdout is for the program that reads the JSON."""
-        if not self._quiet and not (self._json and sys.stderr is None):
-            print(text, file=sys.stderr if self._json else sys.stdout)
+        """To the person, on stderr where stdout is for a program that reads JSON or the image."""
+        aside = self._json or self._to_stdout
+        if not self._quiet and not (aside and sys.stderr is None):
+            with self._stdout():
+                print(text, file=sys.stderr if aside else sys.stdout, flush=True)
 
     def _print_json(self, line: dict[str, Any]) -> None:
         if self._json:
-            print(json.dumps(line), flush=True)
+            with self._stdout():
+                print(json.dumps(line), flush=True)
+
+    @contextmanager
+    def _stdout(self) -> Iterator[None]:
+        """Around what writes there: where it fails the work goes on, but for a reader that went."""
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as e:
+            self._unsaid = True
+            complain(f"stdout: cannot be written ({reason(e)})")
+            console.give_up_stdout()
+
+    def _names(self, paths: Sequence[Path]) -> list[str]:
+        return ["stdout"] if self._to_stdout else [*map(shown_path, paths)]
 
 
 def _names(items: Sequence[Item]) -> str:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from ..errors import SettingsError
 from ..image_io import shown_path
-from ..jobs import inputs
 from ..jobs.fit import Fit
 from . import arguments
 from .console import complain, load_libraries
@@ -32,7 +31,7 @@ def parser() -> arguments.Parser:
     where = "where the fitted predictor goes (default taste.safetensors)"
     add("-o", "--output", type=Path, default="taste.safetensors", metavar="FILE", help=where)
     add("--overwrite", action="store_true", help="replace an existing file")
-    add("--recursive", action="store_true", help="look into folders of folders")
+    arguments.add_folders(add)
     effort = "X times the usual examples and steps (default 1, which takes minutes)"
     add("--effort", type=float, default=1.0, metavar="X", help=effort)
     add("--seed", type=int, default=0, metavar="N", help="default 0")
@@ -44,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
     options = parser().parse(argv, "photos")
     if not options.photos:
         raise SettingsError("name a folder of photographs; see nulie fit --help")
-    items = inputs.items(options.photos, recursive=options.recursive)
+    items = arguments.items(options, options.photos)
     work = Fit(items, options.output, options.effort, options.seed, options.overwrite)
     with load_libraries():
         from .. import fit  # noqa: F401  # takes seconds

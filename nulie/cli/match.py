@@ -51,7 +51,7 @@ def main(argv: Sequence[str]) -> int:
         seconds = Settings.seconds
     before, after = map(Path, options.images)
     work = Matching(
-        before, after, seconds, options.evaluations, options.seed,
+        before, after, seconds, options.evaluations, options.seed or Settings.seed,
         options.save_recipe, options.overwrite,
     )  # fmt: skip
     with load_libraries():

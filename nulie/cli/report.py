@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..image_io import shown_path
 from ..transforms import describe, ops
 
 if TYPE_CHECKING:
@@ -14,9 +11,8 @@ if TYPE_CHECKING:
     from ..jobs.outcome import Outcome
 
 
-def words(shown: str, outcome: Outcome, written: Sequence[Path], wanted: int) -> str:
-    """A few lines for a person. `wanted`: how many variants were asked for."""
-    saved = ", ".join(map(shown_path, written))
+def words(shown: str, outcome: Outcome, saved: str, wanted: int) -> str:
+    """A few lines for a person. `saved`: where to; `wanted`: how many variants were asked for."""
     if outcome.result is None:
         return f"{shown}: {describe(outcome.recipe)}\n  saved as {saved}"
     verb = "saved" if outcome.changed else "copied"

@@ -25,7 +25,7 @@ EPILOG = "example:\n  nulie score holiday/ --recursive --json\n"
 def parser() -> arguments.Parser:
     parser = arguments.Parser("nulie score", "IMAGE... [options]", DESCRIPTION, EPILOG)
     parser.add_argument("images", nargs="*", metavar="IMAGE", help="file, folder or pattern")
-    parser.add_argument("--recursive", action="store_true", help="look into folders of folders")
+    arguments.add_folders(parser.add_argument)
     parser.add_argument("--json", action="store_true", help="one line of JSON an image on stdout")
     parser.add_argument("--quiet", action="store_true", help="print scores and errors only")
     arguments.add_predictor(parser)
@@ -34,7 +34,8 @@ def parser() -> arguments.Parser:
 
 def main(argv: Sequence[str]) -> int:
     options = parser().parse(argv, "images")
-    items, plan = arguments.items_and_plan(options)
+    items = arguments.items(options, options.images)
+    plan = arguments.plan(options, len(items))
     with load_libraries():
         from ..jobs.host import Host
         from ..jobs.score import Scored, score

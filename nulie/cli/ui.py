@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -65,9 +64,6 @@ def main(argv: Sequence[str]) -> int:
         results.mkdir(parents=True, exist_ok=True)
     except OSError as e:
         raise SettingsError(f"{results}: cannot be made ({e.strerror}); choose another") from None
-    for end in {"SIGTERM", "SIGHUP"} & set(dir(signal)):
-        # As Ctrl-C: uploads are removed, and so is what searches hold.
-        signal.signal(getattr(signal, end), signal.default_int_handler)
     # Uploads and gradio's own copies go where they can be removed at the end.
     with tempfile.TemporaryDirectory(prefix="nulie-") as uploads:
         os.environ["GRADIO_TEMP_DIR"] = uploads  # by its name the page knows it for its own

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from reprlib import repr  # of a value of any size, which damage may have made
 from typing import Any
 
 from PIL import Image
 
 from ..errors import CheckpointError, SettingsError
+from ..image_io import reason
 from ..recipe import Settings, Space, version1
 from ..recipe.space import space_from_json, space_to_json
+from ..tree.state import count, number
 
 FORMAT, READABLE = 2, (1, 2)
 """Layouts that are written, and read. The first has no space, but that of its version."""
@@ -44,13 +48,13 @@ class Checkpoint:
         """Raises: CheckpointError when it is none, or of another format."""
         try:
             data = json.loads(text)
-            number = data.pop("nulie-checkpoint", None) if isinstance(data, dict) else None
-            if number is None:
+            format = data.pop("nulie-checkpoint", None) if isinstance(data, dict) else None
+            if format is None:
                 raise CheckpointError("not a checkpoint of nulie")
-            if type(number) is not int or number not in READABLE:
+            if type(format) is not int or format not in READABLE:
                 known = " and ".join(map(str, READABLE))
                 raise CheckpointError(
-                    f"checkpoint format {number!r} is unknown; this version reads {known}"
+                    f"checkpoint format {repr(format)} is unknown; this version reads {known}"
                 )
             settings = data.pop("settings")
             settings["ops"] = None if settings["ops"] is None else tuple(settings["ops"])
@@ -61,9 +65,14 @@ class Checkpoint:
                 names = "mode", "ops", "ranges"
                 data["space"] = version1.space(*(settings[name] for name in names))
                 settings = {"min_color": 0.0, "min_contrast": 0.0, **settings}  # knew no such guard
-            return cls(settings=Settings(**settings), **data)
-        except (ValueError, KeyError, TypeError, IndexError, RecursionError) as e:
-            raise CheckpointError(f"not a whole checkpoint of nulie: {e}") from None
+            found = cls(settings=Settings(**settings), **data)
+            texts = isinstance(found.photo, str) and isinstance(found.predictor, str)
+            spent = count(found.evaluations) >= 0 and 0 <= number(found.seconds) < math.inf
+            if not texts or not spent or math.isnan(number(found.best_score)):
+                raise ValueError("it says nothing that has a meaning")
+            return found
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as e:
+            raise CheckpointError(f"not a whole checkpoint of nulie: {reason(e)}") from None
 
     def check(self, image: Image.Image, predictor: str) -> None:
         """Raises: CheckpointError when the checkpoint is of another photo or predictor."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..engine.checkpoint import Checkpoint
-from ..errors import CheckpointError
+from ..errors import CheckpointError, ImageError
 from ..image_io import atomic, shown_path
 from .inputs import reading
 
@@ -15,7 +15,7 @@ from .inputs import reading
 def read(path: Path) -> Checkpoint:
     """Raises: CheckpointError that names the file."""
     with reading(shown_path(path), CheckpointError, "not a checkpoint of nulie"):
-        return Checkpoint.from_json(path.read_text(encoding="utf-8"))
+        return Checkpoint.from_json(path.read_text(encoding="utf-8-sig"))
 
 
 class Keeper:
@@ -25,9 +25,18 @@ class Keeper:
         self._path = path
         self._every = every
         self._due = time.monotonic()
+        self.failure = ""
+        """Why the last state was not written; empty where it was."""
 
-    def keep(self, checkpoint: Callable[[], Checkpoint], *, at_end: bool) -> None:
-        """To be called between two batches. Raises: ImageError when it cannot be written."""
-        if at_end or time.monotonic() >= self._due:
+    def keep(self, checkpoint: Callable[[], Checkpoint], *, at_end: bool) -> str:
+        """To be called between two batches. What has failed, for the first time in a row: the
+        search goes on, and so does the keeping."""
+        if not at_end and time.monotonic() < self._due:
+            return ""
+        before, self.failure = self.failure, ""
+        try:
             atomic.write(self._path, checkpoint().to_json().encode(), overwrite=True)
-            self._due = time.monotonic() + self._every
+        except (ImageError, MemoryError) as e:
+            self.failure = f"{e or 'memory is short'}: the state of the search is not kept"
+        self._due = time.monotonic() + self._every
+        return "" if before else self.failure

@@ -61,6 +61,24 @@ class Failed(_Said):
 
 
 @dataclass(frozen=True)
+class Amiss(_Said):
+    """The picture is saved, but something about it, or beside it, is not as it should be."""
+
+
+@dataclass(frozen=True)
+class Skipped(Event):
+    result: Path
+    """It is there already, and so nothing is done."""
+
+
+@dataclass(frozen=True)
+class Planned(Event):
+    """What would be written if this were no dry run."""
+
+    targets: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
 class Loading(Event):
     """The predictor is loaded, or a file of it downloaded."""
 
@@ -181,3 +199,6 @@ class Ended:
     left: tuple[Item, ...] = ()
     """Those that were not looked at, or not to their end, since the job was stopped."""
     written: tuple[Path, ...] = ()
+    skipped: tuple[Item, ...] = ()
+    amiss: tuple[Item, ...] = ()
+    """Those of the done that something is amiss with."""

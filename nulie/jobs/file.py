@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import filecmp
 import logging
+import os
+import stat
 import threading
 import zipfile
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +18,9 @@ from .. import image_io
 from ..errors import ImageError, NulieError
 from ..image_io import Photo, atomic, reason, shown_path
 from ..recipe import Recipe
-from . import names, restoration
+from . import names, recipes, restoration
 from .checkpoints import Keeper
-from .events import Done, Event, Loading, Noted
+from .events import Amiss, Done, Event, Loading, Noted, Planned, Skipped
 from .host import Host
 from .inputs import Item
 from .outcome import Outcome, file_text
@@ -27,19 +32,34 @@ _log = logging.getLogger(__name__)
 def process(
     item: Item, plan: Plan, host: Host, own: names.Names, *, cancel: threading.Event
 ) -> Generator[Event, None, bool]:
-    """Reads a photo, does what the plan says, writes what came of it. Ends with `Done`, or without
-    when it was cancelled before there was anything to write; whether it was done.
+    """Reads a photo, does what the plan says, writes what came of it. Ends with `Done`, `Skipped`
+    or `Planned`, or with none of them when it was cancelled before there was anything to write;
+    whether it was done. What fails beside the picture is told as `Amiss`.
 
     Raises: NulieError; nothing is written then."""
+    if there := _result_that_stays(item, None, plan, own):
+        yield Skipped(item, there)
+        return False
+    source = _look_at(item)
     photo = read(item, host)
+    if there := _result_that_stays(item, photo, plan, own):
+        yield Skipped(item, there)
+        return False
     targets = _targets(item, photo, plan)
     notes = list(photo.notes)
     if not plan.results.numbered:
         for target in targets:
             notes += own.check(photo, item.shown, target)
-    keeper = _check_beside(plan, own)
+    beside = _check_beside(targets, plan, own)
     for note in dict.fromkeys(notes):
         yield Noted(item, note)
+    if plan.results.dry_run:
+        for target in targets:
+            own.add(target)
+        yield Planned(item, (*targets, *beside))
+        return True
+    checkpoint = plan.results.checkpoint or plan.resume_file
+    keeper = Keeper(checkpoint, plan.results.checkpoint_every) if checkpoint else None
     if plan.recipe is not None and not plan.judge_recipe:
         # Without libraries that take seconds, where no model is needed.
         made = yield from restoration.apply(item, plan.recipe, photo, host.models, cancel)
@@ -54,18 +74,22 @@ def process(
         outcome = yield from enhance(item, photo, plan, host, cancel=cancel, keeper=keeper)
     if outcome is None:
         return False
+    amiss = [keeper.failure] if keeper and keeper.failure else []
+    changed = _version(_look_at(item)) != _version(source)
+    if changed:
+        amiss.append(f"{item.shown}: has changed meanwhile; the result is of what it was before")
     said = [note for note in outcome.after.notes if note not in notes]
-    written = _write(item, outcome, targets, plan, host, said.append)
-    for path in written:
-        own.add(path)
+    written = _write(outcome, targets, plan, host, None if changed else item, amiss, said.append)
     for note in dict.fromkeys(said):
         yield Noted(item, note)
-    results = plan.results
-    if results.save_recipe:
-        text = outcome.recipe.to_json() + "\n"
-        atomic.write(results.save_recipe, text.encode(), overwrite=results.overwrite)
-    if results.report and host.draw is not None:
-        atomic.write(results.report, host.draw(outcome).encode(), overwrite=results.overwrite)
+    beside = [*_write_beside(outcome, plan.results, host, amiss)]
+    for path in written:
+        own.add(path)
+    if source is not None:
+        for path in (*written, *beside):
+            _be_like(path, source, dates=plan.results.keep_dates)
+    for text in amiss:
+        yield Amiss(item, text)
     yield Done(item, outcome, written)
     return True
 
@@ -102,7 +126,55 @@ def write(
     return names.at_free_name(target, put, clash=ImageError) if results.numbered else put(target)
 
 
-def _targets(item: Item, photo: Photo, plan: Plan) -> list[Path]:
+def _look_at(item: Item) -> os.stat_result | None:
+    """What the system says of the item's own file; None of an upload, or where there is none."""
+    try:
+        return None if item.name else item.path.stat()
+    except (OSError, ValueError):
+        return None
+
+
+def _version(file: os.stat_result | None) -> tuple[int, int, int] | None:
+    return file and (file.st_ino, file.st_size, file.st_mtime_ns)
+
+
+def _be_like(path: Path, source: os.stat_result, *, dates: bool) -> None:
+    """Lets nobody read a file who could not read its source; gives it the source's dates."""
+    with suppress(OSError):  # on a file system that knows none of it
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & ~(source.st_mode | stat.S_IRWXU):
+            path.chmod(mode & (source.st_mode | stat.S_IRWXU))
+        if dates:
+            os.utime(path, ns=(source.st_atime_ns, source.st_mtime_ns))
+
+
+def _result_that_stays(
+    item: Item, photo: Photo | None, plan: Plan, own: names.Names
+) -> Path | None:
+    """The path of a result that is there already, where that is no fault; see `_targets`."""
+    results = plan.results
+    looks = item.found and results.output is None
+    if not (looks or results.skip_existing) or results.overwrite or results.numbered:
+        return None
+    path = _targets(item, photo, plan)[0]
+    if not own.is_there(path):
+        return None
+    return path if results.skip_existing or _is_result_of(item, path) else None
+
+
+def _is_result_of(item: Item, path: Path) -> bool:
+    """Whether nulie has made a file: it holds a recipe, or is the photo as it was."""
+    try:
+        recipes.of_file(path)
+    except NulieError:
+        with suppress(OSError):
+            return filecmp.cmp(item.path, path, shallow=False)
+        return False
+    return True
+
+
+def _targets(item: Item, photo: Photo | None, plan: Plan) -> list[Path]:
+    """Without the photo a guess, which another format in the file would prove wrong."""
     results = plan.results
     path = results.output
     if path is None:
@@ -111,37 +183,62 @@ def _targets(item: Item, photo: Photo, plan: Plan) -> list[Path]:
     return names.variants(path, 1 if plan.recipe is not None else plan.settings.top)
 
 
-def _check_beside(plan: Plan, own: names.Names) -> Keeper | None:
-    """Checks the files that go beside the picture; who writes the checkpoint, where one is kept.
-
-    Raises: ImageError."""
+def _check_beside(targets: Sequence[Path], plan: Plan, own: names.Names) -> list[Path]:
+    """The files that go beside the picture, checked. Raises: ImageError."""
     results = plan.results
-    checkpoint = results.checkpoint or plan.resume_file
-    for path in (results.save_recipe, results.report, results.checkpoint):
-        if path and not (path == checkpoint and path == plan.resume_file):
+    wanted = results.save_recipe, results.report, results.checkpoint or plan.resume_file
+    beside = [path for path in wanted if path is not None]
+    places = [os.path.realpath(path) for path in (*targets, *beside)]
+    for path in beside:
+        if places.count(os.path.realpath(path)) > 1:
+            raise ImageError(f"{shown_path(path)}: two files would be called so; rename one")
+        if path != plan.resume_file:
             own.refuse_inputs(path)
             atomic.check(path, overwrite=results.overwrite)
-    return Keeper(checkpoint, results.checkpoint_every) if checkpoint else None
+    return beside
 
 
 def _write(
-    item: Item, outcome: Outcome, targets: Sequence[Path], plan: Plan, host: Host,
-    say: Callable[[str], object],
+    outcome: Outcome, targets: Sequence[Path], plan: Plan, host: Host, source: Item | None,
+    amiss: list[str], say: Callable[[str], object],
 ) -> tuple[Path, ...]:  # fmt: skip
+    """The variants, as many of them as can be; `amiss` is told of the others. Raises: ImageError
+    when that is none."""
+    results = plan.results
     if not outcome.changed:
-        return (write(outcome.before, Recipe(), targets[0], plan.results, source=item, say=say),)
+        return (write(outcome.before, Recipe(), targets[0], results, source=source, say=say),)
     written: list[Path] = []
     for number, (recipe, target) in enumerate(zip(outcome.recipes(), targets, strict=False)):
-        photo = outcome.variant(number, host.models)
         try:
-            score = outcome.score(number)
-            results = plan.results
-            path = write(photo, recipe, target, results, score=score, source=item, say=say)
+            photo, score = outcome.variant(number, host.models), outcome.score(number)
+            path = write(photo, recipe, target, results, score=score, source=source, say=say)
             written.append(path)
-        except NulieError as e:
+        except (NulieError, MemoryError) as e:
             # The search may have taken hours.
-            raise ImageError(f"{e}; the recipe would be {recipe.to_json()}") from None
+            why = str(e) or "the memory is not enough for the result"
+            amiss.append(f"{why}; the recipe would be {recipe.to_json()}")
+            if not written:
+                raise ImageError(amiss[-1]) from None
     return tuple(written)
+
+
+def _write_beside(
+    outcome: Outcome, results: Results, host: Host, amiss: list[str]
+) -> Iterator[Path]:
+    """The recipe and the report, each where it can be; `amiss` is told of the others."""
+    texts: dict[Path | None, Callable[[], str]] = {}
+    texts[results.save_recipe] = lambda: outcome.recipe.to_json() + "\n"
+    if host.draw is not None:
+        texts[results.report] = partial(host.draw, outcome)
+    for path in filter(None, texts):
+        try:
+            atomic.write(path, texts[path]().encode(), overwrite=results.overwrite)
+        except Exception as e:
+            _log.debug("%s", path, exc_info=True)
+            known = isinstance(e, NulieError)
+            amiss.append(str(e) if known else f"{shown_path(path)}: not made ({reason(e)})")
+        else:
+            yield path
 
 
 def _bytes(item: Item) -> bytes:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Iterator
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
+from typing import BinaryIO
 
 from ..errors import ImageError, NulieError
 from ..image_io import reason, shown_path
@@ -17,6 +21,17 @@ SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .png .webp .tif .tiff .bmp .gif .avif".split()  # noqa: SIM905
 )
 """What counts as a picture in a folder."""
+_OTHERS = {
+    "HEIC": ".heic .heif .hif",
+    "JPEG XL": ".jxl",
+    "RAW": ".dng .nef .nrw .cr2 .cr3 .arw .sr2 .srf .pef .erf .kdc .dcr .3fr .mef .iiq .orf .rw2"
+    " .raf",
+    "video": ".mp4 .mov .m4v .avi .mkv .webm .mpg .mpeg .mts .m2ts .3gp .wmv",
+}
+_KINDS = {suffix: kind for kind, suffixes in _OTHERS.items() for suffix in suffixes.split()}
+"""What is passed over in a folder and counted, for people may take it for pictures."""
+_SYSTEMS = frozenset({"@eadir", "#recycle", "__macosx", "$recycle.bin"})
+"""Folders for thumbnails and for what was thrown away, in lower case."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +43,13 @@ class Item:
     """Where it lies below the folder that was named."""
     name: str = ""
     """What people call it, where that is not its path: the name of an upload."""
+    found: bool = False
+    """Whether a folder or a pattern was named, and not this file."""
+
+    @property
+    def given(self) -> str:
+        """For programs."""
+        return self.name or str(self.path)
 
     @property
     def shown(self) -> str:
@@ -53,40 +75,96 @@ def reading(shown: str, kind: type[NulieError], foreign: str) -> Iterator[None]:
         raise kind(f"{shown}: {e}") from None
 
 
-def items(named: Iterable[str], *, recursive: bool) -> list[Item]:
-    """Files as they are named; of folders and patterns the pictures, without hidden files and
-    nulie's own results. Each file once. Raises: ImageError when a folder or pattern holds none."""
+@dataclass
+class _Choosing:
+    """How the pictures of folders and patterns are chosen, and what was passed over."""
+
+    recursive: bool = False
+    exclude: Sequence[str] = ()
+    passed: Counter[str] = field(default_factory=Counter)
+    """How many there are of each kind of picture that is not read."""
+
+    @property
+    def words(self) -> str:
+        """What was passed over, in a line; empty where that is nothing."""
+        kinds = ", ".join(f"{kind} ({count:,})" for kind, count in sorted(self.passed.items()))
+        return kinds and f"passed over: {kinds}; export them as JPEG or PNG first"
+
+    def takes(self, path: Path, below: Path) -> bool:
+        """Whether `path`, `below` the folder that was named, is a picture to work on."""
+        names = (*below.parts, below.as_posix())
+        if any(fnmatch(name, pattern) for name in names for pattern in self.exclude):
+            return False
+        suffix = path.suffix.lower()
+        if suffix in SUFFIXES:
+            return path.is_file() and not is_result(path)
+        if suffix in _KINDS:
+            self.passed[_KINDS[suffix]] += 1
+        return False
+
+
+def items(
+    named: Iterable[str], *, recursive: bool, exclude: Sequence[str] = (),
+    tell: Callable[[str], None] = lambda text: None,
+) -> list[Item]:  # fmt: skip
+    """Files as they are named; of folders and patterns the pictures, without hidden files, nulie's
+    own results and what `exclude` has patterns of: of names, folders' as well, or whole paths below
+    the folder. Each file once. `tell` is told in a line what was passed over. Raises: ImageError
+    when a folder or pattern holds none, or an address is named."""
+    choosing = _Choosing(recursive, exclude)
     found: dict[Path, Item] = {}
     for name in named:
-        for item in _of(name, recursive):
+        for item in _of(name, choosing):
             found.setdefault(item.path, item)
+    if choosing.words:
+        tell(choosing.words)
     return list(found.values())
 
 
-def pictures(folder: Path, *, recursive: bool = False, hint: str = "") -> list[Item]:
+def pictures(folder: Path, choosing: _Choosing | None = None, *, hint: str = "") -> list[Item]:
     """As `items` has them of one folder. Raises: ImageError with `hint` when there are none."""
-    shown = shown_path(folder)
+    shown, choosing = shown_path(folder), choosing or _Choosing()
     if not folder.is_dir():
         raise ImageError(f"{shown}: is no folder; check its name")
-    paths = sorted(p for p in _inside(folder, recursive) if _is_input(p))
+    inside = _inside(folder, choosing.recursive)
+    paths = sorted(p for p in inside if choosing.takes(p, p.relative_to(folder)))
     if not paths:
-        raise ImageError(f"{shown}: no images in this folder{hint}")
-    return [Item(path, path.parent.relative_to(folder)) for path in paths]
+        words = choosing.words and f" ({choosing.words})"
+        raise ImageError(f"{shown}: no images in this folder{words}{hint}")
+    return [Item(path, path.parent.relative_to(folder), found=True) for path in paths]
 
 
-def _of(name: str, recursive: bool) -> list[Item]:
+def of_stream(stream: BinaryIO | None, folder: Path) -> Item:
+    """The photo that comes from stdin, as a file in `folder`. Raises: ImageError."""
+    path = folder / "stdin"
+    try:
+        with path.open("wb") as file:
+            if stream is not None:
+                shutil.copyfileobj(stream, file)
+    except OSError as e:
+        raise ImageError(f"stdin: cannot be read or kept ({reason(e)})") from None
+    return Item(path, name="stdin")
+
+
+def _of(name: str, choosing: _Choosing) -> list[Item]:
     if not name:
         raise ImageError("an image's name is empty; check what was to be there")
     path = Path(name)
+    if "://" in name and not os.path.lexists(path):
+        raise ImageError(f"{name!r} is an address, and nulie reads files; download it first")
     if os.path.isdir(path):  # noqa: PTH112  # Path's raises where the name is too long
-        hint = "" if recursive else "; --recursive looks into its folders, too"
-        return pictures(path, recursive=recursive, hint=hint)
+        hint = "" if choosing.recursive else "; --recursive looks into its folders, too"
+        return pictures(path, choosing, hint=hint)
     if glob.has_magic(name) and not os.path.lexists(path):
         matches = [Path(m) for m in glob.glob(name, recursive=True)]  # noqa: PTH207
-        paths = sorted(p for p in matches if _is_input(p))
+        named = {*path.parts}
+        paths = sorted(
+            p for p in matches
+            if not any(map(_is_set_aside, {*p.parts} - named)) and choosing.takes(p, p)
+        )  # fmt: skip
         if not paths:
             raise ImageError(f"{shown_path(path)}: no image matches this pattern")
-        return [Item(p) for p in paths]
+        return [Item(p, found=True) for p in paths]
     return [Item(path)]  # a missing file is reported in its turn
 
 
@@ -99,9 +177,9 @@ def _inside(folder: Path, recursive: bool) -> Iterator[Path]:
             raise ImageError(f"{shown_path(folder)}: {why}; check its permissions") from None
 
     for here, folders, files in os.walk(folder, onerror=refuse):
-        folders[:] = [f for f in folders if recursive and not f.startswith(".")]
+        folders[:] = [f for f in folders if recursive and not _is_set_aside(f)]
         yield from (Path(here, name) for name in files if not name.startswith("."))
 
 
-def _is_input(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and path.is_file() and not is_result(path)
+def _is_set_aside(name: str) -> bool:
+    return name.startswith(".") or name.lower() in _SYSTEMS

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ModelError, NulieError
-from .events import Begun, Done, Ended, Event, Failed
+from .events import Amiss, Begun, Done, Ended, Event, Failed, Planned, Skipped
 from .file import process
 from .host import Host
 from .inputs import Item
@@ -47,6 +47,8 @@ class Job:
         """Raises: ModelError when there is nobody to judge, which no other file would mend."""
         done: list[Item] = []
         failed: list[Item] = []
+        skipped: list[Item] = []
+        amiss: list[Item] = []
         written: list[Path] = []
         for number, item in enumerate(self.items, 1):
             if self.cancel.is_set():
@@ -55,24 +57,31 @@ class Job:
             try:
                 for event in process(item, self.plan, self._host, self._names, cancel=self.cancel):
                     if isinstance(event, Done):
-                        done.append(item)
                         written += event.written
+                    for kind, those in (
+                        ((Done, Planned), done),
+                        (Skipped, skipped),
+                        (Amiss, amiss),
+                    ):
+                        if isinstance(event, kind):
+                            those.append(item)
                     yield event
                 continue
             except NulieError as e:
                 if isinstance(e, ModelError) and self._predictor is None:
                     raise
                 text = str(e)
-            except MemoryError:
-                text = f"{item.shown}: the memory is not enough for it; scale it down first"
             except Exception as e:
                 _log.exception("%s", item.shown)
                 text = f"{item.shown}: failed ({type(e).__name__}: {e})"
+                # Libraries have their own words for it.
+                if isinstance(e, MemoryError) or "allocate memory" in str(e):
+                    text = f"{item.shown}: the memory is not enough for it; scale it down first"
             failed.append(item)
             yield Failed(item, text)
-        ended = {*done, *failed}
+        ended = {*done, *failed, *skipped}
         left = tuple(item for item in self.items if item not in ended)
-        yield Ended(tuple(done), tuple(failed), left, tuple(written))
+        yield Ended(tuple(done), tuple(failed), left, tuple(written), tuple(skipped), tuple(amiss))
 
     def _load(self, choice: Choice, progress: Progress | None) -> tuple[Predictor, str]:
         """Once, and tells once what there is to tell of it."""

@@ -73,8 +73,11 @@ class Matching:
             cancel=cancel, show=show,
         )  # fmt: skip
         if self.save_recipe is not None:
-            text = found.recipe.to_json() + "\n"
-            atomic.write(self.save_recipe, text.encode(), overwrite=self.overwrite)
+            text = found.recipe.to_json()
+            try:
+                atomic.write(self.save_recipe, f"{text}\n".encode(), overwrite=self.overwrite)
+            except ImageError as e:
+                raise ImageError(f"{e}; the recipe would be {text}") from None
         return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -23,8 +24,9 @@ def is_result(path: Path) -> bool:
     return _RESULT.search(path.stem) is not None
 
 
-def target(name: Path, folder: Path | None, photo: Photo, suffix: str | None = None) -> Path:
-    """The result's path for a photo called `name`: `photo_nulie.jpg`, beside it or in `folder`."""
+def target(name: Path, folder: Path | None, photo: Photo | None, suffix: str | None = None) -> Path:
+    """The result's path for a photo called `name`: `photo_nulie.jpg`, beside it or in `folder`.
+    Without the photo a guess: what is in it may ask for another format."""
     path = default_output(name, folder, photo=photo)
     return path.with_suffix(suffix) if suffix else path
 
@@ -63,16 +65,20 @@ class Names:
         self._overwrite = overwrite
         # By what stands behind a name: it is found again by whatever name or link leads to it.
         self._inputs = {_identity(path) for path in inputs if path is not None} - {None}
-        self._results: dict[tuple[int, int] | None, Path] = {}
+        self._results: dict[tuple[int, int] | str, Path] = {}
 
     def check(self, photo: Photo, shown: str, path: Path) -> tuple[str, ...]:
         """Notes on what a result at `path` cannot hold. Raises: ImageError when it may not be
         written there."""
-        other = self._results.get(_identity(path))
+        other = self._results.get(_identity(path) or os.path.realpath(path))
         if other is not None:
             taken = f"its result would take the name of another one's ({shown_path(other)})"
             raise ImageError(f"{shown}: {taken}; enhance it by itself, with --output")
-        notes = check_output(photo, path, overwrite=self._overwrite)
+        try:
+            notes = check_output(photo, path, overwrite=self._overwrite)
+        except RuntimeError:
+            around = "is a link that leads back to itself; choose another name"
+            raise ImageError(f"{shown_path(path)}: {around}") from None
         self.refuse_inputs(path)
         return notes
 
@@ -82,9 +88,14 @@ class Names:
             never = "is an input, and those are never overwritten; choose another name"
             raise ImageError(f"{shown_path(path)}: {never}")
 
+    def is_there(self, path: Path) -> bool:
+        """Whether a file is there that this job has not written."""
+        found = _identity(path)
+        return found is not None and found not in self._results
+
     def add(self, path: Path) -> None:
-        if identity := _identity(path):
-            self._results.setdefault(identity, path)
+        """`path` is written, or would be if this were no dry run."""
+        self._results.setdefault(_identity(path) or os.path.realpath(path), path)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -114,5 +114,5 @@ def file_text(recipe: Recipe, score: Mapping[str, Any] | None = None) -> dict[st
     return {TEXT_KEY: json.dumps(data)}
 
 
-def line(path: Path, outcome: Outcome, written: Sequence[Path]) -> dict[str, Any]:
-    return {"input": str(path), **outcome.data(), "output": [str(p) for p in written]}
+def line(given: str, outcome: Outcome, written: Sequence[Path]) -> dict[str, Any]:
+    return {"input": given, **outcome.data(), "output": [str(p) for p in written]}

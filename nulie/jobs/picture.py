@@ -124,8 +124,8 @@ def _search(
                 recipe = event.recipe
                 points.append((event.seconds, event.score))
             elif isinstance(event, Progress):
-                if keeper is not None:
-                    keeper.keep(run.checkpoint, at_end=False)
+                if keeper is not None and (said := keeper.keep(run.checkpoint, at_end=False)):
+                    yield Noted(item, f"{said}; the search goes on")
                 yield stand(event)
             elif isinstance(event, engine.Noted):
                 yield Noted(item, event.text)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from ..engine.checkpoint import Checkpoint
 from ..errors import SettingsError
-from ..image_io import shown_path
+from ..image_io import default_output, shown_path
 from ..models.device import PRECISIONS
 from ..recipe import Recipe, Settings
 from ..transforms.strength import scale
@@ -21,6 +21,7 @@ from .restoration import Restoration, Restorers
 
 BY_RECIPE = "recipe"
 """The mode that applies a recipe in place of a search."""
+BUDGET = "seconds", "evaluations"
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,16 @@ class Results:
     numbered: bool = False
     """Whether a result whose name is taken gets a number; else it is refused."""
     overwrite: bool = False
+    skip_existing: bool = False
+    """Whether a named file whose result is there is passed over; those of folders always are."""
+    dry_run: bool = False
+    """Whether files are read and nothing is written."""
     suffix: str | None = None
     """`.png` and the like; None: each as its input."""
     quality: int | None = None
     """1 to 100, of JPEG, WebP and AVIF; None: as the input."""
+    keep_dates: bool = False
+    """Whether results have the dates of their inputs."""
     save_recipe: Path | None = None
     report: Path | None = None
     checkpoint: Path | None = None
@@ -125,7 +132,7 @@ def plan(given: Mapping[str, Any], *, files: int = 1) -> Plan:
     wanted = restoration.read(given)
     resume = checkpoints.read(Path(given["resume"])) if "resume" in given else None
     if resume is not None:
-        settings = resume.budget(given.get("seconds"), given.get("evaluations"))
+        settings = _resumed(resume, given, settings)
     recipe_file = given["recipe"] if isinstance(given.get("recipe"), Path) else None
     return Plan(
         settings, recipe, recipe_file, _choice(given), results, resume, given.get("resume"),
@@ -137,6 +144,22 @@ def plan(given: Mapping[str, Any], *, files: int = 1) -> Plan:
 def restorers(plan: Plan) -> Restorers:
     """The models that its recipes may name, each loaded when it is first needed."""
     return Restorers(plan.choice.device, plan.restoration.models)
+
+
+def _resumed(resume: Checkpoint, given: Mapping[str, Any], asked: Settings) -> Settings:
+    """The settings of a search that goes on: its own, but for what has no part in how its tree
+    grows. Raises: SettingsError when something else is asked for."""
+    settings = resume.budget(given.get("seconds"), given.get("evaluations"))
+    free = {name: getattr(asked, name) for name in ("top", "patience") if name in given}
+    settings = replace(settings, **free)
+    names = sorted({field.name for field in fields(Settings)} & {*given} - {*BUDGET})
+    other = [name for name in names if getattr(asked, name) != getattr(settings, name)]
+    if other:
+        options = ", ".join(
+            f"--{name.replace('ranges', 'range').replace('_', '-')}" for name in other
+        )
+        raise SettingsError(f"--resume goes on as the search began; leave out {options}")
+    return settings
 
 
 def _choice(given: Mapping[str, Any]) -> Choice:
@@ -162,6 +185,12 @@ def _results(given: Mapping[str, Any]) -> Results:
         raise SettingsError(f"quality must be within 1..100, not {quality}")
     if not results.checkpoint_every > 0:
         raise SettingsError(f"checkpoint-every must be above 0, not {results.checkpoint_every:g}")
+    if results.suffix:
+        suffix = f".{results.suffix.lower().removeprefix('.')}"
+        if default_output(Path(f"photo{suffix}")).suffix != suffix:
+            kinds = "png, jpg, webp, tif, bmp or avif"
+            raise SettingsError(f"format {results.suffix!r} is not written; choose {kinds}")
+        results = replace(results, suffix=suffix)
     return results
 
 
@@ -182,8 +211,13 @@ def _check_together(given: Mapping[str, Any], results: Results, files: int) -> N
             raise SettingsError("a head and weights of CLIP are not for --like")
         if recipe is not None and not given.get("judge_recipe"):
             raise SettingsError("--like is for a search, and with --recipe there is none")
-    if results.output and results.output_dir:
-        raise SettingsError("--output names the whole path; leave --output-dir out")
+    if results.output and (results.output_dir or results.suffix):
+        option = "--output-dir" if results.output_dir else "--format"
+        raise SettingsError(f"--output names the whole path; leave {option} out")
+    if results.skip_existing and results.overwrite:
+        raise SettingsError(
+            "--skip-existing keeps what --overwrite replaces; leave one of them out"
+        )
     if results.save_recipe and results.save_recipe.suffix.lower() in SUFFIXES:
         shown = shown_path(results.save_recipe)
         raise SettingsError(f"--save-recipe {shown}: it writes JSON; choose a name such as x.json")

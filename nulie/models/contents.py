@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -41,8 +42,18 @@ def look(path: Path) -> Contents:
         raise
     except Exception as e:
         # Damaged files end in errors of json, zip, pickle, or torch: no common class.
-        reason = (str(e).strip() or type(e).__name__).splitlines()[0]
-        raise WeightsError(f"{path} cannot be read as a file of weights: {reason}") from e
+        raise WeightsError(f"{path} cannot be read as a file of weights: {trouble(path)}") from e
+
+
+def trouble(path: Path) -> str:
+    """Why a file of weights cannot be read, in words of our own: PyTorch's tell how to have it run
+    the code of a stranger."""
+    if is_safetensors(path):
+        return "it is damaged or cut short; get a whole copy of it"
+    if zipfile.is_zipfile(path):
+        objects = "it holds whole objects or code, which is never run, or is damaged"
+        return f"{objects}; save the state_dict alone, or a .safetensors file"
+    return "it is cut short, or something else; get a whole copy of it"
 
 
 def is_safetensors(path: Path) -> bool:
@@ -69,6 +80,7 @@ def unpickle(path: Path) -> Mapping[str, Any]:
     # torch.serialization.load, for a web UI may have put its own guard in the place of torch.load,
     # which knows no `weights_only` and answers None.
     load = torch.serialization.load
+    warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
     mappable = zipfile.is_zipfile(path) and "mmap" in inspect.signature(load).parameters
     mapped: dict[str, Any] = {"mmap": True} if mappable else {}  # since torch 2.1
     entries = load(str(path), map_location="cpu", weights_only=True, **mapped)
@@ -83,7 +95,7 @@ def _header(path: Path) -> Contents:
     with path.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
         if length > _LONGEST_HEADER:
-            raise ValueError(f"a header of {length} bytes is too long")
+            raise WeightsError(f"{path} is damaged: a header of {length} bytes is too long")
         header = json.loads(stream.read(length))
     metadata = header.pop("__metadata__", {})
     return Contents(path, metadata, {name: tuple(said["shape"]) for name, said in header.items()})

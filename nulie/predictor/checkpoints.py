@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import WeightsError
-from ..models.contents import is_safetensors, is_torchscript, unpickle
+from ..models.contents import is_safetensors, is_torchscript, trouble, unpickle
 
 if TYPE_CHECKING:
     import torch
@@ -47,8 +47,7 @@ def read(path: Path) -> dict[str, torch.Tensor]:
         raise
     except Exception as e:
         # A damaged file ends in errors of zip, pickle, safetensors or torch: no common class.
-        reason = (str(e).strip() or type(e).__name__).splitlines()[0]
-        raise WeightsError(f"{path} cannot be read as CLIP weights: {reason}") from e
+        raise WeightsError(f"{path} cannot be read as CLIP weights: {trouble(path)}") from e
     if not tensors:
         raise WeightsError(
             f"{path} holds no CLIP image tower in the layout of open_clip or OpenAI "

@@ -57,8 +57,9 @@ class Settings:
             option, share = name.replace("_", "-"), getattr(self, name)
             if not 0 <= _number(option, share) <= 1:
                 raise SettingsError(f"{option} must be within 0..1, not {share:g}")
-        if not 0 <= _number("keep-content", self.keep_content) < math.inf:
-            raise SettingsError(f"keep-content must be 0 or more, not {self.keep_content:g}")
+        if not 0 <= _number("keep-content", self.keep_content) <= 1e6:
+            most = f"keep-content must be 0 or more, 1e6 at most, not {self.keep_content:g}"
+            raise SettingsError(most)
         if not isinstance(self.protect_skin, bool):
             raise SettingsError(f"protect-skin must be true or false, not {self.protect_skin!r}")
         if not 1 <= _whole("top", self.top) <= 100:

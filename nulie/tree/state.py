@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from reprlib import repr  # of a value of any size, which damage may have made
 from typing import Any
 
 from ..recipe import Recipe, Step
@@ -37,6 +38,8 @@ def read_steps(data: Sequence[Mapping[str, Any]]) -> Recipe:
 
 
 def _read_step(op: str, **params: Any) -> Step:
+    if not isinstance(op, str):
+        raise TypeError(f"{op!r} is no op")
     values = {name: number(value) for name, value in params.items()}
     if not all(map(math.isfinite, values.values())):
         raise ValueError(f"{op}: {params} are not finite")
@@ -60,23 +63,23 @@ def read_node(data: Mapping[str, Any]) -> Node:
 
 
 def number(data: Any) -> float:
-    """A number, be it infinite or NaN."""
+    """A number, be it infinite or NaN, that can be reckoned with."""
     if isinstance(data, bool) or not isinstance(data, (int, float)):
-        raise TypeError(f"{data!r} is no number")
-    if isinstance(data, int) and abs(data) >= 2**63:
-        raise ValueError(f"{data!r} is too large")
+        raise TypeError(f"{repr(data)} is no number")
+    if abs(data) > 1e12 and data not in (math.inf, -math.inf):
+        raise ValueError(f"{repr(data)} is too large")
     return float(data)
 
 
 def integer(data: Any) -> int:
     if type(data) is not int:
-        raise TypeError(f"{data!r} is no whole number")
+        raise TypeError(f"{repr(data)} is no whole number")
     return data
 
 
 def count(data: Any) -> int:
     if not 0 <= integer(data) < 2**63:
-        raise ValueError(f"{data!r} counts nothing")
+        raise ValueError(f"{repr(data)} counts nothing")
     return integer(data)
 
 
