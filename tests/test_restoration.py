@@ -236,6 +236,22 @@ def test_pictures_of_any_size(name: str, size: tuple[int, int]) -> None:
     assert made.size == (size[0] * restorer.scale, size[1] * restorer.scale)
 
 
+def test_sixteen_bits_stay_sixteen() -> None:
+    """A ramp of 1,000 levels between two of 8 bits is still one, and no other than at 8 bits."""
+    ramp = np.linspace(100 * 257, 110 * 257, 240)[None, :, None].repeat(60, 0).repeat(3, 2)
+    deep = ramp.astype(np.uint16)
+    pixels = Image.fromarray((deep / 257).round().astype(np.uint8))
+    photo = Photo(pixels, deep=deep)
+    for name, params in (("denoise", {"sigma": 5.0}), ("x2", {}), ("x2", {"size": "1.5"})):
+        made = pictures.restore(photo, create(name, "cpu"), params)
+        assert made.deep is not None
+        assert made.deep.dtype == np.uint16
+        assert made.deep.shape[:2] == made.size[::-1]
+        assert len(np.unique(made.deep[10, :, 0])) > 150
+        difference = made.deep[..., :3].astype(float) / 257 - np.asarray(made.pixels)
+        assert np.abs(difference).max() <= 0.51
+
+
 def test_strength_is_a_mixture() -> None:
     restorer, photo = create("denoise", "cpu"), Photo(picture(80, 60))
 

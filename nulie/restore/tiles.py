@@ -27,7 +27,8 @@ def run(
     tell: Tell = lambda share: None,
     side: int | None = None,
 ) -> tuple[torch.Tensor, int]:
-    """`[C, H, W]` uint8 to `[C, scale H, scale W]` uint8, on the CPU, and the side of the tiles.
+    """`[C, H, W]` to `[C, scale H, scale W]`, on the CPU, and the side of the tiles. Levels have 8
+    bits, as uint8, or 16, as int32.
 
     Tiles are of one shape, moved inwards at the edges. They overlap by the restorer's `halo`, and
     then the result is that of the whole picture at once, bit for bit; or, where that is None, by
@@ -72,13 +73,19 @@ def _run(
     for y, top in down:
         for x, left in across:
             tell(done / (len(down) * len(across)))
-            tile = pixels[None, :, y : y + rows, x : x + columns].float() / 255
-            given = restorer.restore(tile, params)[0].float().cpu().clamp(0, 1) * 255
+            tile = pixels[None, :, y : y + rows, x : x + columns].float() / most(pixels)
+            given = restorer.restore(tile, params)[0].float().clamp(0, 1) * most(pixels)
+            given = given.cpu() if fade else given.round().to(pixels.dtype).cpu()
             _lay(strip, given, scale * x, scale * left, 2, fade)
             done += 1
         _lay(made, strip, scale * y, scale * top, 1, fade)
     tell(1.0)
     return made[:, : scale * height, : scale * width]
+
+
+def most(pixels: torch.Tensor) -> int:
+    """The highest level of these."""
+    return 255 if pixels.dtype == torch.uint8 else 65535
 
 
 def _spans(length: int, side: int, margin: int, multiple: int) -> Iterator[tuple[int, int]]:
