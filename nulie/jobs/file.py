@@ -210,7 +210,7 @@ def _write(
     written: list[Path] = []
     for number, (recipe, target) in enumerate(zip(outcome.recipes(), targets, strict=False)):
         try:
-            photo, score = outcome.variant(number, host.models), outcome.score(number)
+            photo, score = outcome.variant(number), outcome.score(number)
             path = write(photo, recipe, target, results, score=score, source=source, say=say)
             written.append(path)
         except (NulieError, MemoryError) as e:

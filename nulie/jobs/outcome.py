@@ -37,6 +37,8 @@ class Outcome:
     points: tuple[tuple[float, float], ...] = field(default=(), repr=False)
     """(seconds, best score) at each improvement of the search."""
     nodes: Sequence[Node] = field(default=(), repr=False)
+    models: Any = field(default=None, repr=False)
+    """Those of the recipe's steps, see `engine.pipeline.apply`."""
 
     @property
     def after(self) -> Photo:
@@ -59,8 +61,8 @@ class Outcome:
         first, last = self.recipe.before, self.recipe.after
         return tuple(Recipe(v.recipe.steps, first, last) for v in self.result.variants)
 
-    def variant(self, number: int, models: Any = None) -> Photo:
-        """A variant at full size; number 0 is the best. `models`: those of its recipe's steps."""
+    def variant(self, number: int) -> Photo:
+        """A variant at full size; number 0 is the best."""
         if number == 0 and self.made is not None:
             return self.made
         if not self.changed:
@@ -68,7 +70,7 @@ class Outcome:
         recipe = self.recipes()[number]
         # What was restored before a search is what it began with.
         first = recipe.before if self.result is None else ()
-        return apply(Recipe(recipe.steps, first, recipe.after), self.before, models)
+        return apply(Recipe(recipe.steps, first, recipe.after), self.before, self.models)
 
     def light(self) -> Outcome:
         """To be kept: without the nodes and the full size, which take most of the memory."""

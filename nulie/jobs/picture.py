@@ -60,7 +60,7 @@ def enhance(
     recipe = Recipe(outcome.recipe.steps, first, last)
     # A recipe is applied to the photo as it was; a search has begun with the restored one.
     before = photo if outcome.result is None else restored
-    return replace(outcome, before=before, made=after, recipe=recipe)
+    return replace(outcome, before=before, made=after, recipe=recipe, models=models)
 
 
 def _enhance(

@@ -94,6 +94,36 @@ def untold(words: str, share: float) -> None:
     """Nobody wants to know what a restorer is at, and the share of it that is done."""
 
 
+def of_text(text: str) -> dict[str, Any]:
+    """Values of a plan from a text such as `repair, denoise=12, upscale=2, only`; `only` leaves the
+    search out. Raises: SettingsError on another word."""
+    asked = values.entries(text)
+    unknown = [name for name in asked if name not in _WORDS]
+    if unknown:
+        raise SettingsError(f"restore {unknown[0]}: known are {', '.join(_WORDS)}")
+    given: dict[str, Any] = {name: value or AUTO for name, value in asked.items()}
+    if given.get("upscale") == AUTO:
+        given["upscale"] = "2"
+    if given.pop("only", None):
+        given["search"] = False
+    return given
+
+
+def to_text(wanted: Restoration, *, search: bool) -> str:
+    """The text that `of_text` reads."""
+    asked = {"repair": wanted.repair, "denoise": wanted.denoise, "upscale": wanted.upscale}
+    told = [
+        name if value == AUTO else f"{name}={value if isinstance(value, str) else f'{value:g}'}"
+        for name, value in asked.items()
+        if value
+    ]
+    told += ["scan"] * wanted.scan + ["only"] * (not search)
+    return ", ".join(told)
+
+
+_WORDS = ("repair", "denoise", "scan", "upscale", "only")
+
+
 class Restorers:
     """Loads each restorer once; the `pipeline.Models` of a job."""
 

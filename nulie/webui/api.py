@@ -57,6 +57,13 @@ class EnhanceRequest(BaseModel):
     """Empty: that of the settings page."""
     like: str | None = None
     """Base64 of a picture that the result is to look like; in place of a predictor."""
+    repair: float | str | None = None
+    denoise: float | str | None = None
+    """A number, or auto, see `nulie --help`."""
+    scan: bool = False
+    upscale: float | str | None = None
+    search: bool = True
+    """Whether there is a search; else it is restored alone."""
     strength: float = 1.0
     """0 to 1.5: turns what was found, or the recipe, down or up."""
     recipe: str | dict[str, Any] | None = None
@@ -128,7 +135,8 @@ def _enhance(webui: WebUI, request: EnhanceRequest) -> dict[str, Any]:
     result, recipe, report = outcome.result, outcome.recipe, outcome.data()
     if result is None:
         report = {"changed": recipe != Recipe(), **report}
-        return {"image": _encode(outcome.after, recipe), "variants": [], "report": report}
+        image = _encode(outcome.after, recipe)
+        return {"image": image, "variants": [], "report": {**report, "note": "; ".join(notes)}}
     report |= {"note": "; ".join(notes), "after": asdict(result.terms), "words": describe(recipe)}
     variants = []
     for number, told in enumerate(report.pop("variants")):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..jobs import restoration
 from ..jobs.outcome import Outcome
 from ..jobs.plan import BY_RECIPE, Plan, plan
 from ..jobs.recipes import INFOTEXT_KEY
@@ -53,13 +54,24 @@ CONTROLS = (
         "recipe", "Recipe to apply in mode recipe", "Textbox", "",
         {"lines": 2, "placeholder": "JSON, or the infotext of an image that nulie has enhanced"},
     ),
+    Control(
+        "restore", "Restore", "Textbox", "",
+        {"placeholder": "repair, denoise, scan, upscale=2; only: no search after it"},
+    ),
     Control("variants", "Variants to give", "Slider", _DEFAULTS.top, span(1, 8, 1)),
     Control("strength", "Strength of what is done", "Slider", 1.0, span(0, MOST, 0.05)),
+)  # fmt: skip
+OF_RESTORING = (
+    Control(
+        "restore", "Restore", "Textbox", "repair, denoise",
+        {"info": "repair, denoise (as far as it is needed, or repair=40, denoise=12), scan,"
+                 " upscale=2 or upscale=4000x"},
+    ),
 )  # fmt: skip
 OF_GENERATION = tuple(c for c in CONTROLS if c.name != "variants")
 PLACES = (
     *("mode", "seconds", "seed", "min_light", "keep_content", "protect_skin", "recipe"),
-    *("min_color", "min_contrast", "strength"),
+    *("min_color", "min_contrast", "strength", "restore"),
 )
 """A promise to those who call the web UI's API, which knows controls by place alone; new ones go to
 the end. The text of the guards stands at the place of each."""
@@ -95,8 +107,8 @@ def plan_of(values: Mapping[str, Any], *, predictor: str = "auto") -> Plan:
     if values.get("mode") == BY_RECIPE:
         return plan({"recipe": values.get("recipe") or "", "strength": values.get("strength")})
     asked = {name: values.get(name) for name in _ASKED}
-    top = values.get("variants")
-    return plan({"predictor": predictor, "top": top, **asked, **_guards(values)})
+    top, restored = values.get("variants"), restoration.of_text(values.get("restore") or "")
+    return plan({"predictor": predictor, "top": top, **asked, **_guards(values), **restored})
 
 
 def _guards(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,7 +126,10 @@ def plan_text(of: Plan) -> dict[str, Any]:
         again = {} if of.strength == 1 else {_KEYS["strength"]: "1"}
         return {_KEYS["mode"]: BY_RECIPE, RECIPE: of.recipe.to_json(), **again}
     told = {**vars(of.settings), "strength": of.strength}
-    return {_KEYS[name]: _shown(told[name]) for name in PLACES if name != "recipe"}
+    told["restore"] = restoration.to_text(of.restoration, search=of.search)
+    return {
+        _KEYS[name]: _shown(told[name]) for name in PLACES if name != "recipe" and told[name] != ""
+    }
 
 
 def _shown(value: Any) -> Any:

@@ -51,6 +51,12 @@ def enhance_extra(pp: Any, values: Mapping[str, Any]) -> None:
         pp.info.update(first[1])
 
 
+def restore_extra(pp: Any, values: Mapping[str, Any]) -> None:
+    """The operation of Extras that restores, and searches nothing."""
+    restore = f"{values.get('restore') or ''}, only"
+    enhance_extra(pp, {"enabled": values.get("enabled"), "restore": restore})
+
+
 def note_plan(p: Any, values: Mapping[str, Any]) -> None:
     """Before a job of generation: what is to be done goes into the infotext, which is also what the
     web UI remembers of its last job. `p` is the web UI's processing."""
@@ -78,6 +84,10 @@ def enhance_generated(p: Any, pp: Any, values: Mapping[str, Any]) -> None:
                 return
             plan = controls.plan_of(values, predictor=values.get("predictor") or webui.predictor)
             plan = replace(plan, recipe=plan.recipe or parts.recipe_of_tiles(p))
+            if painted or parts.in_tiles(p):
+                # It goes back to where it came from, at its size.
+                kept = replace(plan.restoration, upscale=None)
+                plan = replace(plan, restoration=kept, search=plan.search or not kept)
             outcome = _enhance(webui, image, plan, number, p.batch_size)
         finally:
             if number >= p.batch_size - 1:

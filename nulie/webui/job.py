@@ -14,7 +14,7 @@ from PIL import Image
 
 from ..image_io import Photo
 from ..jobs import picture
-from ..jobs.events import Event, Loading, Noted, Searching
+from ..jobs.events import Event, Loading, Noted, Restoring, Searching
 from ..jobs.host import Host
 from ..jobs.inputs import Item
 from ..jobs.look import Look
@@ -110,7 +110,7 @@ class _Screen:
             if event.text not in _logged:
                 _logged.add(event.text)
                 _log.warning("%s", event.text)
-        elif isinstance(event, Loading):
+        elif isinstance(event, (Loading, Restoring)):
             # The bar is the search's: it would have to go back when that begins.
             self._show(0.0, f"NUlIE: {event.words}", None)
         elif isinstance(event, Searching):
