@@ -34,6 +34,7 @@ examples:
   nulie holiday/ --recursive --output-dir better/   a whole folder
   nulie photo.jpg --ops brightness,contrast --range brightness=0.8:1.2
   nulie photo.jpg --like sunset.jpg                 in the colours of another picture
+  nulie small.jpg --repair --denoise --upscale 2    restored, searched, enlarged
   nulie photo.jpg --save-recipe look.json; nulie other.jpg --recipe look.json
   curl -s https://... | nulie - --format jpg > better.jpg
 
@@ -48,6 +49,7 @@ other commands (each has a --help of its own):
   nulie weights         files of the predictors: list, fetch, check
   nulie tree FILE       what a search tried, from its checkpoint
   nulie match A B       the recipe that turns one picture into the other
+  nulie train KIND DIR  train a network that restores for pictures of your own
   nulie fit FOLDER      fit the embedded predictor to your own best photos
 
 exit codes: 0 all done, 1 some images failed, or something beside them could not be written, 2
@@ -89,8 +91,8 @@ def parser() -> arguments.Parser:
     add("--upscale", metavar="SIZE",
         help="make it larger after the search: 2, 1.5, 50%%, 4000x, x3000 or 4000x3000 (to fit)")
     add("--model", action="append", metavar="NAME|FILE",
-        help="restore with this: a name of nulie restorers, or a file such as an ESRGAN's;"
-        " repeatable")
+        help="restore with this: a name (nulie weights lists them), or a file such as an"
+        " ESRGAN's; repeatable")
     add("--restore-strength", type=float, default=1.0, metavar="0..1",
         help="how much of all that is done, but for the size (default 1)")
     add("--no-search", action="store_false", dest="search", help="restore only")

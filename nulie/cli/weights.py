@@ -6,16 +6,18 @@ from collections.abc import Sequence
 
 from ..errors import SettingsError
 from ..models import store
-from ..predictor.published import WEIGHTS
+from ..predictor.published import WEIGHTS as JUDGING
+from ..restore.catalog import PUBLISHED
 from . import arguments
 from .progress import download_bar
 
+WEIGHTS = {**JUDGING, **PUBLISHED}
 DESCRIPTION = """\
-Lists the files that the predictors need, those of CLIP and of retouch: where they lie, their size
-and licence.
+Lists the files of the predictors, those of CLIP and of retouch, and the restorers of other people:
+where they lie, their size and licence.
 
   nulie weights                   list them
-  nulie weights fetch [NAME]      download those of a predictor (default clip-sac) or one file
+  nulie weights fetch [NAME]      download those of a predictor (default clip-sac), or one file
   nulie weights check             compute and compare every digest
 
 Heads and the files of retouch are kept in nulie's cache (NULIE_HOME, else the platform's cache
