@@ -136,13 +136,16 @@ class Training:
             self._dtype = torch.bfloat16  # whose range needs no care
 
     def step(self, share: float) -> float:
-        """One step, with so much of the training done; the loss."""
+        """One step, with so much of the training done; the mean error, in parts of the range."""
         rate = min(1, share / WARM_UP + 1e-3) * (0.5 + 0.5 * math.cos(math.pi * share))
         seen, truth, strength = (tensor.to(self.device) for tensor in self.batch())
         rounded = self._dtype != torch.float32
         with torch.autocast(self.device.type, self._dtype if rounded else None, enabled=rounded):
             given = self.net(seen, strength)
-        loss = ((given.float() - truth).square() + SOFTNESS**2).sqrt().mean()
+        errors = ((given.float() - truth).square() + SOFTNESS**2).sqrt().mean((1, 2, 3))
+        # A share of the error counts, as in decibels: a weak fault as much as a strong one, or the
+        # network would spoil what is hardly spoiled.
+        loss = errors.log().mean()
         for parameter in self.net.parameters():
             parameter.grad = None
         loss.backward()
@@ -152,7 +155,7 @@ class Training:
         with torch.no_grad():
             for name, value in self.net.state_dict().items():
                 self.average[name].lerp_(value, 1 - keep)
-        return float(loss.item())
+        return float(errors.mean().item())
 
     def batch(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """What the network sees, `[B, 3, P, P]`, what it should give, and the strengths `[B]`."""

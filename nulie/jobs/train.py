@@ -138,7 +138,7 @@ class Train:
                     return None
             now = training.step(done)
             loss = now if not loss else 0.98 * loss + 0.02 * now
-            show(f"step {training.done:,}, loss {255 * loss:.2f} levels", done)
+            show(f"step {training.done:,}, {255 * loss:.2f} levels off", done)
         figures = self._judge(training, apart)
         facts = {
             "made by": f"nulie train {self.kind}",
