@@ -391,6 +391,7 @@ def test_a_job_keeps_16_bits(tmp_path: Path, suffix: str, searched: bool) -> Non
 
 def test_a_job_says_what_is_lost_at_saving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing in thousands of damaged files was, so the encoder fails here."""
+
     def picky(photo: Photo, *rest: Any) -> bytes:
         if photo.metadata.exif:
             raise ValueError("bad tag")
