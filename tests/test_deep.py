@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import subprocess
 import zlib
@@ -117,6 +118,12 @@ def test_tiff_of_either_byte_order_and_any_compression(
     again = load(save(photo, photo.pixels, tmp_path / "b.tif"))
     assert same(again.deep, whole(deep))
     assert again.metadata.options["compression"] == compression
+
+
+def test_tiff_whose_zero_is_white() -> None:
+    deep = noise(1)
+    data = tiff.edited(as_tiff(deep), {262: tiff.Field(262, 3, 1, b"\0\0")})
+    assert same(load(io.BytesIO(data)).deep, 65535 - whole(deep))
 
 
 @pytest.mark.skipif(not which("convert"), reason="ImageMagick is not installed")

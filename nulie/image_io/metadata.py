@@ -221,11 +221,8 @@ def _options(image: Image.Image, data: bytes, *, turned: bool) -> dict[str, Any]
         sampling = JpegImagePlugin.get_sampling(image)
         # 4:2:2 halves the width only, so a quarter turn makes another kind of it.
         keeps = sampling in (0, 2) or (sampling == 1 and not turned)
-        return {
-            "quality": _quality(image.quantization),
-            "subsampling": sampling if keeps else 0,
-            "progressive": bool(image.info.get("progressive")),
-        }
+        return {"quality": _quality(image.quantization), "subsampling": sampling if keeps else 0,
+                "progressive": bool(image.info.get("progressive"))}  # fmt: skip
     if image.format == "WEBP" and data:
         return {"lossless": headers.webp_lossless(data)}
     if image.format == "TIFF":

@@ -241,7 +241,8 @@ def _developed(data: bytes, shown: str, path: Path | None) -> Photo | None:
         raise ImageError(f"{shown}: {why}") from None
     except Exception as e:
         if raw or named:
-            why = f"is a RAW file that rawpy cannot develop ({reason(e)}); export it as TIFF first"
+            said = reason(e).removeprefix("b'").removesuffix("'")  # it hands out bytes
+            why = f"is a RAW file that rawpy cannot develop ({said}); export it as TIFF first"
         raise ImageError(f"{shown}: {why}") from None
     # Upright and in sRGB; the rest of the file's directory is about the thumbnail.
     image = Image.new("RGB", (deep.shape[1], deep.shape[0]))
@@ -312,9 +313,11 @@ def _sixteen_bits(image: Image.Image, data: bytes) -> Deep | None:
 
     Pillow has no mode for colours of 16 bits, but decodes them into the higher or the lower byte
     of each, according to the name of the raw mode, so both are had by decoding twice."""
+    tags = image.tag_v2 if isinstance(image, TiffImagePlugin.TiffImageFile) else {}
     if image.mode.startswith("I"):
-        return np.asarray(image, np.uint16).reshape(image.height, image.width, 1)
-    if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(284) == 2:
+        grey = np.asarray(image, np.uint16).reshape(image.height, image.width, 1)
+        return 65535 - grey if tags.get(262) == 0 else grey  # 0 is white
+    if tags.get(284) == 2:
         return None  # planes apart, whose decoder knows no raw modes
     given = image.tile[0][3]  # type: ignore[attr-defined]
     raw = given[0] if isinstance(given, tuple) else given
