@@ -35,6 +35,14 @@ _PLUGINS = {"HEIF": ("HEIC", "pillow_heif", "pillow-heif"),
             "JXL": ("JPEG XL", "pillow_jxl", "pillow-jxl-plugin")}  # fmt: skip
 """Of what Pillow reads with help: its name, the module and the package that help."""
 
+_HELPERS = {**{name: module for name, module, _ in _PLUGINS.values()}, "RAW": "rawpy"}
+
+
+def reads(kind: str) -> bool:
+    """Whether what reads `HEIC`, `JPEG XL` or `RAW` is installed; False for any other word."""
+    return kind in _HELPERS and find_spec(_HELPERS[kind]) is not None
+
+
 MAX_MEGAPIXELS = 178
 """Larger pictures are refused: the most that Pillow opens by default, half a gigabyte of pixels."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import ImageError, NulieError
-from ..image_io import reason, shown_path
+from ..image_io import reads, reason, shown_path
 from .names import is_result
 
 SUFFIXES = frozenset(
@@ -29,7 +29,7 @@ _OTHERS = {
     "video": ".mp4 .mov .m4v .avi .mkv .webm .mpg .mpeg .mts .m2ts .3gp .wmv",
 }
 _KINDS = {suffix: kind for kind, suffixes in _OTHERS.items() for suffix in suffixes.split()}
-"""What is passed over in a folder and counted, for people may take it for pictures."""
+"""What is passed over in a folder and counted, where nothing is installed that reads it."""
 _SYSTEMS = frozenset({"@eadir", "#recycle", "__macosx", "$recycle.bin"})
 """Folders for thumbnails and for what was thrown away, in lower case."""
 
@@ -96,10 +96,11 @@ class _Choosing:
         if any(fnmatch(name, pattern) for name in names for pattern in self.exclude):
             return False
         suffix = path.suffix.lower()
-        if suffix in SUFFIXES:
+        kind = _KINDS.get(suffix, "")
+        if suffix in SUFFIXES or reads(kind):
             return path.is_file() and not is_result(path)
-        if suffix in _KINDS:
-            self.passed[_KINDS[suffix]] += 1
+        if kind:
+            self.passed[kind] += 1
         return False
 
 

@@ -136,7 +136,8 @@ def _enhance(webui: WebUI, request: EnhanceRequest) -> dict[str, Any]:
     if result is None:
         report = {"changed": recipe != Recipe(), **report}
         image = _encode(outcome.after, recipe)
-        return {"image": image, "variants": [], "report": {**report, "note": "; ".join(notes)}}
+        told = {"note": "; ".join(notes)} if notes else {}
+        return {"image": image, "variants": [], "report": {**report, **told}}
     report |= {"note": "; ".join(notes), "after": asdict(result.terms), "words": describe(recipe)}
     variants = []
     for number, told in enumerate(report.pop("variants")):

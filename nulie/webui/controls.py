@@ -169,7 +169,7 @@ def paste_fields(
         made = is_img2img and ("Denoising strength" not in parameters or _HIRES & {*parameters})
         return _KEYS["mode"] in parameters and not made
 
-    of_recipe = {"mode": BY_RECIPE, "strength": "1"}
+    of_recipe = {"mode": BY_RECIPE, "strength": "1", "restore": ""}
 
     def guarded(parameters: Mapping[str, str]) -> str | None:
         told = {n: parameters[_KEYS[n]] for n in GUARDS.values() if _KEYS[n] in parameters}
@@ -179,12 +179,16 @@ def paste_fields(
         if name not in of_recipe:
             return guarded if name == "guards" else _KEYS[name]
         return lambda parameters: (
-            of_recipe[name] if RECIPE in parameters else parameters.get(_KEYS[name])
+            of_recipe[name]
+            if RECIPE in parameters
+            else parameters.get(_KEYS[name], _ABSENT.get(name))
         )
 
     return [(enabled, again), *((component, field(name)) for name, component in components.items())]
 
 
+_ABSENT = {"restore": ""}
+"""What an infotext means that says nothing of a control."""
 _HIRES = {"Hires upscale", "Hires upscaler", "Hires resize"}
 """In infotexts of txt2img alone."""
 _KEYS = {name: f"{NAME} {name.replace('_', ' ')}" for name in PLACES}
