@@ -66,14 +66,9 @@ def _jpeg(photo: Photo, image: Image.Image, quality: int | None) -> dict[str, An
     extra = jpeg.put(0xE1, jpeg.XMP, packet) + jpeg.put_extension(digest, rest)
     extra += jpeg.put(0xED, jpeg.PHOTOSHOP, metadata.photoshop or b"")
     extra += jpeg.put(0xFE, b"", (metadata.comment or "").encode("utf-8", "replace"))
-    return {
-        "quality": quality or max(_LEAST_QUALITY, own.get("quality", _BEST_QUALITY)),
-        "subsampling": own.get("subsampling", 0),
-        "progressive": own.get("progressive", False),
-        "extra": extra,
-        "exif": jpeg.EXIF + exif if exif else b"",
-        "comment": b"",
-    }
+    return {"quality": quality or max(_LEAST_QUALITY, own.get("quality", _BEST_QUALITY)),
+            "subsampling": own.get("subsampling", 0), "progressive": own.get("progressive", False),
+            "extra": extra, "exif": jpeg.EXIF + exif if exif else b"", "comment": b""}  # fmt: skip
 
 
 def _png(photo: Photo, image: Image.Image, quality: int | None) -> dict[str, Any]:

@@ -59,6 +59,7 @@ _RAW_STARTS = (b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FUJIFILMCCD-RAW", b"FOVb",
 _RAW_SUFFIXES = frozenset(
     ".dng .nef .nrw .cr2 .arw .sr2 .srf .pef .erf .kdc .dcr .3fr .mef .mos .iiq .orf .rw2".split()  # noqa: SIM905
 )
+_LOUD = ("TIFF", "")  # where RAW files are, too
 _quiet_lock = threading.Lock()
 
 
@@ -108,8 +109,8 @@ def reason(error: BaseException) -> str:
 def check_opens(data: bytes, format: str) -> None:
     """Raises: whatever Pillow does over a file that it cannot open."""
     try:
-        with _quiet(), _without_stderr(), Image.open(BytesIO(data), formats=[format]) as image:
-            image.load()
+        with _quiet(), _without_stderr(format):
+            Image.open(BytesIO(data), formats=[format]).load()
     except Image.DecompressionBombError:
         pass  # large, and meant to be
 
@@ -123,8 +124,11 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _without_stderr() -> Iterator[None]:
-    """Around what speaks to the process's standard error past Python, as libtiff does."""
+def _without_stderr(kind: str) -> Iterator[None]:
+    """Around libraries that speak to the process's standard error past Python, as libtiff does."""
+    if kind not in _LOUD:
+        yield
+        return
     try:
         kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     except OSError:  # there is none
@@ -156,10 +160,9 @@ def _bytes(path: Path, shown: str) -> bytes:
 
 def _decoded(data: bytes, shown: str, path: Path | None) -> Photo:
     kind = headers.kind(data)
-    if kind not in ("TIFF", ""):
-        return _of_kind(kind, data, shown, path)
-    with _without_stderr():
-        return _developed(data, shown, path) or _of_kind(kind, data, shown, path)
+    with _without_stderr(kind):
+        developed = _developed(data, shown, path) if kind in _LOUD else None
+        return developed or _of_kind(kind, data, shown, path)
 
 
 def _of_kind(kind: str, data: bytes, shown: str, path: Path | None) -> Photo:
