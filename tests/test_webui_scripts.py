@@ -341,7 +341,7 @@ def test_an_infotext_restores_the_controls(web: Web, generated: Any) -> None:
     names = ["enabled", *(c.name for c in controls.OF_GENERATION)]
     found = dict(zip(names, restored, strict=True))
     # A search ends by the clock: its recipe, in which its strength is, gives the image again.
-    guards = "light=0.9, color=0.9, contrast=0.25, skin=0"
+    guards = "light=0.9, color=0.9, contrast=0.25, skin=0, content=2.5"
     by_recipe = {"enabled": True, **asked, "mode": "recipe", "strength": 1.0, "guards": guards}
     assert found.items() >= {n: v for n, v in by_recipe.items() if n not in GUARDS.values()}.items()
     settings = controls.plan_of({**found, "mode": "hard"}).settings

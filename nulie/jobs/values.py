@@ -13,7 +13,7 @@ from ..transforms.strength import scale
 _SHARES = ("min_light", "min_color", "min_contrast")
 NO_GUARDS: Mapping[str, Any] = {**dict.fromkeys(_SHARES, 0.0), "protect_skin": False}
 """Nothing holds a result to the photo: what is wanted is shown, be it pale or dark."""
-GUARDS = {name.rpartition("_")[2]: name for name in NO_GUARDS}
+GUARDS = {name.rpartition("_")[2]: name for name in (*NO_GUARDS, "keep_content")}
 """Their names in a text of guards, to those of `Settings`."""
 
 

@@ -44,11 +44,9 @@ CONTROLS = (
     Control("seconds", "Seconds to search", "Slider", _DEFAULTS.seconds, span(1, 120, 1)),
     Control("seed", "Search seed", "Number", _DEFAULTS.seed, {"precision": 0}),
     Control(
-        "keep_content", "Hold to the content", "Slider", _DEFAULTS.keep_content, span(0, 50, 0.5)
-    ),
-    Control(
         "guards", "Guards", "Textbox", GUARDED,
-        {"info": "least share that is kept of each; 1: skin gets no darker; 0: off"},
+        {"info": "least share that is kept of light, color and contrast; skin=1: it gets no darker;"
+                 " content: points lost per unit of drift, such as 10; 0: off"},
     ),
     Control(
         "recipe", "Recipe to apply in mode recipe", "Textbox", "",
@@ -195,5 +193,5 @@ _KEYS = {name: f"{NAME} {name.replace('_', ' ')}" for name in PLACES}
 """Their names in an infotext: such keys may hold no colon, comma or bracket."""
 PASTED = tuple(_KEYS.values())
 """What goes along when a generated image is sent to another tab."""
-_ASKED = ("mode", "seconds", "seed", "keep_content", "strength")
+_ASKED = ("mode", "seconds", "seed", "strength")
 """Of a search, by the names that a plan has for them."""
