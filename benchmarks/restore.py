@@ -1,6 +1,6 @@
 """What nulie's own restorers do to photographs that were spoiled: how near they come, how fast.
 
-python -m benchmarks.restore                     all of them, on parts of 512 pixels
+python -m benchmarks.restore                     all of them, on parts of 384 pixels
 python -m benchmarks.restore --only x2 repair --side 256
 python -m benchmarks.restore --speed             megapixels a second, and memory
 """
@@ -27,6 +27,8 @@ from nulie.restore.own import Own
 
 from .common import photos
 
+REDUCED = 768
+"""Short side of the photographs, in pixels."""
 Pixels = np.ndarray
 Case = tuple[str, str, dict[str, float], Callable[[Pixels, np.random.Generator], Pixels]]
 
@@ -56,24 +58,24 @@ def cases() -> list[Case]:
     def camera(shot: float) -> Callable[[Pixels, np.random.Generator], Pixels]:
         return lambda clean, rng: spoil.to_levels(clean + spoil.camera_noise(clean, shot, rng))
 
-    return [
-        *((f"x{scale}", f"x{scale}", {}, half(scale)) for scale in (2, 4)),
-        *(
-            (f"JPEG {quality}", "repair", {"quality": quality}, jpeg(quality))
-            for quality in (10, 20, 40, 75, 90, 95)
-        ),
-        *(
-            (f"noise {sigma}", "denoise", {"sigma": sigma}, white(sigma))
-            for sigma in (5, 15, 25, 50)
-        ),
-        *((f"camera {shot}", "denoise", {}, camera(shot)) for shot in (0.001, 0.01)),
-        ("scan", "scan", {}, lambda clean, rng: spoil.scan(clean, rng)[0]),
-    ]
+    found: list[Case] = [(f"x{scale}", f"x{scale}", {}, half(scale)) for scale in (2, 4)]
+    for level in (10, 20, 40, 75, 90, 95):
+        found.append((f"JPEG {level}", "repair", {"quality": level}, jpeg(level)))
+    for sigma in (5, 15, 25, 50):
+        found.append((f"noise {sigma}", "denoise", {"sigma": sigma}, white(sigma)))
+    for shot in (0.001, 0.01):
+        found.append((f"camera {shot}", "denoise", {}, camera(shot)))
+    return [*found, ("scan", "scan", {}, lambda clean, rng: spoil.scan(clean, rng)[0])]
 
 
 def parts(side: int) -> Iterator[tuple[str, Pixels]]:
+    """Their middles, reduced first: at full size many are soft, and hold traces of JPEG."""
     for path in photos():
         image = Image.open(path).convert("RGB")
+        scale = REDUCED / min(image.size)
+        if scale < 1:
+            size = (round(image.width * scale), round(image.height * scale))
+            image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
         w, h = (min(side, n) // 8 * 8 for n in image.size)
         left, top = (image.width - w) // 2, (image.height - h) // 2
         yield path.stem, np.asarray(image.crop((left, top, left + w, top + h)))
@@ -191,7 +193,7 @@ def memory() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", default=[], help="restorers")
-    parser.add_argument("--side", type=int, default=512, help="of the parts, in pixels")
+    parser.add_argument("--side", type=int, default=384, help="of the parts, in pixels")
     parser.add_argument("--files", nargs="*", default=[], help="in place of nulie's own, by name")
     parser.add_argument("--speed", action="store_true")
     options = parser.parse_args()
