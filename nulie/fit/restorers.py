@@ -42,6 +42,8 @@ class Job:
     map: str = ""
     """What its map of strength means, one of `restore.own.DIALS`; empty without one."""
     scale: int = 1
+    grey: float = 0.0
+    """Share of the patches whose colors are taken away before they are spoiled."""
 
     @property
     def side(self) -> int:
@@ -54,7 +56,7 @@ JOBS = {
     "x4": Job(None, scale=4),
     "repair": Job(spoil.jpeg, map="quality"),
     "denoise": Job(spoil.noise, map="sigma"),
-    "scan": Job(spoil.scan),
+    "scan": Job(spoil.scan, grey=0.35),
 }
 
 
@@ -185,6 +187,8 @@ class Training:
             return turned(np.asarray(small)), turned(truth), 0.0
         # Turned first: blocks of JPEG and lines of a halftone lie as they do in pictures.
         truth = turned(truth)
+        if rng.random() < self.job.grey:
+            truth = spoil.grey(truth)
         seen, strength = self.job.spoil(truth, rng)
         return seen, truth, float(strength)
 

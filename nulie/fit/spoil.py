@@ -70,10 +70,8 @@ def scan(
     clean: Pixels, rng: np.random.Generator, cell: float | None = None
 ) -> tuple[Pixels, float]:
     """A page of a book or a magazine, printed with a halftone of `cell` pixels (a random one, or
-    none at 0) and scanned: soft focus, grain of the paper, dust, JPEG, often without color."""
+    none at 0) and scanned: soft focus, grain of the paper, dust, JPEG."""
     picture = clean.astype(np.float32) / 255
-    if rng.random() < 0.35:
-        picture = np.repeat(picture @ np.array([[0.299], [0.587], [0.114]], np.float32), 3, axis=2)
     if cell is None:
         cell = rng.uniform(2.5, 6) if rng.random() < 0.8 else 0
     if cell:
@@ -83,6 +81,12 @@ def scan(
     picture = picture + grain * rng.uniform(0, 0.06)
     picture = _dust(picture, rng)
     return jpeg(to_levels(255 * picture), rng, int(rng.integers(70, 97)))[0], 0.0
+
+
+def grey(clean: Pixels) -> Pixels:
+    """Without colors, `[H, W, 3]` still."""
+    luma = clean @ np.array([[0.299], [0.587], [0.114]])
+    return np.repeat(to_levels(luma), 3, axis=2)
 
 
 def to_levels(values: Pixels) -> Pixels:
