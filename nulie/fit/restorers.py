@@ -187,7 +187,7 @@ class Training:
             return turned(np.asarray(small)), turned(truth), 0.0
         # Turned first: blocks of JPEG and lines of a halftone lie as they do in pictures.
         truth = turned(truth)
-        if rng.random() < self.job.grey:
+        if self.job.grey and rng.random() < self.job.grey:
             truth = spoil.grey(truth)
         seen, strength = self.job.spoil(truth, rng)
         return seen, truth, float(strength)
