@@ -181,7 +181,7 @@ def test_extras_enhances(page: Any, server: Server, generated: str) -> None:
     show(page, "Extras")
     page.set_input_files("#extras_image input[type=file]", generated)
     page.wait_for_selector("#extras_image img")
-    page.click("#tab_extras .input-accordion:has-text('NUlIE') .label-wrap")
+    switch_on(page, "NUlIE")
     page.fill("#nulie_extras_seconds input[type=number]", "2")
     page.press("#nulie_extras_seconds input[type=number]", "Tab")
     page.click("#extras_generate")
@@ -194,6 +194,29 @@ def test_extras_enhances(page: Any, server: Server, generated: str) -> None:
         image.load()
         assert "NUlIE recipe" in image.info["postprocessing"]
         assert image.info["parameters"] == INFOTEXT
+
+
+def test_extras_restores(page: Any, server: Server, generated: str) -> None:
+    """The operation beside it, which the first tick leaves alone."""
+    show(page, "Extras")
+    page.set_input_files("#extras_image input[type=file]", generated)
+    page.wait_for_selector("#extras_image img")
+    switch_on(page, "NUlIE restore")
+    page.fill("#nulie_restore_restore textarea, #nulie_restore_restore input", "upscale=1.5")
+    page.press("#nulie_restore_restore textarea, #nulie_restore_restore input", "Tab")
+    page.click("#extras_generate")
+    page.wait_for_selector("#extras_gallery img")
+    page.wait_for_function("document.querySelector('#tab_extras').textContent.includes('upscale')")
+    saved = max(server.home.rglob("outputs/**/*.png"), key=lambda p: p.stat().st_mtime)
+    with Image.open(saved) as image, Image.open(generated) as before:
+        assert image.size == tuple(3 * side // 2 for side in before.size)
+        assert "NUlIE recipe" in image.info["postprocessing"]
+
+
+def switch_on(page: Any, operation: str) -> None:
+    """Ticks an operation of Extras by its name."""
+    name = re.compile(rf"^\s*{operation}\s*\W?\s*$")
+    page.locator("#tab_extras .input-accordion .label-wrap").filter(has_text=name).click()
 
 
 def test_an_infotext_restores_the_controls(page: Any, generated: str) -> None:
