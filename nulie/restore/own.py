@@ -25,7 +25,8 @@ DIALS = {
 """What a map of strength may mean."""
 STRENGTH = Dial("strength", 0, 1, 0, "share")
 """How much of what the network does is done."""
-TILE = 1024
+TILE = 512
+"""Larger ones leave the cache: the whole of a picture at once takes half as long again."""
 
 
 class Own:

@@ -61,8 +61,8 @@ def _run(
         pixels = padded[0].to(pixels.dtype)
     size = pixels.shape[1:]
     side = -(-side // multiple) * multiple
-    rows, columns = (min(side, length) for length in size)
     margin = OVERLAP // 2 if restorer.halo is None else restorer.halo
+    rows, columns = (_even(length, side, margin, multiple) for length in size)
     down, across = (
         list(_spans(length, least, margin, multiple))
         for length, least in zip(size, (rows, columns), strict=True)
@@ -86,6 +86,16 @@ def _run(
 def most(pixels: torch.Tensor) -> int:
     """The highest level of these."""
     return 255 if pixels.dtype == torch.uint8 else 65535
+
+
+def _even(length: int, side: int, margin: int, multiple: int) -> int:
+    """The side of as many tiles as it takes, at most `side` each: none is moved far inwards then,
+    to do again what others have done."""
+    if length <= side:
+        return length
+    count = -(-(length - 2 * margin) // max(multiple, side - 2 * margin))
+    least = -(-(length + 2 * margin * (count - 1)) // count)
+    return min(side, max(LEAST, -(-least // multiple) * multiple))
 
 
 def _spans(length: int, side: int, margin: int, multiple: int) -> Iterator[tuple[int, int]]:
