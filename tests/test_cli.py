@@ -91,13 +91,20 @@ def look(tmp_path: Path) -> Path:
 
 
 def started(*argv: object, **options: Any) -> subprocess.Popen[str]:
-    """nulie in a process of its own, which hears SIGINT even where this one is deaf to it."""
+    """nulie in a process of its own, which hears SIGINT and SIGHUP even where this one is deaf to
+    them, as under nohup."""
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    heard: dict[str, Any] = {"SIGINT": signal.default_int_handler, "SIGHUP": signal.SIG_DFL}
+    before = {
+        getattr(signal, name): signal.signal(getattr(signal, name), handler)
+        for name, handler in heard.items()
+        if hasattr(signal, name)
+    }
     try:
         return subprocess.Popen([*PROGRAM, *map(str, argv)], **options)
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def process(*argv: object, **options: Any) -> Done:
