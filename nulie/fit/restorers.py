@@ -25,6 +25,8 @@ PATCH, BATCH = 48, 16
 RATE, HIDDEN_RATE, INERTIA = 3e-4, 0.02, 0.95
 """Rates of learning at their height, of Adam's share and of kernels between features; and how much
 of a step's momentum is that of the step before."""
+GENTLE = 0.3
+"""Share of the rates for a network that knows its job, and is to learn of other pictures alone."""
 WARM_UP = 0.02
 """Share of the steps in which the rates rise; then they fall as a cosine."""
 MEMORY = 0.999
@@ -125,10 +127,12 @@ class Training:
                 # What a layer is given goes on to the next: noise is learned in half the steps.
                 kernel.mul_(0.5)
                 kernel[:, :, 1, 1] += torch.eye(len(kernel))
+        self._pace = 1.0
         if self.start is not None:
             own = self.net.state_dict()
             alike = {k: v.float() for k, v in self.start.items() if v.shape == own[k].shape}
             self.net.load_state_dict(own | alike)
+            self._pace = GENTLE if len(alike) == len(own) else 1.0
         self.net.to(self.device)
         self.net.to(memory_format=torch.channels_last)
         self.average = {k: v.clone() for k, v in self.net.state_dict().items()}
@@ -139,7 +143,7 @@ class Training:
 
     def step(self, share: float) -> float:
         """One step, with so much of the training done; the mean error, in parts of the range."""
-        rate = min(1, share / WARM_UP + 1e-3) * (0.5 + 0.5 * math.cos(math.pi * share))
+        rate = self._pace * min(1, share / WARM_UP + 1e-3) * (0.5 + 0.5 * math.cos(math.pi * share))
         seen, truth, strength = (tensor.to(self.device) for tensor in self.batch())
         rounded = self._dtype != torch.float32
         with torch.autocast(self.device.type, self._dtype if rounded else None, enabled=rounded):
