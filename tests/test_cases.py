@@ -21,7 +21,7 @@ import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
 from nulie.engine.pipeline import apply
-from nulie.errors import ImageError
+from nulie.errors import ImageError, WeightsError
 from nulie.image_io import Photo, check_output, icc, jpeg, load, read_text, save, xmp
 from nulie.image_io.encode import encoded
 from nulie.image_io.read import HAS_AVIF
@@ -30,9 +30,10 @@ from nulie.jobs.host import Host
 from nulie.jobs.inputs import Item
 from nulie.jobs.job import Job
 from nulie.jobs.plan import plan
+from nulie.predictor import heads
 from nulie.recipe import Recipe, Step
 
-from .conftest import FakePredictor, picture
+from .conftest import ROOT, FakePredictor, picture
 from .test_deep import as_png
 
 TEXT = {"nulie": '{"nulie": 1, "steps": []}'}
@@ -405,3 +406,50 @@ def test_a_job_says_what_is_lost_at_saving(tmp_path: Path, monkeypatch: pytest.M
     said = [e.text for e in events if isinstance(e, Noted)]
     assert "EXIF could not be stored (bad tag)" in said[-1]
     assert [e for e in events if isinstance(e, Done)]
+
+
+# Files for the command line.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("tree", "checkpoint_cycle.json"), "the checkpoint's tree is damaged"),
+        (("checkpoint_photo.jpg", "--resume", "checkpoint_damaged.json", "--seconds", "60",
+          "--predictor", "statistics"), "the checkpoint's tree is damaged"),
+    ],
+)  # fmt: skip
+def test_a_damaged_checkpoint(
+    cases: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    done = command(cases, tmp_path, *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("checkpoint_photo.jpg", "--recipe", "bom_recipe.json"),
+        ("xmp_spaces.png", "--evaluations", "20", "--predictor", "statistics"),
+    ],
+)
+def test_what_once_was_not_read(cases: Path, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    done = command(cases, tmp_path, *arguments, "-o", str(tmp_path / "out.png"))
+    assert done.returncode == 0, done.stderr
+    assert load(tmp_path / "out.png").size == load(cases / arguments[0]).size
+
+
+def test_a_head_that_holds_a_number(cases: Path) -> None:
+    with pytest.raises(WeightsError, match="is no dictionary of tensors"):
+        heads.load(cases / "head_state_dict_number.pth", 768)
+
+
+def command(cases: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """nulie in a process, files of the cases by their names."""
+    named = [str(cases / a) if (cases / a).is_file() else a for a in arguments]
+    return subprocess.run(
+        [sys.executable, str(ROOT / "standalone.py"), *named],
+        cwd=folder, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip

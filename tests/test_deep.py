@@ -216,10 +216,11 @@ def test_no_recipe_changes_no_bit() -> None:
 
 
 @pytest.mark.parametrize("strength", [0.3, 0.8])
-@pytest.mark.parametrize("op", transforms.ops().values(), ids=lambda op: op.id)
+@pytest.mark.parametrize(
+    "op", [op for op in transforms.ops().values() if op.id != "posterize"], ids=lambda op: op.id
+)
 def test_a_gradient_stays_smooth(op: Op, strength: float) -> None:
-    if op.id == "posterize":
-        pytest.skip("it is there to leave few levels")
+    """Of all ops but the one that is there to leave few levels."""
     values = {d.name: d.snap(d.low + strength * (d.high - d.low)) for d in op.dials}
     made = apply(Recipe((Step.of(op.id, **values),)), photo_of(gradient()))
     assert made.deep is not None
