@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from nulie import restore
 from nulie.fit import spoil
+from nulie.fit.restorers import psnr
 from nulie.restore import tiles
 from nulie.restore.own import Own
 
@@ -79,11 +80,6 @@ def parts(side: int) -> Iterator[tuple[str, Pixels]]:
         w, h = (min(side, n) // 8 * 8 for n in image.size)
         left, top = (image.width - w) // 2, (image.height - h) // 2
         yield path.stem, np.asarray(image.crop((left, top, left + w, top + h)))
-
-
-def psnr(one: Pixels, other: Pixels) -> float:
-    error = float(np.mean((one.astype(np.float64) - other) ** 2))
-    return 10 * float(np.log10(255**2 / max(error, 1e-3)))
 
 
 def luma(pixels: Pixels) -> Pixels:

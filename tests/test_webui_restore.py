@@ -16,7 +16,7 @@ pytest.importorskip("gradio")
 from nulie.errors import SettingsError
 from nulie.jobs import restoration
 from nulie.recipe import Recipe
-from nulie.webui import controls
+from nulie.webui import controls, parts
 
 from .conftest import picture
 from .webui_standin import (  # noqa: F401
@@ -99,3 +99,16 @@ def test_the_text_is_what_it_means(text: str) -> None:
 def test_a_value_out_of_range_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"repair must be within 1\.\.100"):
         restoration.read(restoration.of_text("repair=0"))
+
+
+def test_what_is_painted_keeps_its_size_and_is_not_searched_unasked(
+    generated: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only an enlargement was asked for, and there is none here."""
+    monkeypatch.setattr(parts, "in_tiles", lambda p: True)
+    image = noisy()
+    pp, p = SimpleNamespace(image=image), Processing()
+    given = values(generated, enabled=True, restore="upscale=2, only")
+    generated.postprocess_image_after_composite(p, pp, *given)
+    assert pp.image.tobytes() == image.tobytes()
+    assert controls.ERROR not in p.extra_generation_params

@@ -44,13 +44,15 @@ def apply(
     restorers = [models.restorer(step) for step in steps] if models is not None else []
     for restore in restorers[: len(recipe.before)]:
         photo = restore(photo)
-    made = photo.with_pixels(apply_to_pixels(recipe, photo.pixels) if pixels is None else pixels)
-    if photo.deep is not None:
-        deep = transforms.render_deep(Recipe(recipe.steps), photo.pixels, photo.deep)
-        made = replace(made, deep=deep)
+    if recipe.steps or not steps:
+        whole = apply_to_pixels(recipe, photo.pixels) if pixels is None else pixels
+        deep = photo.deep
+        if deep is not None:
+            deep = transforms.render_deep(Recipe(recipe.steps), photo.pixels, deep)
+        photo = replace(photo.with_pixels(whole), deep=deep)
     for restore in restorers[len(recipe.before) :]:
-        made = restore(made)
-    return made
+        photo = restore(photo)
+    return photo
 
 
 def apply_to_pixels(recipe: Recipe, pixels: Image.Image) -> Image.Image:

@@ -6,13 +6,12 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from ..models import device as devices
@@ -118,9 +117,10 @@ class Training:
     """Steps."""
 
     def __post_init__(self) -> None:
-        torch.manual_seed(self.seed)
         self.rng = np.random.default_rng(self.seed)
-        self.net = Net(self.job.scale, self.features, self.depth, bool(self.job.map))
+        with torch.random.fork_rng(devices=()):  # others' random numbers stay theirs
+            torch.manual_seed(self.seed)
+            self.net = Net(self.job.scale, self.features, self.depth, bool(self.job.map))
         with torch.no_grad():
             list(self.net.parameters())[-2].mul_(0.1)  # to begin with the picture as it is
             for kernel in hidden_kernels(self.net):
@@ -216,12 +216,12 @@ class Training:
         self.rng.bit_generator.state = state["rng"]
 
 
-def write(weights: Mapping[str, torch.Tensor], path: Path, job: Job, **facts: str) -> None:
-    """A file for `nulie.restore.own.Own`, in half precision, that says `facts` of itself, too."""
+def to_bytes(weights: Mapping[str, torch.Tensor], job: Job, **facts: str) -> bytes:
+    """The file of `nulie.restore.own.Own`, in half precision, that says `facts` of itself, too."""
     half = {name: value.half().contiguous() for name, value in weights.items()}
     said = {"scale": job.scale, "map": job.map, **facts}
     # One entry: several would be written in any order, and the same training in other bytes.
-    save_file(half, path, {KIND: json.dumps(said)})
+    return save(half, {KIND: json.dumps(said)})
 
 
 def psnr(one: np.ndarray, other: np.ndarray) -> float:

@@ -75,7 +75,8 @@ def enhance(
     last = restoration.last_steps(photo, wanted, models)
     for note in notes:
         _log.info("%s", note)
-    photo = pipeline.apply(Recipe((), first), photo, models)
+    if first:
+        photo = pipeline.apply(Recipe((), first), photo, models)
     for event in Enhancement(photo.pixels, judge, chosen).events():
         if isinstance(event, Noted):
             _log.warning("%s", event.text)
@@ -85,7 +86,9 @@ def enhance(
         found = result.variants or (Variant(Recipe(), result.base),)
         whole = tuple(replace(v, recipe=Recipe(v.recipe.steps, first, last)) for v in found)
         result = replace(result, variants=whole)
-    made = pipeline.apply(Recipe((), (), last), photo.with_pixels(result.image), models)
+    made = photo.with_pixels(result.image)
+    if last:
+        made = pipeline.apply(Recipe((), (), last), made, models)
     text = file_text(result.recipe) if result.variants else {}
     return replace(result, image=image_io.to_image(made, made.pixels, text=text))
 

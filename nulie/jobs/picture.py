@@ -36,7 +36,7 @@ def enhance(
     `cancel` may be set from any thread: a search then ends within a batch. Raises: NulieError."""
     models = host.models or restorers(plan)
     host = replace(host, models=models)
-    if plan.recipe is not None or not plan.restoration:
+    if plan.recipe is not None or (plan.search and not plan.restoration):
         return (yield from _enhance(item, photo, plan, host, cancel, keeper))
     first, notes = restoration.first_steps(photo, plan.restoration, models)
     for note in notes:

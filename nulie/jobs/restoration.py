@@ -249,7 +249,9 @@ def apply(
     item: Item, recipe: Recipe, photo: Photo, models: Any, cancel: threading.Event
 ) -> Generator[Event, None, Photo | None]:
     """`pipeline.apply`, with events where models take their time; None when `cancel` was set while
-    they did. Raises: as that does."""
+    they did. With nothing to apply it is the photo itself. Raises: as that does."""
+    if recipe == Recipe():
+        return photo
     if not (recipe.before or recipe.after) or not isinstance(models, Restorers):
         return pipeline.apply(recipe, photo, models)
     return (yield from watch(item, models, lambda: pipeline.apply(recipe, photo, models), cancel))

@@ -106,9 +106,7 @@ class Train:
         sheet. None when `cancel` was set: what was learned is kept, to go on with. `complain` is
         told of pictures that cannot be used. Raises: ModelError on too few of them, WeightsError
         on a `start` of another kind, ImageError where nothing can be written."""
-        import torch
-
-        from ..fit.restorers import write
+        from ..fit.restorers import to_bytes
         from ..models import device as devices
 
         pairs = list(self._pairs(show, complain))
@@ -148,13 +146,9 @@ class Train:
             "before": f"{figures.before:.2f} dB",
             "after": f"{figures.after:.2f} dB",
         }
-        part = self.path.with_suffix(".part")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        write({k: v.cpu() for k, v in training.average.items()}, part, self.job, **facts)
-        atomic.write(self.path, part.read_bytes(), overwrite=self.overwrite)
-        for file in (part, state):
-            file.unlink(missing_ok=True)
-        torch.manual_seed(0)
+        weights = {name: value.cpu() for name, value in training.average.items()}
+        atomic.write(self.path, to_bytes(weights, self.job, **facts), overwrite=self.overwrite)
+        state.unlink(missing_ok=True)
         return figures
 
     def _pairs(self, show: Show, complain: Callable[[str], None]) -> Iterator[list[np.ndarray]]:

@@ -12,7 +12,7 @@ import torch
 from ..errors import WeightsError, needed_for
 from ..models import device as devices
 from ..recipe import Dial
-from .own import STRENGTH
+from .own import STRENGTH, mixed
 
 HEAVY = 256
 """Side of tiles: such networks are large, and slow on a CPU."""
@@ -62,5 +62,4 @@ class Community:
         rounded = self.dtype != torch.float32
         with torch.autocast(self.device.type, self.dtype if rounded else None, enabled=rounded):
             made: torch.Tensor = self.model(image).float()
-        share = float(params.get(STRENGTH.name, 1.0)) if self.scale == 1 else 1.0
-        return made if share == 1 else image + share * (made - image)
+        return mixed(image, made, params) if self.scale == 1 else made

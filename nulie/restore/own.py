@@ -66,8 +66,16 @@ class Own:
             value = float(params.get(self.map.name, self.map.neutral))
             given = torch.full((len(image),), value, device=self.device)
         made: torch.Tensor = self.net(image, given)
-        share = float(params.get(STRENGTH.name, 1.0)) if self.scale == 1 else 1.0
-        return made if share == 1 else image + share * (made - image)
+        return mixed(image, made, params) if self.scale == 1 else made
+
+
+def mixed(
+    image: torch.Tensor, made: torch.Tensor, params: Mapping[str, float | str]
+) -> torch.Tensor:
+    """As much of what was `made` of an image, at its size, as the `STRENGTH` in `params` says; all
+    of it where there is none."""
+    share = float(params.get(STRENGTH.name, 1.0))
+    return made if share == 1 else image + share * (made - image)
 
 
 def network(weights: Mapping[str, torch.Tensor], metadata: Mapping[str, Any]) -> Net:
