@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 import zipfile
 from collections.abc import Callable
 from importlib import import_module
@@ -16,8 +17,9 @@ from safetensors.torch import save_file
 from spandrel import ModelLoader
 
 from nulie import restore
-from nulie.errors import WeightsError
+from nulie.errors import ExtraError, WeightsError
 from nulie.image_io import Photo
+from nulie.jobs.restoration import Restorers
 from nulie.models import store
 from nulie.restore import catalog, pictures, tiles
 from nulie.restore.community import Community
@@ -176,3 +178,13 @@ def test_names_and_digests_are_well_formed() -> None:
         assert weights.name == name
         assert len(weights.sha256) == 64
         assert weights.license in ("BSD-3-Clause", "Apache-2.0")
+
+
+def test_without_spandrel_nothing_is_downloaded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("NULIE_HOME", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "spandrel", None)
+    with pytest.raises(ExtraError, match=r"needs spandrel; install that, .* \[restore\]"):
+        Restorers("cpu").get("realesr-general-x4v3")
+    assert not list(tmp_path.iterdir())

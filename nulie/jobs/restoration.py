@@ -141,6 +141,9 @@ class Restorers:
 
     def _obtain(self, weights: Any) -> None:
         from ..models import store
+        from ..restore import community
+
+        community.require()
 
         def progress(file: str, done: int, whole: int) -> None:
             words = f"downloading {file}, once: {done / 1e6:,.0f} of {whole / 1e6:,.0f} MB"

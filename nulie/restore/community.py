@@ -18,6 +18,12 @@ HEAVY = 256
 """Side of tiles: such networks are large, and slow on a CPU."""
 
 
+def require() -> None:
+    """Before a file is downloaded that could not be used. Raises: ExtraError without spandrel."""
+    with needed_for("a model of other people", "spandrel", extra="restore"):
+        import spandrel  # noqa: F401
+
+
 class Community:
     """A file of weights, loaded by spandrel's restricted reader, which runs no code of it.
 
@@ -27,8 +33,9 @@ class Community:
     tile = HEAVY
 
     def __init__(self, name: str, path: Path, device: str = "auto", precision: str = "auto"):
-        with needed_for("a model of other people", "spandrel", extra="restore"):
-            from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError
+        require()
+        from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError
+
         self.device = devices.resolve(device)
         try:
             self.digest = hashlib.sha256(path.read_bytes()).hexdigest()
