@@ -32,7 +32,7 @@ from .webui_standin import (  # noqa: F401
 
 @pytest.fixture
 def restoring(web: Web) -> Any:
-    return web.load("nulie_restore").NulieRestore()
+    return web.load("nulie_extras").NulieRestore()
 
 
 def noisy() -> Image.Image:

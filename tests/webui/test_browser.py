@@ -178,18 +178,7 @@ def test_the_tab_says_that_another_job_comes_first(
 
 
 def test_extras_enhances(page: Any, server: Server, generated: str) -> None:
-    show(page, "Extras")
-    page.set_input_files("#extras_image input[type=file]", generated)
-    page.wait_for_selector("#extras_image img")
-    switch_on(page, "NUlIE")
-    page.fill("#nulie_extras_seconds input[type=number]", "2")
-    page.press("#nulie_extras_seconds input[type=number]", "Tab")
-    page.click("#extras_generate")
-    page.wait_for_selector("#extras_gallery img")
-    page.wait_for_function(
-        "document.querySelector('#tab_extras').textContent.includes('NUlIE recipe')"
-    )
-    saved = max(server.home.rglob("outputs/**/*.png"), key=lambda p: p.stat().st_mtime)
+    saved = operated(page, server, generated, "NUlIE", "#nulie_extras_seconds", "2")
     with Image.open(saved) as image:
         image.load()
         assert "NUlIE recipe" in image.info["postprocessing"]
@@ -198,25 +187,34 @@ def test_extras_enhances(page: Any, server: Server, generated: str) -> None:
 
 def test_extras_restores(page: Any, server: Server, generated: str) -> None:
     """The operation beside it, which the first tick leaves alone."""
-    show(page, "Extras")
-    page.set_input_files("#extras_image input[type=file]", generated)
-    page.wait_for_selector("#extras_image img")
-    switch_on(page, "NUlIE restore")
-    page.fill("#nulie_restore_restore textarea, #nulie_restore_restore input", "upscale=1.5")
-    page.press("#nulie_restore_restore textarea, #nulie_restore_restore input", "Tab")
-    page.click("#extras_generate")
-    page.wait_for_selector("#extras_gallery img")
-    page.wait_for_function("document.querySelector('#tab_extras').textContent.includes('upscale')")
-    saved = max(server.home.rglob("outputs/**/*.png"), key=lambda p: p.stat().st_mtime)
+    place = "#nulie_restore_restore"
+    saved = operated(page, server, generated, "NUlIE restore", place, "upscale=1.5")
     with Image.open(saved) as image, Image.open(generated) as before:
         assert image.size == tuple(3 * side // 2 for side in before.size)
-        assert "NUlIE recipe" in image.info["postprocessing"]
+        assert "upscale" in image.info["postprocessing"]
 
 
-def switch_on(page: Any, operation: str) -> None:
-    """Ticks an operation of Extras by its name."""
+def operated(
+    page: Any, server: Server, picture: str, operation: str, place: str, value: str
+) -> Path:
+    """The file that Extras saves when an operation is switched on, by its name, and one of its
+    controls is set."""
+    show(page, "Extras")
+    page.set_input_files("#extras_image input[type=file]", picture)
+    page.wait_for_selector("#extras_image img")
     name = re.compile(rf"^\s*{operation}\s*\W?\s*$")
     page.locator("#tab_extras .input-accordion .label-wrap").filter(has_text=name).click()
+    control = page.locator(
+        f"{place} input[type=number], {place} input[type=text], {place} textarea"
+    )
+    control.first.fill(value)
+    control.first.press("Tab")
+    page.click("#extras_generate")
+    page.wait_for_selector("#extras_gallery img")
+    page.wait_for_function(
+        "document.querySelector('#tab_extras').textContent.includes('NUlIE recipe')"
+    )
+    return max(server.home.rglob("outputs/**/*.png"), key=lambda p: p.stat().st_mtime)
 
 
 def test_an_infotext_restores_the_controls(page: Any, generated: str) -> None:
