@@ -31,6 +31,13 @@ def _constants(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
         return torch.tensor(_LINEAR, device=device), torch.tensor(_TO_XYZ, device=device)
 
 
+@cache
+def _inverse(device: torch.device) -> torch.Tensor:
+    """Of the matrix to XYZ, `[3, 3]`."""
+    with torch.inference_mode(False):
+        return torch.linalg.inv(torch.tensor(_TO_XYZ, dtype=torch.float64)).float().to(device)
+
+
 def lab(pixels: torch.Tensor) -> torch.Tensor:
     """`[B, 3, ...]` uint8 sRGB -> `[B, 3, ...]` float32: L* in 0..100, a*, b* about -128..127.
 
@@ -46,6 +53,22 @@ def from_light(linear: torch.Tensor) -> torch.Tensor:
     f = torch.where(xyz > (6 / 29) ** 3, xyz.clamp(min=1e-6) ** (1 / 3), xyz * 841 / 108 + 4 / 29)
     x, y, z = f.unbind(1)
     return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], 1)
+
+
+def to_light(lab: torch.Tensor) -> torch.Tensor:
+    """`[B, 3, ...]` CIELAB -> linear light, the way back of `from_light`; outside [0, 1] where sRGB
+    cannot show the colour."""
+    lightness, a, b = lab.unbind(1)
+    y = (lightness + 16) / 116
+    f = torch.stack([y + a / 500, y, y - b / 200], 1)
+    xyz = torch.where(f > 6 / 29, f**3, (f - 4 / 29) * 108 / 841)
+    return torch.einsum("ij,bj...->bi...", _inverse(lab.device), xyz)
+
+
+def to_levels(linear: torch.Tensor) -> torch.Tensor:
+    """Linear light in [0, 1] -> sRGB levels in 0..1, IEC 61966-2-1."""
+    root = linear.clamp(min=0.0031308) ** (1 / 2.4)
+    return torch.where(linear <= 0.0031308, 12.92 * linear, 1.055 * root - 0.055)
 
 
 def distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
