@@ -27,7 +27,7 @@ RATE, DECAY = 2e-3, 0.03
 WARM_UP = 0.03
 MEMORY = 0.999
 """Share of the moving average of the weights that a step keeps, at the end."""
-DROP = 0.15
+DROP = 0.2
 LEAST_AREA = 0.3
 """Share of the photo that a crop has at least."""
 NEAREST, SPREAD = 5, 5.0
