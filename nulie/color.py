@@ -14,6 +14,9 @@ _TO_XYZ = (
     (0.0193 / 1.0890, 0.1192 / 1.0890, 0.9505 / 1.0890),
 )
 
+LUMINANCE = _TO_XYZ[1]
+"""What linear red, green and blue count in the light of a grey of the same lightness."""
+
 
 def _linear(level: int) -> float:
     """Linear light of an sRGB level 0..255, IEC 61966-2-1."""
@@ -69,6 +72,18 @@ def to_levels(linear: torch.Tensor) -> torch.Tensor:
     """Linear light in [0, 1] -> sRGB levels in 0..1, IEC 61966-2-1."""
     root = linear.clamp(min=0.0031308) ** (1 / 2.4)
     return torch.where(linear <= 0.0031308, 12.92 * linear, 1.055 * root - 0.055)
+
+
+def to_linear(levels: torch.Tensor) -> torch.Tensor:
+    """sRGB levels in 0..1 -> linear light, the way back of `to_levels`."""
+    power = ((levels + 0.055) / 1.055) ** 2.4
+    return torch.where(levels <= 0.04045, levels / 12.92, power)
+
+
+def lightness(luminance: torch.Tensor) -> torch.Tensor:
+    """Linear light of a grey, in [0, 1] -> its L*."""
+    root = luminance.clamp(min=1e-6) ** (1 / 3)
+    return torch.where(luminance > (6 / 29) ** 3, 116 * root - 16, luminance * (29 / 3) ** 3)
 
 
 def distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

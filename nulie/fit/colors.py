@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from .. import color
 from ..models import device as devices
-from ..restore.color_net import GRID, REACH, STRIDE, Decoder, Features, Seen, annealed, palette
+from ..restore.color_net import GRID, REACH, STRIDE, Decoder, Features, Seen, annealed, grey, palette
 
 SIDE, BATCH = 224, 16
 """Side of what the network sees, in pixels, and such crops in a step."""
@@ -183,7 +183,8 @@ class Training:
         box = (left, top, left + wide, top + high)
         image = image.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box)
         pixels = torch.from_numpy(np.array(image))
-        return self._lit(grey(pixels)), _ab(pixels)
+        lab = color.lab(pixels.permute(2, 0, 1)[None])
+        return self._lit(grey(lab[:, :1])[0]), lab[0, 1:]
 
     def _lit(self, levels: torch.Tensor) -> torch.Tensor:
         """A grey picture `[1, S, S]` as another film and another light would have given it."""
@@ -219,13 +220,6 @@ class Training:
         self.optimizer.load_state_dict(state["optimizer"])
         self.rng.bit_generator.state = state["rng"]
         self.random = state["random"].cpu()
-
-
-def grey(pixels: torch.Tensor) -> torch.Tensor:
-    """`[H, W, 3]` uint8 to `[1, H, W]`: the sRGB levels, 0..1, of a grey of the same lightness."""
-    lightness = color.lab(pixels.permute(2, 0, 1)[None])[:, :1]
-    neutral = torch.cat([lightness, torch.zeros_like(lightness).expand(-1, 2, -1, -1)], 1)
-    return color.to_levels(color.to_light(neutral)[:, 1:2].clamp(0, 1))[0]
 
 
 def _ab(pixels: torch.Tensor) -> torch.Tensor:

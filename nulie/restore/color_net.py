@@ -36,13 +36,8 @@ def palette() -> torch.Tensor:
     side = torch.arange(-REACH, REACH + 1, GRID, dtype=torch.float32)
     ab = torch.cartesian_prod(side, side)
     lightness = torch.arange(2, 100, 2, dtype=torch.float32)
-    lab = torch.cat(
-        [
-            lightness.view(1, 1, -1).expand(len(ab), 1, -1),
-            ab[:, :, None].expand(-1, -1, len(lightness)),
-        ],
-        1,
-    )
+    wide = (len(ab), 1, len(lightness))
+    lab = torch.cat([lightness.expand(wide), ab[:, :, None].expand(-1, -1, wide[2])], 1)
     light = color.to_light(lab)
     shown = ((light >= -1e-4) & (light <= 1 + 1e-4)).all(1).any(1)
     return ab[shown]
@@ -53,6 +48,13 @@ def annealed(logits: torch.Tensor, temperature: float, colors: torch.Tensor) -> 
     that are likely count the more, the lower the temperature is; 1 takes all as they are."""
     shares = functional.softmax(logits.float() / temperature, 1)
     return torch.einsum("bqhw,qc->bchw", shares, colors)
+
+
+def grey(lightness: torch.Tensor) -> torch.Tensor:
+    """L* `[B, 1, ...]` to the sRGB levels, 0..1, of a grey of that lightness."""
+    neutral = torch.zeros_like(lightness)
+    light = color.to_light(torch.cat([lightness, neutral, neutral], 1))
+    return color.to_levels(light[:, 1:2].clamp(0, 1))
 
 
 class Features(nn.Module):
