@@ -5,8 +5,8 @@
 makes links in FOLDER/train, FOLDER/varied and FOLDER/people. Apart are kept the split `apart` of
 `photos-colour`, and of `photos-hr` thirty people: of the crops `PEOPLE`, one for each source that
 plainly shows somebody, in the order of their names, every other one, and the last but one. No
-source of theirs is in FOLDER/train. There every fourth of the flowers and of the shop shelves is, which would
-outweigh the rest, and no picture without colour.
+source of theirs is in FOLDER/train. There every fourth of the flowers and of the shop shelves is,
+which would outweigh the rest, and no picture without colour.
 """
 
 from __future__ import annotations

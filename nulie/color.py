@@ -38,7 +38,8 @@ def _constants(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
 def _inverse(device: torch.device) -> torch.Tensor:
     """Of the matrix to XYZ, `[3, 3]`."""
     with torch.inference_mode(False):
-        return torch.linalg.inv(torch.tensor(_TO_XYZ, dtype=torch.float64)).float().to(device)
+        matrix: torch.Tensor = torch.linalg.inv(torch.tensor(_TO_XYZ, dtype=torch.float64))
+        return matrix.float().to(device)
 
 
 def lab(pixels: torch.Tensor) -> torch.Tensor:

@@ -53,6 +53,8 @@ FOREIGN = {
     "tqdm": ("nulie/cli", "nulie/models"),
     "argparse": ("nulie/cli",),
     "spandrel": ("nulie/restore",),
+    "spandrel_extra_arches": ("nulie/restore",),
+    "torchvision": ("nulie/restore",),
     "threadpoolctl": ("nulie/threads.py",),
 }
 """Libraries that belong to some parts alone."""

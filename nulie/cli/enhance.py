@@ -35,6 +35,7 @@ examples:
   nulie photo.jpg --ops brightness,contrast --range brightness=0.8:1.2
   nulie photo.jpg --like sunset.jpg                 in the colours of another picture
   nulie small.jpg --repair --denoise --upscale 2    restored, searched, enlarged
+  nulie old.jpg --colorize --hint 120,80=#7a2230    colours for black and white
   nulie photo.jpg --save-recipe look.json; nulie other.jpg --recipe look.json
   curl -s https://... | nulie - --format jpg > better.jpg
 
@@ -88,6 +89,12 @@ def parser() -> arguments.Parser:
         help="take away noise: of that standard deviation, up to 75, or as the photo needs it")
     add("--scan", action="store_true",
         help="take away halftone, grain and dust of a scanned page")
+    add("--colorize", "--colourize", nargs="?", const="auto", metavar="MODEL",
+        help="guess colours for a black-and-white photo: by nulie's own model (default), by"
+        " eccv16, siggraph17 or ddcolor, or by a file, such as one of nulie train color")
+    add("--color-variant", metavar="plain|soft|vivid", help="how colourful it guesses them")
+    add("--hint", action="append", metavar="X,Y=#RRGGBB",
+        help="the colour of a point of the photo, in pixels or per cent; repeatable")
     add("--upscale", metavar="SIZE",
         help="make it larger after the search: 2, 1.5, 50%%, 4000x, x3000 or 4000x3000 (to fit)")
     add("--model", action="append", metavar="NAME|FILE",

@@ -11,6 +11,7 @@ from ..errors import SettingsError
 from ..image_io import shown_path
 from ..jobs import inputs
 from ..jobs.train import KINDS, Train
+from ..jobs.train_color import TrainColor, TrainedColor
 from . import arguments
 from .console import INTERRUPTED, complain, load_libraries, stop_on_interrupt
 from .progress import shares
@@ -23,22 +24,26 @@ pairs of pictures. Its kinds:
   repair    traces of JPEG
   denoise   noise
   scan      halftone, grain and dust of printed pages
+  color     colours of black-and-white photographs, from photographs in colour
 """
 EPILOG = """\
 examples:
   nulie train scan clean/ --name mybook --minutes 60
   nulie train scan clean/ --spoiled scans/ --name mybook --from scan
   nulie page.jpg --model mybook
+  nulie train color holidays/ --name ours; nulie old.jpg --colorize ours
 
 Ctrl-C stops it, and the same command goes on. At the end it says how well pictures are restored
 that were kept apart, and writes a contact sheet of them.
 """
 
+COLOR = "color"
+
 
 def parser() -> arguments.Parser:
     parser = arguments.Parser("nulie train", "KIND FOLDER... [options]", DESCRIPTION, EPILOG)
     add = parser.add_argument
-    add("kind", metavar="KIND", help=", ".join(KINDS))
+    add("kind", metavar="KIND", help=", ".join((*KINDS, COLOR)))
     add("pictures", nargs="*", metavar="FOLDER", help="clean pictures: folder, pattern or files")
     add("--name", required=True, help="what the restorer is to be called")
     add("--spoiled", type=Path, metavar="FOLDER",
@@ -64,8 +69,9 @@ def main(argv: Sequence[str]) -> int:
     quiet = options.quiet
     if not options.pictures:
         raise SettingsError("name a folder of clean pictures; see nulie train --help")
-    given = {f.name: getattr(options, f.name) for f in fields(Train) if f.name != "items"}
-    work = Train(items=inputs.items(options.pictures, recursive=options.recursive), **given)
+    kind = TrainColor if options.kind == COLOR else Train
+    given = {f.name: getattr(options, f.name) for f in fields(kind) if f.name != "items"}
+    work = kind(items=inputs.items(options.pictures, recursive=options.recursive), **given)
     with load_libraries():
         from ..fit import restorers  # noqa: F401  # takes seconds
     cancel = threading.Event()
@@ -74,8 +80,14 @@ def main(argv: Sequence[str]) -> int:
     if trained is None:
         complain("stopped; the same command goes on")
         return INTERRUPTED
-    if not quiet:
-        print(f"trained on {trained.pictures} pictures in {trained.steps:,} steps")
+    if quiet:
+        return 0
+    print(f"trained on {trained.pictures} pictures in {trained.steps:,} steps")
+    if isinstance(trained, TrainedColor):
+        print(trained.table())
+        print(f"  some of them on {shown_path(trained.sheet)}: grey, coloured, as they were")
+        print(f"use it: nulie photo.jpg --colorize {work.name}")
+    else:
         print(f"pictures kept apart: {trained.before:.2f} -> {trained.after:.2f} dB (PSNR),")
         print(f"  on {shown_path(trained.sheet)}: spoiled, restored, as it should be")
         print(f"use it: nulie photo.jpg --model {work.name}")

@@ -8,13 +8,14 @@ from ..errors import SettingsError
 from ..models import store
 from ..predictor.published import WEIGHTS as JUDGING
 from ..restore.catalog import PUBLISHED
+from ..restore.color_models import WEIGHTS as COLORING
 from . import arguments
 from .progress import download_bar
 
-WEIGHTS = {**JUDGING, **PUBLISHED}
+WEIGHTS = {**JUDGING, **PUBLISHED, **COLORING}
 DESCRIPTION = """\
-Lists the files of the predictors, those of CLIP and of retouch, and the restorers of other people:
-where they lie, their size and licence.
+Lists the files of the predictors, those of CLIP and of retouch, the restorers of other people, and
+what colours photos: where they lie, their size and licence.
 
   nulie weights                   list them
   nulie weights fetch [NAME]      download those of a predictor (default clip-sac), or one file

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,11 +12,23 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from safetensors.torch import save
 from torch.nn import functional
 
 from .. import color
 from ..models import device as devices
-from ..restore.color_net import GRID, REACH, STRIDE, Decoder, Features, Seen, annealed, grey, palette
+from ..restore.color_models import KIND
+from ..restore.color_net import (
+    DEEPEST,
+    REACH,
+    STRIDE,
+    Decoder,
+    Features,
+    Seen,
+    annealed,
+    grey,
+    palette,
+)
 
 SIDE, BATCH = 224, 16
 """Side of what the network sees, in pixels, and such crops in a step."""
@@ -41,6 +54,9 @@ NEARNESS = 2.0
 """What being off by as much as grey is costs, beside the cross entropy in nats."""
 DULL = 8.0
 """Added to how far grey is off, so that photos with little colour do not count too much."""
+
+LIVELY = 0.65
+"""Colorfulness that is wanted of pictures kept apart, as a share of the true one."""
 
 
 @cache
@@ -117,7 +133,7 @@ class Training:
             loss, off = self._loss(batch)
             self.random = torch.get_rng_state()
         self.optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call,unused-ignore]
         self.optimizer.step()
         self.done += 1
         keep = min(MEMORY, self.done / (self.done + 10))
@@ -226,3 +242,81 @@ def _ab(pixels: torch.Tensor) -> torch.Tensor:
     """`[H, W, 3]` uint8 to `[2, H, W]`."""
     return color.lab(pixels.permute(2, 0, 1)[None])[0, 1:]
 
+
+@dataclass(frozen=True)
+class Figures:
+    """How near pictures that were coloured are to those in colour; grey ones for comparison."""
+
+    off: float
+    """Mean distance in a* and b* (CIE76, for L* is the same)."""
+    grey: float
+    """That of grey."""
+    better: float
+    """Share of the pictures that are nearer than grey is."""
+    colorful: float
+    """Median of their colorfulness, as a share of the true one's."""
+
+
+def figures(truths: Sequence[np.ndarray], made: Sequence[np.ndarray]) -> Figures:
+    """Of `[H, W, 3]` uint8 pictures."""
+    offs, greys, shares = [], [], []
+    for truth, guess in zip(truths, made, strict=True):
+        true, other = (_ab(torch.from_numpy(pixels.copy())) for pixels in (truth, guess))
+        offs.append(float((true - other).square().sum(0).sqrt().mean()))
+        greys.append(float(true.square().sum(0).sqrt().mean()))
+        shares.append(colorfulness(guess) / max(colorfulness(truth), 1e-6))
+    nearer = [off < grey for off, grey in zip(offs, greys, strict=True)]
+    off, grey, better = (float(np.mean(values)) for values in (offs, greys, nearer))
+    return Figures(off, grey, better, float(np.median(shares)))
+
+
+def colorfulness(pixels: np.ndarray) -> float:
+    """Of `[H, W, 3]` uint8, after Hasler and Süsstrunk 2003: 0 is grey, 100 very colourful."""
+    red, green, blue = np.moveaxis(pixels.astype(np.float32), 2, 0)
+    across, down = red - green, (red + green) / 2 - blue
+    spread = math.hypot(float(across.std()), float(down.std()))
+    return spread + 0.3 * math.hypot(float(across.mean()), float(down.mean()))
+
+
+def gain(training: Training, truths: Sequence[np.ndarray]) -> float:
+    """By how much the average network's colours must be multiplied for pictures to be `LIVELY` of
+    the truth, on the median: a mean of what may be is always paler than what is."""
+    net = Decoder()
+    net.load_state_dict({name: value.float().cpu() for name, value in training.average.items()})
+    net.eval()
+    features = training.features.to("cpu")
+    pairs = []
+    with torch.inference_mode():
+        for truth in truths:
+            sides = tuple(max(1, round(n / DEEPEST)) * DEEPEST for n in truth.shape[1::-1])
+            pixels = torch.from_numpy(np.array(Image.fromarray(truth).resize(sides)))
+            lab = color.lab(pixels.permute(2, 0, 1)[None])
+            guess = annealed(net(features(grey(lab[:, :1]))), TEMPERATURE, palette())
+            guess = functional.interpolate(guess, lab.shape[-2:], mode="bilinear")
+            pairs.append((lab, guess))
+    low, high = 0.5, 3.0
+    for _ in range(8):
+        middle = (low + high) / 2
+        shares = [colorfulness(_shown(lab, middle * ab)) / _true(lab) for lab, ab in pairs]
+        low, high = (low, middle) if np.median(shares) > LIVELY else (middle, high)
+    return round(middle, 2)
+
+
+def _shown(lab: torch.Tensor, ab: torch.Tensor) -> np.ndarray:
+    light = color.to_light(torch.cat([lab[:, :1], ab], 1)).clamp(0, 1)
+    levels: np.ndarray = (255 * color.to_levels(light)[0]).round().permute(1, 2, 0).numpy()
+    return levels
+
+
+def _true(lab: torch.Tensor) -> float:
+    return max(colorfulness(_shown(lab, lab[:, 1:])), 1e-6)
+
+
+def to_bytes(weights: Mapping[str, torch.Tensor], **facts: float | str) -> bytes:
+    """The file of `color_models.Own`, in half precision, that says `facts` of itself, `gain` among
+    them."""
+    half = {
+        name: (value.half() if value.is_floating_point() else value).cpu().contiguous()
+        for name, value in weights.items()
+    }
+    return save(half, {KIND: json.dumps(facts)})

@@ -37,7 +37,9 @@ def enhance(
     image: Picture, *, predictor: str | os.PathLike[str] | Judging = "auto", device: str = "auto",
     like: Picture | None = None, strength: float = 1.0,
     repair: float | str | None = None, denoise: float | str | None = None, scan: bool = False,
-    upscale: float | str | None = None, model: str | Sequence[str] = (), **settings: Any,
+    upscale: float | str | None = None, model: str | Sequence[str] = (),
+    colorize: bool | str = False, color_variant: str | None = None, hint: str | Sequence[str] = (),
+    **settings: Any,
 ) -> Result:  # fmt: skip
     """The best version of an image that a search finds.
 
@@ -59,7 +61,9 @@ def enhance(
     `repair` takes away traces of JPEG, "auto" or its quality 1..100; `denoise` noise, "auto" or its
     standard deviation in levels; `scan` what a printed page has: before the search. `upscale`
     enlarges after it, to a factor or a size such as "4000x". `model` are names or files of other
-    restorers. `result.base` is then what the restored image is worth.
+    restorers. `colorize` guesses colours for a black-and-white photo, by nulie's own model or one
+    of that name; `color_variant` is "plain", "soft" or "vivid", and `hint` the colours of points,
+    such as "120,80=#7a2230". `result.base` is then what the restored image is worth.
 
     Raises: TypeError on a setting that does not exist, else a NulieError: SettingsError,
     ImageError, ModelError."""
@@ -67,7 +71,16 @@ def enhance(
     strength = values.strength(strength)
     judge = _predictor(predictor, device) if like is None else _like(like, predictor, device)
     wanted = restoration.read(
-        {"repair": repair, "denoise": denoise, "scan": scan, "upscale": upscale, "model": model}
+        {
+            "repair": repair,
+            "denoise": denoise,
+            "scan": scan,
+            "upscale": upscale,
+            "model": model,
+            "colorize": colorize,
+            "color_variant": color_variant,
+            "hint": hint,
+        }
     )
     models = restoration.Restorers(device, wanted.models)
     photo = _photo(image)

@@ -15,13 +15,15 @@ from ..errors import SettingsError
 from ..image_io import Photo
 from ..recipe import ModelStep, Recipe
 from ..recipe.steps import ModelSteps
-from ..restore import catalog, create, model_id, size
-from . import values
+from ..restore import catalog, color_models, create, model_id, size
+from . import coloring, values
+from .coloring import Coloring
 from .events import Event, Restoring
 from .inputs import Item
 
 if TYPE_CHECKING:
     from ..restore import Restorer
+    from ..restore.color_models import Colorist
 
 AUTO = "auto"
 """As much as the photo needs: nothing, where nothing is wrong with it."""
@@ -49,12 +51,14 @@ class Restoration:
     first, in their order."""
     strength: float = 1.0
     """How much of what they do is done, 0..1, where they do not enlarge."""
+    color: Coloring | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.repair or self.denoise or self.scan or self.upscale or self.models)
+        steps = (self.repair, self.denoise, self.scan, self.upscale, self.models, self.color)
+        return any(steps)
 
 
-NAMES = ("repair", "denoise", "scan", "upscale", "model", "restore_strength")
+NAMES = ("repair", "denoise", "scan", "upscale", "model", "restore_strength", *coloring.NAMES)
 
 
 def read(given: Mapping[str, Any]) -> Restoration:
@@ -71,6 +75,7 @@ def read(given: Mapping[str, Any]) -> Restoration:
         size.parse(upscale).text if upscale else None,
         (str(models),) if isinstance(models, (str, Path)) else tuple(map(str, models)),
         strength,
+        color=coloring.read(given),
     )
 
 
@@ -99,6 +104,8 @@ def of_text(text: str) -> dict[str, Any]:
     given: dict[str, Any] = {name: value or AUTO for name, value in asked.items()}
     if given.get("upscale") == AUTO:
         given["upscale"] = "2"
+    if "colorize" in given:
+        given |= coloring.of_text(given["colorize"])
     if given.pop("only", None):
         given["search"] = False
     return given
@@ -113,10 +120,11 @@ def to_text(wanted: Restoration, *, search: bool) -> str:
         if value
     ]
     told += ["scan"] * wanted.scan + ["only"] * (not search)
+    told += [coloring.to_text(wanted.color)] if wanted.color else []
     return ", ".join(told)
 
 
-_WORDS = ("repair", "denoise", "scan", "upscale", "only")
+_WORDS = ("repair", "denoise", "scan", "upscale", "colorize", "only")
 
 
 class Restorers:
@@ -126,6 +134,7 @@ class Restorers:
         """`given`: models of the user's own choice, which recipes may name, too."""
         self._device, self._given = device, given
         self._loaded: dict[str, Restorer] = {}
+        self._colorists: dict[str, Colorist] = {}
         self._lock = threading.Lock()
         self.tell: Callable[[str, float], None] = untold
 
@@ -139,11 +148,25 @@ class Restorers:
                 self._loaded[model] = create(model, self._device, named_only=named_only)
             return self._loaded[model]
 
+    def colorist(self, model: str, *, named_only: bool = False) -> Colorist:
+        """As `get`, for models that colour."""
+        with self._lock:
+            if model not in self._colorists:
+                needed = color_models.needed(model)
+                if needed is not None:
+                    self._obtain(needed)
+                found = color_models.create(model, self._device, named_only=named_only)
+                self._colorists[model] = self._colorists[color_models.model_id(found)] = found
+            return self._colorists[model]
+
     def _obtain(self, weights: Any) -> None:
         from ..models import store
         from ..restore import community
 
-        community.require()
+        if weights.name in catalog.PUBLISHED:
+            community.require()
+        elif weights.name == "ddcolor":
+            color_models.require()
 
         def progress(file: str, done: int, whole: int) -> None:
             words = f"downloading {file}, once: {done / 1e6:,.0f} of {whole / 1e6:,.0f} MB"
@@ -154,6 +177,8 @@ class Restorers:
     def restorer(self, step: ModelStep) -> pipeline.Restore:
         """See `pipeline.Models`. A recipe may come from anywhere: it names neither files nor code
         but those that the user has given."""
+        if step.op == coloring.OP:
+            return self._colored(step)
         given = (self.get(model) for model in self._given)
         own = next((known for known in given if model_id(known) == step.model), None)
         restorer = own or self.get(step.model, named_only=True)
@@ -165,6 +190,19 @@ class Restorers:
                 self.tell(f"{step.op} by {step.name}", share)
 
             return pictures.restore(photo, restorer, dict(step.params), tell=tell)
+
+        return restore
+
+    def _colored(self, step: ModelStep) -> pipeline.Restore:
+        colorist = self.colorist(step.model, named_only=True)
+
+        def restore(photo: Photo) -> Photo:
+            from ..restore import colorize
+
+            def tell(share: float) -> None:
+                self.tell(f"{step.op} by {step.name}", share)
+
+            return colorize.restore(photo, colorist, dict(step.params), tell=tell)
 
         return restore
 
@@ -214,6 +252,13 @@ def first_steps(
                 notes.append(f"it has noise of {sigma:g} levels: denoised")
         if sigma:
             add("denoise", restorers.get("denoise"), sigma=float(sigma))
+    if wanted.color is not None:
+        note = coloring.in_color(photo)
+        if note:
+            notes.append(note)
+        else:
+            colorist = restorers.colorist(wanted.color.model)
+            steps.append(coloring.step(photo, wanted.color, colorist, wanted.strength))
     return tuple(steps), notes
 
 

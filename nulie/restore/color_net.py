@@ -1,4 +1,4 @@
-"""The network that guesses colours: what a classifier of photographs sees, and a decoder to colours.
+"""The network that guesses colours: what a classifier of photographs sees, and a decoder of that.
 
 It does not say a colour for each place but how probable each of a palette's is, after Zhang et al.
 2016, "Colorful Image Colorization"; their annealed mean makes one of it."""

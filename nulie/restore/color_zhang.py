@@ -4,6 +4,8 @@ that of "Real-Time User-Guided Image Colorization" (2017), which takes hints."""
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 
@@ -17,7 +19,7 @@ def _stage(
 ) -> list[nn.Module]:  # fmt: skip
     """Convolutions of 3x3 from each number of channels to the next, each with a ReLU."""
     layers = [first] if first is not None else []
-    pairs = list(zip(channels, channels[1:], strict=False))
+    pairs = list(pairwise(channels))
     for number, (inputs, outputs) in enumerate(pairs, 1):
         stride = last_stride if number == len(pairs) else 1
         conv = nn.Conv2d(inputs, outputs, 3, stride, dilation, dilation)

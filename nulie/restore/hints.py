@@ -32,7 +32,8 @@ def parse(text: str, size: tuple[int, int] | None = None) -> Hint:
     if found is None:
         raise SettingsError(f"--hint {text}: {_FORM}")
     shares = []
-    for value, percent, side in zip(found.group(1, 3), found.group(2, 4), size or (0, 0)):  # noqa: B905
+    parts = zip(found.group(1, 3), found.group(2, 4), size or (0, 0), strict=True)
+    for value, percent, side in parts:
         share = float(value) / 100 if percent else (float(value) + 0.5) / side if side else 0.0
         if not 0 <= share <= 1:
             where = f"{size[0]} x {size[1]} pixels" if size else "100 %"
