@@ -108,7 +108,7 @@ def inside(picture: Image.Image) -> tuple[int, int, int, int]:
 def _border(rows: torch.Tensor) -> int:
     """How many of the first rows of `[H, W]` are the border: even, alike, and ending at once."""
     most = len(rows) // 4
-    means, spreads = rows[: most + 2].mean(1), rows[: most + 2].std(1)
+    means, spreads = rows[: most + 2].mean(1), rows[: most + 2].std(1, correction=0)
     if PAPER[0] < float(means[0]) < PAPER[1] or len(rows) < 16 or rows.shape[1] < 16:
         return 0
     even = (spreads < EVEN) & ((means - means[0]).abs() < EVEN)
