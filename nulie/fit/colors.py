@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from .. import color
 from ..models import device as devices
-from ..restore.color_models import KIND
+from ..restore.color_models import AREA, KIND, fitting, lightness
 from ..restore.color_net import (
     DEEPEST,
     REACH,
@@ -28,6 +28,7 @@ from ..restore.color_net import (
     annealed,
     grey,
     palette,
+    probabilities,
 )
 
 SIDE, BATCH = 224, 16
@@ -259,15 +260,15 @@ class Figures:
 
 def figures(truths: Sequence[np.ndarray], made: Sequence[np.ndarray]) -> Figures:
     """Of `[H, W, 3]` uint8 pictures."""
-    offs, greys, shares = [], [], []
+    offs, greys, lively = [], [], []
     for truth, guess in zip(truths, made, strict=True):
         true, other = (_ab(torch.from_numpy(pixels.copy())) for pixels in (truth, guess))
         offs.append(float((true - other).square().sum(0).sqrt().mean()))
         greys.append(float(true.square().sum(0).sqrt().mean()))
-        shares.append(colorfulness(guess) / max(colorfulness(truth), 1e-6))
+        lively.append(colorfulness(guess) / max(colorfulness(truth), 1e-6))
     nearer = [off < grey for off, grey in zip(offs, greys, strict=True)]
     off, grey, better = (float(np.mean(values)) for values in (offs, greys, nearer))
-    return Figures(off, grey, better, float(np.median(shares)))
+    return Figures(off, grey, better, float(np.median(lively)))
 
 
 def colorfulness(pixels: np.ndarray) -> float:
@@ -288,17 +289,17 @@ def gain(training: Training, truths: Sequence[np.ndarray]) -> float:
     pairs = []
     with torch.inference_mode():
         for truth in truths:
-            sides = tuple(max(1, round(n / DEEPEST)) * DEEPEST for n in truth.shape[1::-1])
-            pixels = torch.from_numpy(np.array(Image.fromarray(truth).resize(sides)))
-            lab = color.lab(pixels.permute(2, 0, 1)[None])
-            guess = annealed(net(features(grey(lab[:, :1]))), TEMPERATURE, palette())
+            picture = Image.fromarray(truth)
+            seen = lightness(picture, fitting(picture, DEEPEST, AREA))
+            lab = color.lab(torch.from_numpy(truth.copy()).permute(2, 0, 1)[None])
+            guess = annealed(probabilities(features, net, seen).log(), TEMPERATURE, palette())
             guess = functional.interpolate(guess, lab.shape[-2:], mode="bilinear")
             pairs.append((lab, guess))
     low, high = 0.5, 3.0
     for _ in range(8):
         middle = (low + high) / 2
-        shares = [colorfulness(_shown(lab, middle * ab)) / _true(lab) for lab, ab in pairs]
-        low, high = (low, middle) if np.median(shares) > LIVELY else (middle, high)
+        lively = [colorfulness(_shown(lab, middle * ab)) / _true(lab) for lab, ab in pairs]
+        low, high = (low, middle) if np.median(lively) > LIVELY else (middle, high)
     return round(middle, 2)
 
 

@@ -26,8 +26,9 @@ KIND = "nulie colors"
 """The entry of a `.safetensors` file's metadata that says that it is a decoder of nulie's, as JSON:
 its gain, how it was made."""
 OWN = "own-color"
-AREA = 256**2
-"""Pixels of the small picture of which colours are guessed."""
+AREA = 320**2
+"""Pixels of the small picture of which nulie's own model guesses colours; others have `SQUARE`."""
+SQUARE = 256**2
 PLAIN = 0.38
 """Temperature of the annealed mean that Zhang et al. chose."""
 FACTS = ("name", "digest", "guess")
@@ -102,11 +103,11 @@ def lightness(picture: Image.Image, size: tuple[int, int]) -> torch.Tensor:
     return color.lab(small.permute(2, 0, 1)[None])[:, :1]
 
 
-def fitting(picture: Image.Image, multiple: int, area: int = AREA) -> tuple[int, int]:
+def fitting(picture: Image.Image, multiple: int, area: int) -> tuple[int, int]:
     """The `(width, height)` of about that area and the picture's shape, in multiples."""
     scale = math.sqrt(area / (picture.width * picture.height))
     width, height = (
-        max(1, min(32 * area // 65536, round(side * scale / multiple))) * multiple
+        max(1, min(area // multiple**2, round(side * scale / multiple))) * multiple
         for side in picture.size
     )
     return width, height
@@ -144,13 +145,13 @@ class Own:
     def guess(self, picture: Image.Image, temperature: float, spots: Sequence[Spot]) -> Guess:
         import torch
 
-        from .color_net import DEEPEST, annealed, grey, palette
+        from .color_net import DEEPEST, annealed, palette, probabilities
 
-        seen = lightness(picture, fitting(picture, DEEPEST)).to(self.device)
+        seen = lightness(picture, fitting(picture, DEEPEST, AREA)).to(self.device)
         with torch.inference_mode():
-            logits = self.net(self.features(grey(seen))).float()
-            colors = self.gain * annealed(logits, temperature, palette().to(self.device))
-            return Guess(colors.cpu(), logits.softmax(1).sqrt().cpu())
+            probable = probabilities(self.features, self.net, seen).clamp_(min=1e-12)
+            mean = annealed(probable.log(), temperature, palette().to(self.device))
+            return Guess((self.gain * mean).cpu(), probable.sqrt().cpu())
 
 
 class Zhang:
@@ -184,7 +185,7 @@ class Zhang:
         from .color_net import annealed
         from .color_zhang import Zhang2016
 
-        seen = lightness(picture, fitting(picture, 8)).to(self.device)
+        seen = lightness(picture, fitting(picture, 8, SQUARE)).to(self.device)
         with torch.inference_mode():
             if isinstance(self.net, Zhang2016):
                 logits = self.net(seen).float()

@@ -44,8 +44,9 @@ def palette() -> torch.Tensor:
 
 
 def annealed(logits: torch.Tensor, temperature: float, colors: torch.Tensor) -> torch.Tensor:
-    """`[B, Q, H, W]` to a* and b* `[B, 2, H, W]`: the mean of the `colors` `[Q, 2]`, where those
-    that are likely count the more, the lower the temperature is; 1 takes all as they are."""
+    """Logits, or logarithms of shares, `[B, Q, H, W]` to a* and b* `[B, 2, H, W]`: the mean of the
+    `colors` `[Q, 2]`, where those that are likely count the more, the lower the temperature is; 1
+    takes all as they are."""
     shares = functional.softmax(logits.float() / temperature, 1)
     return torch.einsum("bqhw,qc->bchw", shares, colors)
 
@@ -129,6 +130,17 @@ class Decoder(nn.Module):
         x = self.top(torch.cat([_double(x), quarter], 1))
         logits: torch.Tensor = self.out(x[:, :, places[0], places[1]])
         return logits
+
+
+@torch.inference_mode()
+def probabilities(features: Features, net: Decoder, lightness: torch.Tensor) -> torch.Tensor:
+    """How probable each colour of the palette is, `[1, Q, h, w]`, for L* `[1, 1, H, W]`: the mean
+    of what is seen in the picture and in its mirror image, which is nearer to the truth."""
+    seen = grey(lightness)
+    made = net(features(seen)).float().softmax(1)
+    mirrored = net(features(seen.flip(3))).float().softmax(1)
+    mean: torch.Tensor = (made + mirrored.flip(3)) / 2
+    return mean
 
 
 def _double(x: torch.Tensor) -> torch.Tensor:
