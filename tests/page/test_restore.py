@@ -31,7 +31,7 @@ def test_enlarged_without_a_search(visit: Visit, tmp_path: Path) -> None:
     person.page.get_by_label("none: no search").check()
     person.page.click("#nulie_enhance")
     person.wait_status("Restored; nobody has judged it")
-    assert "upscale by x2" in person.page.locator("#nulie_words").inner_text()
+    assert "upscale by x2" in person.page.locator("#nulie_words").first.inner_text()
     with Image.open(person.save()) as saved:
         assert saved.size == (320, 240)
 
@@ -47,7 +47,7 @@ def test_what_is_at_fault_is_said_and_mended_before_the_search(
     person.drop(path)
     person.enhance(1)
     person.wait_finished()
-    assert "denoise by denoise" in person.page.locator("#nulie_words").inner_text()
+    assert "denoise by denoise" in person.page.locator("#nulie_words").first.inner_text()
     saved = person.save()
     found = recipes.of_file(saved)
     assert [step.op for step in found.before] == ["denoise"]

@@ -1,5 +1,6 @@
-"""A real web UI as a process: a checkout of AUTOMATIC1111 or Forge that starts by itself, with its
-virtual environment in `venv`. No checkpoint is needed but for the tests that generate images.
+"""A real web UI as a process: a checkout of AUTOMATIC1111, Forge or Forge Neo that starts by itself,
+with its virtual environment in `venv`. No checkpoint is needed but for the tests that generate
+images.
 
 The web UI gets a data folder of its own, so nothing in the checkout is changed; the extension's
 folder there is read-only.
@@ -28,7 +29,7 @@ from ..conftest import ROOT
 START_SECONDS = 300
 FLAGS = [
     *("--skip-python-version-check", "--skip-torch-cuda-test", "--skip-version-check"),
-    *("--no-download-sd-model", "--do-not-download-clip", "--api", "--api-auth", "anna:secret"),
+    *("--api", "--api-auth", "anna:secret"),
     *("--server-name", "127.0.0.1", "--disable-console-progressbars"),
 ]
 
@@ -86,8 +87,14 @@ def running(
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
-    forge = (checkout / "modules_forge").is_dir()
-    own = ["--always-cpu"] if forge else ["--use-cpu", "all", "--no-half"]
+    own = ["--no-download-sd-model", "--do-not-download-clip"]
+    forge = checkout / "backend" / "args.py"
+    if not forge.is_file():
+        own += ["--use-cpu", "all", "--no-half"]
+    elif "--always-cpu" in forge.read_text():
+        own += ["--always-cpu"]
+    else:  # Forge Neo, which loads nothing by itself
+        own = ["--cpu"]
     command = [str(checkout / "venv" / "bin" / "python"), "launch.py", *FLAGS, *own]
     command += ["--port", str(port), "--data-dir", str(home)]
     command += ["--gradio-allowed-path", str(checkout)]
