@@ -113,6 +113,8 @@ def test_axe_finds_nothing(visit: Visit, photo: Path) -> None:
     script = Path(package.__file__).with_name("axe.min.js")
     person = visit()
     page = person.page
+    if int(page.evaluate("window.gradio_config.version").partition(".")[0]) < 5:
+        pytest.skip("old versions of gradio make markup that axe complains of")
     page.evaluate(script.read_text(encoding="utf-8"))
     assert page.evaluate(COMPLAINTS) == []
     person.drop(photo)

@@ -1,6 +1,6 @@
-"""A real web UI as a process: a checkout of AUTOMATIC1111, Forge or Forge Neo that starts by itself,
-with its virtual environment in `venv`. No checkpoint is needed but for the tests that generate
-images.
+"""A real web UI as a process: a checkout of AUTOMATIC1111, Forge or Forge Neo that starts by
+itself, with its virtual environment in `venv`. No checkpoint is needed but for the tests that
+generate images.
 
 The web UI gets a data folder of its own, so nothing in the checkout is changed; the extension's
 folder there is read-only.
@@ -58,6 +58,12 @@ class Server:
                 return e.code, e.read().decode()
 
 
+def is_neo(checkout: Path) -> bool:
+    """Whether it is Forge Neo; Forge itself has other flags, and A1111 no such file."""
+    options = checkout / "backend" / "args.py"
+    return options.is_file() and "--always-cpu" not in options.read_text()
+
+
 def install(extension: Path) -> None:
     for part in ("install.py", "scripts", "javascript", "nulie"):
         source = ROOT / part
@@ -87,14 +93,13 @@ def running(
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
-    own = ["--no-download-sd-model", "--do-not-download-clip"]
-    forge = checkout / "backend" / "args.py"
-    if not forge.is_file():
-        own += ["--use-cpu", "all", "--no-half"]
-    elif "--always-cpu" in forge.read_text():
-        own += ["--always-cpu"]
-    else:  # Forge Neo, which loads nothing by itself
+    if is_neo(checkout):
         own = ["--cpu"]
+        (home / "tmp").mkdir()  # which it makes in its own folder alone
+    else:
+        forge = (checkout / "modules_forge").is_dir()
+        own = ["--always-cpu"] if forge else ["--use-cpu", "all", "--no-half"]
+        own += ["--no-download-sd-model", "--do-not-download-clip"]
     command = [str(checkout / "venv" / "bin" / "python"), "launch.py", *FLAGS, *own]
     command += ["--port", str(port), "--data-dir", str(home)]
     command += ["--gradio-allowed-path", str(checkout)]
