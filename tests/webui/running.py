@@ -115,8 +115,17 @@ def running(
     log = home / "log.txt"
     with log.open("w") as file:
         process = subprocess.Popen(
-            command, cwd=checkout, env=environment, stdout=file, stderr=file, text=True
+            command,
+            cwd=checkout,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=file,
+            stderr=file,
+            text=True,
         )
+    assert process.stdin is not None
+    with process.stdin:
+        process.stdin.write("\n")  # Forge Neo asks whether settings of another version may stay
     try:
         end = time.monotonic() + START_SECONDS
         # Asked too early, an old starlette refuses the routes that are still to come.
