@@ -3,9 +3,11 @@ random weights, and with the real one where its file is."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -570,3 +572,43 @@ def test_own_is_nearer_than_grey_for_most(real: color_models.Own, data: Path) ->
     assert found.off < found.grey
     assert found.better >= 0.6
     assert found.colorful >= 0.6
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_ddcolor_gives_colors_to_our_lightness(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With random weights, and few of them."""
+    pytest.importorskip("spandrel_extra_arches")
+    kind = import_module("spandrel_extra_arches.architectures.DDColor.__arch.ddcolor")
+    torch.manual_seed(0)
+    net = kind.DDColor(
+        encoder_name="convnext-t", num_output_channels=2, last_norm="Spectral",
+        input_size=(64, 64), num_queries=8, dec_layers=1,
+    ).eval()  # fmt: skip
+    path = tmp_path / "random.pth"
+    torch.save({"params": net.state_dict()}, path)
+    monkeypatch.setattr(color_models.DDColor, "side", 64)
+    model = color_models.create(str(path))
+    assert isinstance(model, color_models.DDColor)
+    guess = model.guess(grey(), 0.38, [])
+    assert guess.colors.shape == (1, 2, 64, 64)
+    seen = color_net.grey(color_models.lightness(grey(), (64, 64)))
+    with torch.no_grad():
+        assert torch.allclose(guess.colors, net(seen.expand(-1, 3, -1, -1)), atol=1e-4)
+    made = colorize.restore(Photo(grey()), model, {"hint1": HINT})
+    off = lightness(np.asarray(made.pixels)) - lightness(np.asarray(grey()))
+    assert float(off.abs().max()) < 0.3
+
+
+def test_without_the_extra_nothing_is_downloaded_for_ddcolor(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "spandrel_extra_arches", None)
+    photo = tmp_path / "old.png"
+    grey().save(photo)
+    assert run(photo, "--no-search", "--colorize", "ddcolor") == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "DDColor needs spandrel_extra_arches" in line
+    assert "[color]" in line
