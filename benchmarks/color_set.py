@@ -4,9 +4,9 @@
 
 makes links in FOLDER/train, FOLDER/varied and FOLDER/people. Apart are kept the split `apart` of
 `photos-colour`, and of `photos-hr` thirty people: of the crops `PEOPLE`, one for each source that
-plainly shows somebody, in the order of their names, every other one, and the last but one. No
-source of theirs is in FOLDER/train. There every fourth of the flowers and of the shop shelves is,
-which would outweigh the rest, and no picture without colour.
+plainly shows somebody, in the order of their names, every other one, and a second crop of the last.
+No source of theirs is in FOLDER/train. There every fourth of the flowers and of the shop shelves
+is, which would outweigh the rest, and no picture without colour.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ PEOPLE = (
     "pixel-palette_03-woman_2.jpg", "pixel-palette_04-man_0.jpg", "pixel-palette_07-students_3.jpg",
 )
 # fmt: on
+THIRTIETH = "pixel-palette_07-students_0.jpg"
 
 
 def varied() -> list[Path]:
@@ -64,8 +65,7 @@ def varied() -> list[Path]:
 
 
 def people() -> list[Path]:
-    chosen = dict.fromkeys((*PEOPLE[::2], PEOPLE[-2]))
-    return [DATA / "photos-hr" / name for name in chosen]
+    return [DATA / "photos-hr" / name for name in (*PEOPLE[::2], THIRTIETH)]
 
 
 def training() -> list[Path]:
@@ -82,7 +82,7 @@ def training() -> list[Path]:
             if met[kind] % COMMON[kind]:
                 continue
         paths.append(DATA / folder / row["file"])
-    return [path for path in paths if _colored(path)]
+    return [path for path in dict.fromkeys(paths) if _colored(path)]
 
 
 _FOLDERS = ("photos-colour", "photos-hr", "photos-train")
@@ -112,9 +112,10 @@ def main(arguments: Sequence[str]) -> int:
     for name, paths in (("train", training()), ("varied", varied()), ("people", people())):
         folder = Path(arguments[0]) / name
         folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob("*"):
+            old.unlink()
         for path in paths:
             link = folder / f"{path.parent.name}_{path.name}"
-            link.unlink(missing_ok=True)
             link.symlink_to(path)
         print(f"{folder}: {len(paths)}")
     return 0
