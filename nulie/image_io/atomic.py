@@ -8,8 +8,9 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
-from ..errors import ImageError
+from ..errors import ImageError, NulieError
 from .read import reason, shown_path
 
 
@@ -17,11 +18,27 @@ def write(path: Path, data: bytes, *, overwrite: bool) -> None:
     """Write `data` to `path` so that no moment shows a part of it. Without `overwrite` an existing
     file stays, even one that appears meanwhile. Raises: ImageError; then nothing is left behind."""
     with _refusals(path):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except FileExistsError:
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
+        _make_folder(path.parent)
         _write(path, data, overwrite)
+
+
+@contextlib.contextmanager
+def writing(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
+    """The same for a file that is written little by little: what was written in the `with` becomes
+    `path` at its end. Raises: as `write`, on what the writing raises, too."""
+    with _refusals(path):
+        _make_folder(path.parent)
+        with _temporary(path, overwrite) as temporary, temporary.open("x+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
 
 
 def check(path: Path, *, overwrite: bool) -> None:
@@ -53,6 +70,8 @@ def _refusals(path: Path) -> Iterator[None]:
     shown = shown_path(path)
     try:
         yield
+    except NulieError:  # of what was to be written
+        raise
     except FileExistsError:
         raise ImageError(f"{shown}: exists; choose another name or allow overwriting") from None
     except (OSError, ValueError) as e:
@@ -65,14 +84,20 @@ def _refusals(path: Path) -> Iterator[None]:
 
 
 def _write(path: Path, data: bytes, overwrite: bool) -> None:
+    # open() and not mkstemp(), whose files are closed to everyone else.
+    with _temporary(path, overwrite) as temporary, temporary.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def _temporary(path: Path, overwrite: bool) -> Iterator[Path]:
+    """The name of a file beside `path`, which takes its place if all goes well, else is gone."""
     # A short name: the final one may be as long as the file system allows.
     temporary = path.parent / f".nulie-{secrets.token_hex(8)}.tmp"
-    # open() and not mkstemp(), whose files are closed to everyone else.
     try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        yield temporary
         if overwrite:
             temporary.replace(path)
         else:
