@@ -44,9 +44,9 @@ class Enhancement:
     ) -> None:  # fmt: skip
         """`image` is RGB and is never changed. With `others`, of its size, one recipe is searched
         for all of them: what is worth most on average, measured of all together and frozen; the
-        image of the result is then the first one's. With `resume` the search goes on from there; the
-        settings should be the checkpoint's but for the budget. `cancel` may be set from any thread:
-        the search then ends within a batch and the best so far is the result.
+        image of the result is then the first one's. With `resume` the search goes on from there;
+        the settings should be the checkpoint's but for the budget. `cancel` may be set from any
+        thread: the search then ends within a batch and the best so far is the result.
 
         Raises: SettingsError when the settings leave nothing to search with, CheckpointError when
         the checkpoint is of another photo or predictor, or damaged."""

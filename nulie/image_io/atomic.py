@@ -7,6 +7,7 @@ import errno
 import os
 import secrets
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,16 +23,28 @@ def write(path: Path, data: bytes, *, overwrite: bool) -> None:
         _write(path, data, overwrite)
 
 
+@dataclass
+class Draft:
+    """A file on its way to its name."""
+
+    file: BinaryIO
+    path: Path
+    """What it is to be called, in its folder; may be changed as long as it is written."""
+
+
 @contextlib.contextmanager
-def writing(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
-    """The same for a file that is written little by little: what was written in the `with` becomes
-    `path` at its end. Raises: as `write`, on what the writing raises, too."""
+def writing(path: Path, *, overwrite: bool) -> Iterator[Draft]:
+    """As `write`, for a file that is written little by little: what was written in the `with` gets
+    its name at its end. Raises: as `write`, on errors of the system in the `with`, too."""
     with _refusals(path):
         _make_folder(path.parent)
-        with _temporary(path, overwrite) as temporary, temporary.open("x+b") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        with _temporary(path) as temporary:
+            with temporary.open("x+b") as file:
+                draft = Draft(file, path)
+                yield draft
+                file.flush()
+                os.fsync(file.fileno())
+            _place(temporary, draft.path, overwrite)
 
 
 def _make_folder(folder: Path) -> None:
@@ -85,27 +98,32 @@ def _refusals(path: Path) -> Iterator[None]:
 
 def _write(path: Path, data: bytes, overwrite: bool) -> None:
     # open() and not mkstemp(), whose files are closed to everyone else.
-    with _temporary(path, overwrite) as temporary, temporary.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    with _temporary(path) as temporary:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        _place(temporary, path, overwrite)
 
 
 @contextlib.contextmanager
-def _temporary(path: Path, overwrite: bool) -> Iterator[Path]:
-    """The name of a file beside `path`, which takes its place if all goes well, else is gone."""
+def _temporary(path: Path) -> Iterator[Path]:
+    """The name of a file beside `path`, which is gone unless all goes well."""
     # A short name: the final one may be as long as the file system allows.
     temporary = path.parent / f".nulie-{secrets.token_hex(8)}.tmp"
     try:
         yield temporary
-        if overwrite:
-            temporary.replace(path)
-        else:
-            _place_new(temporary, path)
     except BaseException:  # Ctrl-C too
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def _place(temporary: Path, path: Path, overwrite: bool) -> None:
+    if overwrite:
+        temporary.replace(path)
+    else:
+        _place_new(temporary, path)
     _sync_folder(path.parent)
 
 

@@ -87,7 +87,7 @@ def process(
         own.add(path)
     if source is not None:
         for path in (*written, *beside):
-            _be_like(path, source, dates=plan.results.keep_dates)
+            be_like(path, source, dates=plan.results.keep_dates)
     for text in amiss:
         yield Amiss(item, text)
     yield Done(item, outcome, written)
@@ -138,7 +138,7 @@ def _version(file: os.stat_result | None) -> tuple[int, int, int] | None:
     return file and (file.st_ino, file.st_size, file.st_mtime_ns)
 
 
-def _be_like(path: Path, source: os.stat_result, *, dates: bool) -> None:
+def be_like(path: Path, source: os.stat_result, *, dates: bool) -> None:
     """Lets nobody read a file who could not read its source; gives it the source's dates."""
     with suppress(OSError):  # on a file system that knows none of it
         mode = stat.S_IMODE(path.stat().st_mode)

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ModelError, NulieError
-from .events import Amiss, Begun, Done, Ended, Event, Failed, Planned, Skipped
+from .events import Amiss, Begun, Done, Ended, Event, Failed, Filmed, Planned, Skipped
 from .file import process
 from .host import Host
-from .inputs import Item
+from .inputs import Item, is_film
 from .names import Names
 from .plan import Choice, Plan, restorers
 
@@ -54,12 +54,14 @@ class Job:
             if self.cancel.is_set():
                 break
             yield Begun(item, number, len(self.items))
+            film = self._host.film if is_film(item.path) else None
+            work = film or process
             try:
-                for event in process(item, self.plan, self._host, self._names, cancel=self.cancel):
-                    if isinstance(event, Done):
+                for event in work(item, self.plan, self._host, self._names, cancel=self.cancel):
+                    if isinstance(event, Done | Filmed):
                         written += event.written
                     for kind, those in (
-                        ((Done, Planned), done),
+                        ((Done, Filmed, Planned), done),
                         (Skipped, skipped),
                         (Amiss, amiss),
                     ):

@@ -31,6 +31,8 @@ _HD_WIDTH, _SD_HEIGHT = 1280, 576
 than SD has, as players take it."""
 _MATRICES = {1: "bt709", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020"}
 """Numbers of H.273 to names of libswscale's."""
+NAMED = 20
+"""Places of damage that are told, at most."""
 RGB, FULL = 0, 2
 """A matrix, and a range."""
 
@@ -94,8 +96,8 @@ class Source:
     path: Path
     shown: str
     facts: Facts = field(init=False)
-    damaged: list[str] = field(default_factory=list, init=False)
-    """When, in the film, frames could not be read; of the last reading."""
+    damage: list[str] = field(default_factory=list, init=False)
+    """Where, in the film, it could not be read, `NAMED` of them; of the last reading."""
 
     def __post_init__(self) -> None:
         """Raises: ImageError on a file that is no film or is not worked on, ExtraError."""
@@ -107,7 +109,7 @@ class Source:
     def _open(self) -> Iterator[InputContainer]:
         import av
 
-        self.damaged = []
+        self.damage = []
         try:
             # As a plain file, whatever its name looks like; what it points to is not followed.
             options = {"protocol_whitelist": "file"}
@@ -193,7 +195,7 @@ class Source:
             except StopIteration:
                 return
             except (av.FFmpegError, OSError) as e:
-                self.damaged.append(f"its end ({words(e)})")
+                self._note_damage(f"its end ({words(e)})")
                 return
             yield packet
 
@@ -201,22 +203,22 @@ class Source:
 
     def decoded(self, packet: Packet[Any]) -> Iterator[VideoFrame]:
         """The frames that a packet of the main stream completes; what cannot be decoded is put
-        down in `damaged`."""
+        down in `damage`."""
         import av
 
         try:
             frames: list[Any] = packet.decode()
         except (av.FFmpegError, OSError):
-            self._note_damage(packet.pts, packet.time_base)
+            self._note_damage(_when(packet))
             return
         for frame in frames:
             if packet.is_corrupt or frame.is_corrupt:
-                self._note_damage(frame.pts, frame.time_base)
+                self._note_damage(_when(frame))
             yield frame
 
-    def _note_damage(self, pts: int | None, time_base: Fraction | None) -> None:
-        known = pts is not None and time_base is not None
-        self.damaged.append(clock(float(pts * time_base)) if known else "?")  # type: ignore[operator]
+    def _note_damage(self, where: str) -> None:
+        if where not in self.damage and len(self.damage) < NAMED:
+            self.damage.append(where)
 
 
 def words(error: Exception) -> str:
@@ -233,6 +235,11 @@ def is_cover(stream: Stream) -> bool:
     from av.stream import Disposition
 
     return bool(stream.disposition & Disposition.attached_pic)
+
+
+def _when(timed: Any) -> str:
+    """Of a packet or a frame."""
+    return clock(float(timed.pts * timed.time_base)) if timed.pts is not None else "some place"
 
 
 def clock(seconds: float) -> str:
