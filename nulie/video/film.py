@@ -21,7 +21,7 @@ from ..jobs.host import Host
 from ..jobs.inputs import Item
 from ..jobs.names import Names
 from ..jobs.plan import Plan, restorers
-from ..jobs.video import Film
+from ..jobs.video import Film, Shot
 from .paint import Painter
 from .pixels import Pixels
 from .recipes import LOOK, Recipes
@@ -107,8 +107,9 @@ class _Making:
 
     def film(self) -> Film:
         recipes, seconds = self.recipes, time.monotonic() - self._begun
+        shots = recipes.shots or [Shot(0.0, self._frames, recipes.stretches[0].recipe)]
         told = (self._frames, seconds, recipes.predictor, self.whole)
-        return Film(recipes.item.file_name, tuple(recipes.shots), *told)
+        return Film(recipes.item.file_name, tuple(shots), *told)
 
     def amiss(self) -> Amiss | None:
         """What could not be read."""

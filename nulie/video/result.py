@@ -122,7 +122,7 @@ class Result:
                 self._video = self._encoded(main, codec, crf, options or {}, size, pix_fmt)
             elif (copy := self._copied(film, stream, muxer)) is not None:
                 self._copies[stream.index] = copy
-            elif not (muxer == "matroska" and is_cover(stream)):
+            elif not (_is_of_chapters(stream) or (muxer == "matroska" and is_cover(stream))):
                 left_out[_kind(stream)] += 1
         for kind, count in left_out.items():
             tracks = f"its {kind} track is" if count == 1 else f"{count} {kind} tracks are"
@@ -205,16 +205,20 @@ class Result:
     def copy(self, packet: Packet[Any]) -> None:
         """Writes a packet of another stream than the main one, if it has a place."""
         copy = self._copies.get(packet.stream.index)
-        if copy is None or (packet.dts is None and packet.pts is None):
+        if copy is None or not packet.size:
             return
-        if packet.dts is None:
-            packet.dts = packet.pts
+        pts, dts = packet.pts, packet.dts
+        if pts is None and dts is None and is_cover(packet.stream):
+            pts = 0
+        if dts is None:
+            dts = pts
         last = self._last.get(copy.index)
-        if last is not None and packet.dts is not None and packet.dts < last:
-            packet.dts = last  # the file was not in order
-            packet.pts = max(last, packet.pts or last)
-        if packet.dts is not None:
-            self._last[copy.index] = packet.dts
+        if dts is not None and last is not None and dts < last:
+            dts, pts = last, max(last, pts or last)  # the file was not in order
+        if dts is None:
+            return
+        packet.pts, packet.dts = pts, dts
+        self._last[copy.index] = dts
         packet.stream = copy
         self._out.mux(packet)
 
@@ -226,8 +230,7 @@ class Result:
     def _mux(self, packets: list[Packet[Any]]) -> None:
         for packet in packets:
             if packet.pts is not None:
-                length = self._durations.pop(packet.pts, 0)
-                packet.duration = packet.duration or length
+                packet.duration = self._durations.pop(packet.pts, packet.duration)
             self._out.mux(packet)
 
 
@@ -236,6 +239,13 @@ def _name(copy: Stream, stream: Stream) -> None:
     kept = {k: v for k, v in stream.metadata.items() if k.lower() not in _WRITERS}
     copy.metadata.update(kept)
     copy.disposition = stream.disposition
+
+
+def _is_of_chapters(stream: Stream) -> bool:
+    """Whether it is where MP4 keeps the names of chapters, which are written anew."""
+    handler = stream.metadata.get("handler_name", "").lower()
+    named = any(word in handler for word in ("subtitle", "text", "chapter"))
+    return stream.type == "data" and named and bool(stream.container.chapters())
 
 
 def _kind(stream: Stream) -> str:
