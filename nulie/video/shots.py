@@ -22,7 +22,7 @@ at a cut, at most 0.042 elsewhere."""
 UNREST = 3.0
 """So many times the usual distance of that moment, too, for water and crowds are never alike."""
 GRADUAL = 0.35
-"""Distance over twice `AHEAD` frames, none of which is a cut, that makes another shot all the
+"""Distance over twice `AHEAD` frames, without a cut among them, that makes another shot all the
 same: a dissolve, or a door that leads into the sun."""
 AHEAD = 8
 """Frames that are looked at before it is said where a shot ends: so long may a flash last."""
@@ -120,6 +120,8 @@ class _Seen:
     def __init__(self) -> None:
         self._all: deque[Histogram] = deque(maxlen=2 * AHEAD + 1)
         self._steps: deque[float] = deque(maxlen=2 * AHEAD)
+        self._across = 0.0
+        """How far apart the first and the last are, where there are as many as there can be."""
         self._quiet = 0
         """Frames for which no gradual change counts."""
 
@@ -137,17 +139,20 @@ class _Seen:
         """`cut` or `gradual` where a shot begins with the frame in the middle, or, as long as
         there are fewer before it, with the one that has `AHEAD` after it."""
         middle = len(self._all) - 1 - AHEAD
-        step = self._steps[middle - 1]
-        if step >= CUT and step >= UNREST * float(np.median(self._steps)):
+        step, before_it = self._steps[middle - 1], self._across
+        sudden = max(CUT, UNREST * float(np.median(self._steps)))
+        whole = len(self._all) == self._all.maxlen
+        self._across = apart(self._all[0], self._all[-1]) if whole else 0.0
+        if step >= sudden:
             before, after = self._part(0, middle), self._part(middle, len(self._all))
             # A flash comes and goes, and all is as it was.
             comes = min(apart(before[-1], later) for later in after[1:])
             goes = min(apart(earlier, after[0]) for earlier in before)
             return "cut" if min(comes, goes) >= CUT / 2 else None
-        whole = len(self._all) == self._all.maxlen
-        if not whole or self._quiet or max(self._steps) >= CUT:
+        # Where a step stands out a cut is near; and the change is to be at its height.
+        if self._quiet or max(self._steps) >= sudden or self._across > before_it:
             return None
-        return "gradual" if apart(self._all[0], self._all[-1]) >= GRADUAL else None
+        return "gradual" if self._across >= GRADUAL else None
 
     def _part(self, begin: int, end: int) -> Sequence[Histogram]:
         return list(self._all)[begin:end]
