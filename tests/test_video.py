@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,11 @@ def packets(path: Path, kind: str) -> list[Any]:
     found = probe(path, "-show_packets", "-show_data_hash", "md5", "-show_streams")
     indices = [s["index"] for s in found["streams"] if s["codec_type"] == kind]
     return [
-        [(p["pts_time"], p["data_hash"]) for p in found["packets"] if p["stream_index"] == index]
+        [
+            (p.get("pts_time"), p["data_hash"])
+            for p in found["packets"]
+            if p["stream_index"] == index
+        ]
         for index in indices
     ]
 
@@ -151,7 +156,7 @@ def test_all_but_the_pictures_stays(tmp_path: Path) -> None:
             )  # fmt: skip
         result = made(film)
         before = times(film)
-        assert len({b - a for a, b in zip(before, before[1:], strict=False)}) > 2, "is irregular"
+        assert len({b - a for a, b in pairwise(before)}) > 2, "is irregular"
         assert times(result) == before
         for kind in ("audio", "subtitle"):
             assert packets(result, kind) == packets(film, kind)
@@ -173,10 +178,9 @@ def test_all_but_the_pictures_stays(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rate", ["30000/1001", "24000/1001"])
 def test_rotation_rate_and_timecode(tmp_path: Path, rate: str) -> None:
-    film = ffmpeg(
-        tmp_path / "clip.mov", *bars(rate=rate), *H264, "-timecode", "01:00:00:00",
-        "-metadata:s:v", "rotate=90",
-    )  # fmt: skip
+    upright = ffmpeg(tmp_path / "a.mov", *bars(rate=rate), *H264)
+    given = ("-timecode", "01:00:00:00", "-metadata:s:v", "rotate=90")
+    film = ffmpeg(tmp_path / "clip.mov", "-i", upright, "-c", "copy", *given)
     done = process(film, "--recipe", recipe_file(tmp_path))
     assert (done.code, done.err) == (0, "")
     assert "clip.mov: its timecode track is not copied" in done.out
@@ -191,8 +195,8 @@ def test_rotation_rate_and_timecode(tmp_path: Path, rate: str) -> None:
 def test_sound_in_mono_and_a_cover(tmp_path: Path, clip: Path) -> None:
     picture(64, 64).save(cover := tmp_path / "cover.png")
     film = ffmpeg(
-        tmp_path / "song.mp4", "-i", clip, "-f", "lavfi", "-i", "sine=d=1", "-i", cover, "-map", "0",
-        "-map", "1", "-map", "2", "-c", "copy", "-c:a", "aac", "-ac", "1",
+        tmp_path / "song.mp4", "-i", clip, "-f", "lavfi", "-i", "sine=d=1", "-i", cover,
+        "-map", "0", "-map", "1", "-map", "2", "-c", "copy", "-c:a", "aac", "-ac", "1",
         "-disposition:v:1", "attached_pic",
     )  # fmt: skip
     result = made(film)
@@ -316,17 +320,17 @@ def test_models_work_frame_by_frame(tmp_path: Path, clip: Path) -> None:
 
 
 def slides(target: Path, *kinds: str, fade: float = 0.0) -> Path:
-    """Three seconds of pictures in turn, one after the other; `kinds` are colours."""
+    """A second of each of some pictures, mixed with colours; two may be faded into each other."""
     inputs: list[object] = []
     for number, kind in enumerate(kinds):
         path = target.with_name(f"{number}.png")
         image = picture(160, 120, number)
         Image.blend(image, Image.new("RGB", image.size, kind), 0.6).save(path)
-        inputs += ["-loop", "1", "-t", "1", "-r", "25", "-i", path]
+        inputs += ["-loop", "1", "-t", 1 + fade, "-r", "25", "-i", path]
     count = len(kinds)
     joined = f"{''.join(f'[{i}]' for i in range(count))}concat=n={count}"
     if fade:
-        joined = f"[0][1]xfade=duration={fade}:offset={1 - fade},settb=1/25"
+        joined = f"[0][1]xfade=duration={fade}:offset=0.8"
     return ffmpeg(target, *inputs, "-filter_complex", joined, *H264)
 
 
@@ -350,9 +354,9 @@ def test_cuts_are_found(tmp_path: Path) -> None:
 
 
 def test_a_dissolve_is_no_cut_and_a_flash_is_nothing(tmp_path: Path) -> None:
-    first, second = found(slides(tmp_path / "clip.mp4", "black", "white", fade=0.5))
+    [_, second] = found(slides(tmp_path / "clip.mp4", "black", "white", fade=0.5))
     assert not second.cut
-    assert 12 <= second.begin <= 25
+    assert 20 <= second.begin <= 33
     flash = ffmpeg(
         tmp_path / "flash.mp4", *bars(2), "-vf", "drawbox=c=white:t=fill:enable='between(n,20,22)'",
         *H264,
@@ -367,7 +371,7 @@ def test_key_frames_are_spread_however_long_a_shot_is(tmp_path: Path) -> None:
     assert len(at) == 5
     assert at[0] < 75
     assert at[-1] > 225
-    assert min(b - a for a, b in zip(at, at[1:], strict=False)) > 20
+    assert min(b - a for a, b in pairwise(at)) > 20
 
 
 def test_recipes_fade_where_there_is_no_cut(clip: Path) -> None:
@@ -461,7 +465,7 @@ def test_a_format_that_does_not_hold_the_codec(tmp_path: Path, run: Run) -> None
     film = ffmpeg(tmp_path / "clip.webm", *bars(), "-c:v", "libvpx-vp9")
     refused(
         run(film, "--codec", "h264", "--recipe", recipe_file(tmp_path)),
-        "webm does not hold h264; choose another --codec",
+        "a .webm does not hold h264; choose another --codec",
     )
 
 
@@ -487,8 +491,8 @@ def damaged(film: Path) -> Path:
 
 def test_a_damaged_packet_costs_its_frame_and_is_said(tmp_path: Path) -> None:
     film = ffmpeg(
-        tmp_path / "clip.mp4", *bars(), "-f", "lavfi", "-i", "sine=d=1", "-c:v", "mjpeg", "-q:v", "3",
-        "-pix_fmt", "yuvj420p", "-c:a", "aac",
+        tmp_path / "clip.mp4", *bars(), "-f", "lavfi", "-i", "sine=d=1", "-c:v", "mjpeg",
+        "-q:v", "3", "-pix_fmt", "yuvj420p", "-c:a", "aac",
     )  # fmt: skip
     sound = packets(film, "audio")
     done = process(damaged(film), "--recipe", recipe_file(tmp_path))

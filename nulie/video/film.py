@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import ImageError, SettingsError
 from ..image_io import atomic, shown_path
@@ -54,11 +54,13 @@ def process(
         own.add(target)
         yield Planned(item, (target,))
         return True
+    suffix = target.suffix.lower()
+    codec, crf = coding(plan.video.codec, plan.video.crf, source.facts, suffix, item.shown)
     host = replace(host, models=host.models or restorers(plan))
     recipes = Recipes(item, plan, host, source, cancel)
     if not (yield from recipes.find()):
         return False
-    making = _Making(recipes)
+    making = _Making(recipes, codec, crf)
     path = yield from making.write(target)
     if path is None:
         return False
@@ -100,6 +102,8 @@ class _Making:
     """The second reading of a film, which makes the result."""
 
     recipes: Recipes
+    codec: str
+    crf: int | None
     whole: bool = True
     _frames: int = 0
     _begun: float = field(default_factory=time.monotonic)
@@ -126,11 +130,10 @@ class _Making:
         recipes = self.recipes
         item, plan, source, cancel = recipes.item, recipes.plan, recipes.source, recipes.cancel
         shown, facts = item.shown, source.facts
-        codec, crf = coding(plan.video.codec, plan.video.crf, facts, target.suffix.lower())
         size = yield from self._size()
         if size is None:
             return None
-        format = pix_fmt(codec, facts, size, shown)
+        format = pix_fmt(self.codec, facts, size, shown)
         painter = Painter(facts, format, recipes.stretches, recipes.host.models)
         try:
             with (
@@ -139,8 +142,10 @@ class _Making:
                 _Workers(painter, one=self._has_models()) as workers,
             ):
                 muxer = MUXERS[target.suffix.lower()]
-                how: dict[str, Any] = {"codec": codec, "crf": crf, "size": size, "shown": shown}
-                result = Result(draft.file, muxer, film, main, facts, pix_fmt=format, **how)
+                result = Result(
+                    draft.file, muxer, film, main, facts, codec=self.codec, crf=self.crf,
+                    size=size, pix_fmt=format, shown=shown,
+                )  # fmt: skip
                 for note in result.notes:
                     yield Noted(item, note)
                 streams = [stream for stream in film.streams if stream.type != "attachment"]

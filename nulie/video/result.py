@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import ImageError, SettingsError
@@ -53,8 +54,13 @@ ENCODERS = {
 }
 
 
-def coding(codec: str | None, crf: int | None, facts: Facts, suffix: str) -> tuple[str, int | None]:
-    """The codec, that of the film where it can be written, and its crf. Raises: SettingsError."""
+def coding(
+    codec: str | None, crf: int | None, facts: Facts, suffix: str, shown: str
+) -> tuple[str, int | None]:
+    """The codec, that of the film where it can be written, and its crf. Raises: SettingsError on
+    one that files of the suffix do not hold."""
+    import av
+
     if codec is None:
         codec = "vp9" if suffix == ".webm" else "h264"
         if facts.codec in ENCODERS:
@@ -62,6 +68,12 @@ def coding(codec: str | None, crf: int | None, facts: Facts, suffix: str) -> tup
         elif facts.codec == "libdav1d":
             codec = "av1"
     encoder = ENCODERS[codec]
+    try:
+        with av.open(BytesIO(), "w", format=MUXERS[suffix]) as tried:
+            tried.add_stream(encoder.name)
+    except ValueError:
+        message = f"{shown}: a {suffix} does not hold {codec}; choose another --codec"
+        raise SettingsError(message) from None
     if crf is None or encoder.crf is None:
         return codec, encoder.crf
     if crf > encoder.most:
@@ -141,12 +153,7 @@ class Result:
     ) -> VideoStream:  # fmt: skip
         encoder, facts = ENCODERS[codec], self._facts
         given = {**(encoder.options or {}), **({} if crf is None else {"crf": str(crf)}), **options}
-        try:
-            stream: Any = self._out.add_stream(encoder.name, rate=facts.rate or 25, options=given)
-        except ValueError:
-            format = self._out.format.name
-            message = f"{self._shown}: {format} does not hold {codec}; choose another --codec"
-            raise SettingsError(message) from None
+        stream: Any = self._out.add_stream(encoder.name, rate=facts.rate or 25, options=given)
         context = stream.codec_context
         context.width, context.height = size
         context.pix_fmt = pix_fmt

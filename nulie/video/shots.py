@@ -27,7 +27,7 @@ same: a dissolve, or a door that leads into the sun."""
 AHEAD = 8
 """Frames that are looked at before it is said where a shot ends: so long may a flash last."""
 KEYS = 5
-"""Frames that stand for a shot, at most."""
+"""Frames that stand for a shot."""
 ALIKE = 0.06
 """Distance of the colours of two shots up to which they are one scene, seen again."""
 _KEPT = 2 * KEYS
@@ -175,6 +175,6 @@ class _Keys:
         self._count += 1
 
     def chosen(self) -> list[VideoFrame]:
-        """3 to `KEYS` of them, or all of a shot that has fewer."""
-        count = min(KEYS, max(3, len(self._kept) // 2), len(self._kept))
+        """`KEYS` of them, or all of a shot that has fewer."""
+        count = min(KEYS, len(self._kept))
         return [self._kept[int((i + 0.5) * len(self._kept) / count)] for i in range(count)]
