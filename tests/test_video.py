@@ -1,4 +1,4 @@
-"""Films in and out: what ffprobe says of the result, what is refused, what goes wrong on the way."""
+"""Films in and out: what ffprobe says of results, what is refused, what goes wrong on the way."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from nulie.jobs.inputs import items
 from nulie.jobs.job import Job
 from nulie.jobs.plan import plan
 from nulie.recipe import Recipe, Step
-from nulie.transforms import freeze, render
+from nulie.transforms import freeze, render, table_of
 
 from .conftest import picture
 from .test_cli import EMBEDDED, Run, process, refused, run, started
@@ -34,6 +34,7 @@ __all__ = ["run"]  # a fixture
 
 av = pytest.importorskip("av", reason="needs PyAV, the extra [video]")
 from nulie.video import paint, shots, source  # noqa: E402
+from nulie.video.pixels import Pixels  # noqa: E402
 
 pytestmark = pytest.mark.skipif(
     not (shutil.which("ffmpeg") and shutil.which("ffprobe")),
@@ -164,7 +165,7 @@ def test_all_but_the_pictures_stays(tmp_path: Path) -> None:
         chapters_of = [probe(path, "-show_chapters")["chapters"] for path in (film, result)]
         assert chapters_of[0] == chapters_of[1]
         assert len(chapters_of[0]) == 2
-        facts = ("color_range", "color_space", "color_primaries", "color_transfer", "disposition")
+        facts: tuple[str, ...] = ("color_range", "color_space", "color_primaries", "color_transfer", "disposition")
         facts += ("pix_fmt", "time_base", "codec_type", "width")
         for one, other in zip(
             *(probe(p, "-show_streams")["streams"] for p in (film, result)), strict=True
@@ -252,13 +253,13 @@ def test_colours_are_those_of_the_film_s_own_matrix(tmp_path: Path, size: str, m
     )  # fmt: skip
     facts = source.Source(film, "clip.mp4").facts
     frame = next(source.Source(film, "clip.mp4").frames())
-    seen = paint.Pixels(facts, "yuv420p").photo(frame).pixels
+    seen = Pixels(facts, "yuv420p").photo(frame).pixels
     assert np.abs(np.asarray(seen).reshape(-1, 3).mean(0) - (0xC0, 0x20, 0x10)).max() < 2
 
 
 def test_filters_give_the_bytes_that_the_door_gives(clip: Path) -> None:
     facts = source.Source(clip, "clip").facts
-    table = paint.table_of(BRIGHTER)
+    table = table_of(BRIGHTER)
     assert table is not None
     recipes = (BRIGHTER, BRIGHTER, 0.0)
     painter = paint.Painter(facts, "yuv420p", [paint.Stretch(0, BRIGHTER)], None)
@@ -274,12 +275,12 @@ def test_filters_give_the_bytes_that_the_door_gives(clip: Path) -> None:
 def test_the_tables_of_recipes() -> None:
     image = picture(64, 48)
     recipe = Recipe((Step.of("contrast", factor=1.3), Step.of("gamma", gamma=0.8)))
-    assert paint.table_of(recipe) is None, "it measures"
+    assert table_of(recipe) is None, "it measures"
     frozen = freeze(recipe, image)
-    table = paint.table_of(frozen)
+    table = table_of(frozen)
     assert table is not None
     assert image.point(table.ravel().tolist()) == render(recipe, image)
-    assert paint.table_of(VIVID) is None, "saturation mixes channels"
+    assert table_of(VIVID) is None, "saturation mixes channels"
 
 
 def test_what_stays_in_the_picture_stays(tmp_path: Path) -> None:
@@ -390,7 +391,8 @@ def test_recipes_fade_where_there_is_no_cut(clip: Path) -> None:
     frame = next(source.Source(clip, "clip").frames())
     ends = [painter.paint(frame, (r, r, 0.0)) for r in (BRIGHTER, VIVID)]
     middle = painter.paint(frame, (BRIGHTER, VIVID, 0.5))
-    low, high, half = (np.frombuffer(f.planes[1], np.uint8).astype(int) for f in (*ends, middle))
+    planes: list[Any] = [f.planes[1] for f in (*ends, middle)]
+    low, high, half = (np.frombuffer(plane, np.uint8).astype(int) for plane in planes)
     assert np.abs((low + high) / 2 - half).mean() < 1
 
 

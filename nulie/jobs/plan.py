@@ -209,6 +209,9 @@ def _check_together(given: Mapping[str, Any], results: Results, files: int) -> N
     restored = [name for name in names if given.get(name)]
     if recipe is not None and restored and restored != ["model"]:
         raise SettingsError(f"--{restored[0]} and --recipe: a recipe says itself what is restored")
+    if given.get("same") and (recipe is not None or resume or int(given.get("top", 1)) > 1):
+        option = "top" if recipe is None and not resume else "recipe" if recipe else "resume"
+        raise SettingsError(f"--same searches one recipe for all; leave --{option} out")
     if not given.get("search", True) and not restored:
         raise SettingsError("--no-search leaves nothing to be done; add --repair, --upscale ...")
     if "like" in given:

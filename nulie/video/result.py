@@ -108,11 +108,9 @@ class Result:
 
     def __init__(
         self, file: BinaryIO, muxer: str, film: InputContainer, main: VideoStream, facts: Facts,
-        *, codec: str, crf: int | None, options: Mapping[str, str] | None = None,
-        size: tuple[int, int], pix_fmt: str, shown: str,
+        *, codec: str, crf: int | None, size: tuple[int, int], pix_fmt: str, shown: str,
     ) -> None:  # fmt: skip
-        """`options` of the encoder go before its usual ones. Raises: ImageError where the muxer
-        does not take such a film."""
+        """Raises: ImageError where the muxer does not take such a film."""
         import av
 
         self.notes: list[str] = []
@@ -131,7 +129,7 @@ class Result:
         left_out: Counter[str] = Counter()
         for stream in film.streams:
             if stream is main or stream.index == main.index:
-                self._video = self._encoded(main, codec, crf, options or {}, size, pix_fmt)
+                self._video = self._encoded(main, codec, crf, size, pix_fmt)
             elif (copy := self._copied(film, stream, muxer)) is not None:
                 self._copies[stream.index] = copy
             elif not (_is_of_chapters(stream) or (muxer == "matroska" and is_cover(stream))):
@@ -148,11 +146,11 @@ class Result:
             raise ImageError(f"{shown}: cannot be written as {codec} in {muxer} ({e})") from None
 
     def _encoded(
-        self, main: VideoStream, codec: str, crf: int | None, options: Mapping[str, str],
+        self, main: VideoStream, codec: str, crf: int | None,
         size: tuple[int, int], pix_fmt: str,
     ) -> VideoStream:  # fmt: skip
         encoder, facts = ENCODERS[codec], self._facts
-        given = {**(encoder.options or {}), **({} if crf is None else {"crf": str(crf)}), **options}
+        given = {**(encoder.options or {}), **({} if crf is None else {"crf": str(crf)})}
         stream: Any = self._out.add_stream(encoder.name, rate=facts.rate or 25, options=given)
         context = stream.codec_context
         context.width, context.height = size
