@@ -1,4 +1,4 @@
-"""`nulie IMAGE...`: search for a better version of each image, or apply a recipe."""
+"""`nulie IMAGE...`: search for a better version of each image or video, or apply a recipe."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..jobs.job import Job
     from ..jobs.outcome import Outcome
 
-DESCRIPTION = "Makes images more pleasing by searching chains of simple operations."
+DESCRIPTION = "Makes images and videos more pleasing by searching chains of simple operations."
 EPILOG = """\
 examples:
   nulie photo.jpg                                   ten seconds, gentle changes
@@ -38,7 +38,7 @@ examples:
   nulie small.jpg --repair --denoise --upscale 2    restored, searched, enlarged
   nulie photo.jpg --save-recipe look.json; nulie other.jpg --recipe look.json
   curl -s https://... | nulie - --format jpg > better.jpg
-  nulie clip.mp4 --denoise 8                        a video, shot by shot
+  nulie clip.mp4                                    a video, shot by shot
 
 The result is written beside the input as photo_nulie.jpg, with all metadata and the recipe in it.
 The input is never written to. Ctrl-C, or the signals TERM and HUP, end the search and keep the
