@@ -165,8 +165,8 @@ def test_all_but_the_pictures_stays(tmp_path: Path) -> None:
         chapters_of = [probe(path, "-show_chapters")["chapters"] for path in (film, result)]
         assert chapters_of[0] == chapters_of[1]
         assert len(chapters_of[0]) == 2
-        facts = "color_range color_space color_primaries color_transfer pix_fmt time_base".split()
-        facts += ["codec_type", "disposition", "width"]
+        facts = ["color_range", "color_space", "color_primaries", "color_transfer", "pix_fmt"]
+        facts += ["time_base", "codec_type", "disposition", "width"]
         for one, other in zip(
             *(probe(p, "-show_streams")["streams"] for p in (film, result)), strict=True
         ):
