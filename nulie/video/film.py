@@ -139,7 +139,7 @@ class _Making:
             with (
                 atomic.writing(target, overwrite=plan.results.overwrite) as draft,
                 source.reading() as (film, main),
-                _Workers(painter, one=self._has_models()) as workers,
+                _Workers(painter, shown, one=self._has_models()) as workers,
             ):
                 muxer = MUXERS[target.suffix.lower()]
                 result = Result(
@@ -204,9 +204,9 @@ class _Workers:
     """Frames in, what becomes of them out, in their order; as many in between as there are threads,
     and one more."""
 
-    def __init__(self, painter: Painter, *, one: bool) -> None:
+    def __init__(self, painter: Painter, shown: str, *, one: bool) -> None:
         """`one`: what is done shares itself out among the cores."""
-        self._painter = painter
+        self._painter, self._shown = painter, shown
         self._count = 1 if one else min(MOST_WORKERS, os.cpu_count() or 1)
         self._pool = ThreadPoolExecutor(self._count, "nulie film")
         self._waiting: deque[VideoFrame | Future[VideoFrame]] = deque()
@@ -226,7 +226,7 @@ class _Workers:
         self._size = self._size or size
         if size != self._size:
             raise ImageError(
-                f"the video's frames change from {self._size[0]} x {self._size[1]} to {size[0]} x"
+                f"{self._shown}: its frames change from {self._size[0]} x {self._size[1]} to {size[0]} x"
                 f" {size[1]} pixels; cut it there, and give the parts"
             )
         recipes = self._painter.recipes_of(self._number)
