@@ -231,6 +231,28 @@ def test_sizes_and_formats(tmp_path: Path, name: str, given: tuple[str, ...], ke
     assert [round(t, 3) for t in times(result)] == [round(t, 3) for t in times(film)]
 
 
+def test_avi_knows_no_times_of_frames_that_are_stored_out_of_order(tmp_path: Path) -> None:
+    film = ffmpeg(tmp_path / "old.avi", *bars(), *H264, "-bf", "3")
+    process(film, "--recipe", recipe_file(tmp_path))
+    found = times(tmp_path / "old_nulie.mkv")
+    assert len(found) == 25
+    assert {b - a for a, b in pairwise(found)} == {Fraction(1, 25)}
+
+
+def test_ten_bits_become_what_eight_become(tmp_path: Path) -> None:
+    """Beside what 8 bits lose: the deep way is another one."""
+    means = []
+    for pix_fmt in ("yuv420p", "yuv420p10le"):
+        film = ffmpeg(tmp_path / f"{pix_fmt}.mkv", *bars(0.2), "-c:v", "ffv1", "-pix_fmt", pix_fmt)
+        result = made(film, "--codec", "ffv1", recipe=VIVID)
+        assert stream(result)["pix_fmt"] == pix_fmt
+        with av.open(str(result)) as container:
+            frame = next(container.decode(video=0))
+        means.append(np.asarray(frame.to_image()).astype(float))
+    assert np.abs(means[0] - means[1]).mean() < 1
+    assert np.abs(means[0] - means[1]).max() < 24, "where colours meet"
+
+
 def test_codec_and_quality(clip: Path) -> None:
     sizes = []
     for crf in (18, 40):

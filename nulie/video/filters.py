@@ -65,7 +65,7 @@ def plain(facts: Facts) -> str:
 
 
 def to_rgb(facts: Facts) -> Filters:
-    by = f"{_SCALE}:in_range={_span(facts)}:out_range=pc"
+    by = f"{_SCALE}:{_fields(facts)}:in_range={_span(facts)}:out_range=pc"
     if not facts.rgb:
         by += f":in_color_matrix={facts.matrix}"
     return [("scale", by), ("format", plain(facts))]
@@ -73,8 +73,8 @@ def to_rgb(facts: Facts) -> Filters:
 
 def from_rgb(facts: Facts, pix_fmt: str) -> Filters:
     """To what is encoded, in the film's matrix and range."""
-    by = f"{_SCALE}:in_range=pc:out_range={_span(facts)}:out_color_matrix={facts.matrix}"
-    return [("scale", by), ("format", pix_fmt)]
+    by = f"{_SCALE}:{_fields(facts)}:in_range=pc:out_range={_span(facts)}"
+    return [("scale", f"{by}:out_color_matrix={facts.matrix}"), ("format", pix_fmt)]
 
 
 def by_table(table: npt.NDArray[np.uint8]) -> Filters:
@@ -85,6 +85,11 @@ def by_table(table: npt.NDArray[np.uint8]) -> Filters:
 
 def _span(facts: Facts) -> str:
     return "pc" if facts.full else "tv"
+
+
+def _fields(facts: Facts) -> str:
+    """Lines of two fields have colour of their own."""
+    return f"interl={int(facts.interlaced)}"
 
 
 def _expression(table: npt.NDArray[np.uint8]) -> str:

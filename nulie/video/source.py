@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
+from heapq import heappop, heappush
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +99,9 @@ class Source:
     facts: Facts = field(init=False)
     damage: list[str] = field(default_factory=list, init=False)
     """Where, in the film, it could not be read, `NAMED` of them; of the last reading."""
+    _due: list[int] | None = field(default=None, init=False)
+    """Of AVI, which knows when frames are stored and not when they are shown: the times of those
+    that are being decoded, as a heap."""
 
     def __post_init__(self) -> None:
         """Raises: ImageError on a file that is no film or is not worked on, ExtraError."""
@@ -121,6 +125,7 @@ class Source:
             else:
                 why = f"is no video that can be read ({why})"
             raise ImageError(f"{self.shown}: {why}") from None
+        self._due = [] if container.format.name == "avi" else None
         with container:
             yield container
 
@@ -211,7 +216,12 @@ class Source:
         except (av.FFmpegError, OSError):
             self._note_damage(_when(packet))
             return
+        stored = packet.dts if packet.pts is None else packet.pts
+        if self._due is not None and packet.size and stored is not None:
+            heappush(self._due, stored)
         for frame in frames:
+            if self._due:
+                frame.pts = heappop(self._due)
             if packet.is_corrupt or frame.is_corrupt:
                 self._note_damage(_when(frame))
             yield frame
