@@ -14,13 +14,17 @@ from typing import BinaryIO
 from ..errors import ImageError, NulieError
 from .read import reason, shown_path
 
+OPEN = 0o666
+"""The mode of files that need not be private; the user's umask narrows it."""
 
-def write(path: Path, data: bytes, *, overwrite: bool) -> None:
-    """Write `data` to `path` so that no moment shows a part of it. Without `overwrite` an existing
-    file stays, even one that appears meanwhile. Raises: ImageError; then nothing is left behind."""
+
+def write(path: Path, data: bytes, *, overwrite: bool, mode: int = OPEN) -> None:
+    """Write `data` to `path` so that no moment shows a part of it, nor the file to more people than
+    `mode` lets. Without `overwrite` an existing file stays, even one that appears meanwhile.
+    Raises: ImageError; then nothing is left behind."""
     with _refusals(path):
         _make_folder(path.parent)
-        _write(path, data, overwrite)
+        _write(path, data, overwrite, mode)
 
 
 @dataclass
@@ -33,13 +37,13 @@ class Draft:
 
 
 @contextlib.contextmanager
-def writing(path: Path, *, overwrite: bool) -> Iterator[Draft]:
+def writing(path: Path, *, overwrite: bool, mode: int = OPEN) -> Iterator[Draft]:
     """As `write`, for a file that is written little by little: what was written in the `with` gets
     its name at its end. Raises: as `write`, on errors of the system in the `with`, too."""
     with _refusals(path):
         _make_folder(path.parent)
         with _temporary(path) as temporary:
-            with temporary.open("x+b") as file:
+            with _created(temporary, mode) as file:
                 draft = Draft(file, path)
                 yield draft
                 file.flush()
@@ -96,14 +100,18 @@ def _refusals(path: Path) -> Iterator[None]:
         raise ImageError(f"{shown}: cannot be written ({reason(e)}); {remedy}") from None
 
 
-def _write(path: Path, data: bytes, overwrite: bool) -> None:
-    # open() and not mkstemp(), whose files are closed to everyone else.
+def _write(path: Path, data: bytes, overwrite: bool, mode: int) -> None:
     with _temporary(path) as temporary:
-        with temporary.open("xb") as file:
+        with _created(temporary, mode) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         _place(temporary, path, overwrite)
+
+
+def _created(path: Path, mode: int) -> BinaryIO:
+    # open() and not mkstemp(), whose files are closed to everyone else.
+    return open(path, "x+b", opener=lambda name, flags: os.open(name, flags, mode))
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from ..errors import ImageError, SettingsError
 from ..image_io import atomic, shown_path
 from ..jobs import restoration, video
 from ..jobs.events import Amiss, Event, Filmed, Filming, Noted, Planned, Skipped
-from ..jobs.file import be_like
+from ..jobs.file import be_as_old, mode_for
 from ..jobs.host import Host
 from ..jobs.inputs import Item
 from ..jobs.names import Names
@@ -65,7 +65,8 @@ def process(
     if path is None:
         return False
     own.add(path)
-    be_like(path, item.path.stat(), dates=results.keep_dates)
+    if results.keep_dates:
+        be_as_old(path, item.path.stat())
     if (told := making.amiss()) is not None:
         yield told
     yield Filmed(item, making.film(), (path,))
@@ -134,10 +135,11 @@ class _Making:
         if size is None:
             return None
         format = pix_fmt(self.codec, facts, size, shown)
+        mode = mode_for(item.path.stat())
         painter = Painter(facts, format, recipes.stretches, recipes.host.models)
         try:
             with (
-                atomic.writing(target, overwrite=plan.results.overwrite) as draft,
+                atomic.writing(target, overwrite=plan.results.overwrite, mode=mode) as draft,
                 source.reading() as (film, main),
                 _Workers(painter, shown, one=self._has_models()) as workers,
             ):
@@ -226,8 +228,8 @@ class _Workers:
         self._size = self._size or size
         if size != self._size:
             raise ImageError(
-                f"{self._shown}: its frames change from {self._size[0]} x {self._size[1]} to {size[0]} x"
-                f" {size[1]} pixels; cut it there, and give the parts"
+                f"{self._shown}: its frames change from {self._size[0]} x {self._size[1]} to"
+                f" {size[0]} x {size[1]} pixels; cut it there, and give the parts"
             )
         recipes = self._painter.recipes_of(self._number)
         self._number += 1
