@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
-from ..jobs.events import Restoring, Searching
+from ..jobs.events import Restoring, Searching, Standing
 
 SHORTEST = 0.1
 """Seconds between two looks of the bar; a batch may take less than a hundredth."""
@@ -33,6 +33,15 @@ class Bar:
                 f"{event.seconds:.0f} s, {event.evaluations:,} nodes, {event.rate:,.0f}/s,"
                 f" best {event.best:.2f} ({event.gain:+.2f})"
             )
+        self._bar.update(0)
+
+    def stand(self, standing: Standing) -> None:
+        """Of a job over many files."""
+        if self._hide:
+            return
+        self._bar = self._bar or _of_share(None, "{postfix}")
+        self._bar.n = standing.share
+        self._bar.postfix = standing.words
         self._bar.update(0)
 
     def close(self) -> None:
