@@ -17,6 +17,7 @@ from .. import __version__
 from ..errors import JobError, PlaceError, SettingsError
 from ..image_io import atomic, reason, shown_path
 from ..models import digests
+from ..predictor import CLIP_NAMES
 from . import events, journal, names, plan, values
 from .events import Amiss, Begun, Done, Ended, Event, Failed, Held, Noted, Planned, Skipped
 from .host import Host
@@ -26,7 +27,7 @@ from .journal import ASIDE, CHANGED, DONE, FAILED, Journal, Version
 from .plan import Plan, restorers
 from .queue import Chunk, Queue, grouped
 from .worker import Send
-from .workers import AUTO, Worker, Workers, fitting
+from .workers import AUTO, Worker, Workers, fitting, number
 
 if TYPE_CHECKING:
     from ..models.download import Progress
@@ -179,7 +180,9 @@ class ParallelJob:
         workers."""
         plan = self.plan
         judged = plan.search if plan.recipe is None else plan.judge_recipe
-        if not judged or plan.like is not None or plan.choice.name == "statistics":
+        # Those that may have files to be fetched.
+        fetched = {*plan.choice.name.split("+")} & {"auto", "retouch", *CLIP_NAMES}
+        if not judged or plan.like is not None or not fetched:
             return
         if plan.choice.name == "auto" and self._journal and (known := self._journal.kept("judge")):
             plan = replace(plan, choice=replace(plan.choice, name=known))
@@ -368,7 +371,7 @@ def job(
 ) -> Job | ParallelJob:  # fmt: skip
     """The job over so many files: with a journal or many files over workers, else here. Raises:
     SettingsError."""
-    count = _number(workers)
+    count = number(workers)
     results = plan.results
     if journal is not None:
         given = {name: getattr(results, name) for name in _OF_ONE} | {"resume": plan.resume_file}
@@ -419,22 +422,8 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
 
 
-def _number(workers: int | str) -> int | None:
-    if workers == AUTO:
-        return None
-    try:
-        count = int(workers)
-    except ValueError:
-        count = 0
-    if not 1 <= count <= 1024:
-        raise SettingsError(f"workers must be auto or a number from 1 to 1024, not {workers}")
-    return count
-
-
 def _crew(plan: Plan, wanted: int | str, files: int) -> tuple[int, list[str]]:
     """How many workers, and the GPU of each where there are some."""
-    from ..predictor import CLIP_NAMES
-
     named = plan.choice.name.split("+")
     small = plan.like is not None or not {*named} & {*CLIP_NAMES, "auto"}
     gpus: list[str] = []
@@ -468,4 +457,4 @@ def resumed(
 ) -> ParallelJob:
     """A job that goes on with what its journal was told, and does once more what has failed."""
     wanted = plan.plan(values.unkept(told), files=len(items))
-    return ParallelJob(items, wanted, Host(), _number(workers) or AUTO, journal=journal, retry=True)
+    return ParallelJob(items, wanted, Host(), number(workers) or AUTO, journal=journal, retry=True)

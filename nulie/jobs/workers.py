@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelError, NulieError
+from ..errors import ModelError, NulieError, SettingsError
 from . import worker
 from .worker import Task
 
@@ -33,6 +33,19 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def number(workers: int | str) -> int | None:
+    """A count of workers from a text; None for `AUTO`. Raises: SettingsError."""
+    if workers == AUTO:
+        return None
+    try:
+        count = int(workers)
+    except ValueError:
+        count = 0
+    if not 1 <= count <= 1024:
+        raise SettingsError(f"workers must be auto or a number from 1 to 1024, not {workers}")
+    return count
 
 
 def fitting() -> int:
