@@ -280,6 +280,7 @@ def test_kills_over_many_images(place: Path) -> None:
                 elif kills < 6 and made >= 45:
                     child.kill()
                     kills += 2  # both of its workers end with it
+                    break
                 time.sleep(0.01)
             child.communicate()
         if child.returncode == 0:
@@ -351,7 +352,7 @@ def test_an_unreadable_file_and_one_that_ends_its_worker(place: Path) -> None:
 
 
 def test_a_predictor_that_cannot_be_had(place: Path) -> None:
-    refused(job("--predictor", "judge:Nobody"), "judge:Nobody")
+    refused(job("--job", "n.job", "--predictor", "judge:Nobody"), "judge:Nobody")
     Path("judge.py").write_text("import os\nos.abort()\n")
     done = job()
     assert done.code == 2
@@ -464,7 +465,7 @@ def test_other_settings_are_refused_by_name(place: Path) -> None:
     refused(job("--mode", "hard"), "mode soft, and now it is hard")
     refused(job("--format", "jpg"), "format not given, and now it is .jpg")
     Path("look.json").write_text('{"nulie": 1, "steps": [{"op": "invert"}]}')
-    refused(process("in", "--output-dir", "out", "--job", "a.job", "--recipe", "look.json"), "recipe")
+    refused(process(*words()[:-4], "--recipe", "look.json"), "evaluations 4, and now")
 
 
 def test_other_weights_are_refused_by_name(place: Path) -> None:
@@ -493,7 +494,7 @@ def test_an_end_in_good_order(place: Path) -> None:
 
 def test_temporaries_of_killed_workers_are_swept(place: Path) -> None:
     assert job().code == 0
-    owner = [*_jobs()][0][:12]
+    owner = next(_jobs())[:12]
     left = place / "out" / "1" / f".nulie-{owner}-0123456789abcdef.tmp"
     other = place / "out" / "1" / ".nulie-0123456789abcdef.tmp"
     for path in (left, other):

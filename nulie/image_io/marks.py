@@ -33,8 +33,8 @@ class Mark:
 
 
 def sidecar(photo: Path) -> Path:
-    """Where a photo's XMP lies beside it: `photo.xmp` where that is there already and `photo.jpg.xmp`
-    is not, else the latter."""
+    """Where a photo's XMP lies beside it: `photo.jpg.xmp`, unless that is not there and `photo.xmp`
+    is."""
     whole, short = photo.with_name(f"{photo.name}.xmp"), photo.with_suffix(".xmp")
     return short if short.is_file() and not whole.exists() else whole
 

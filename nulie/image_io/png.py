@@ -77,10 +77,9 @@ def text_of(kind: bytes, body: bytes) -> bytes:
     if kind == b"tEXt":
         return rest
     packed = kind == b"zTXt" or rest[:1] == b"\1"
-    if kind == b"iTXt":
-        rest = rest[2:].partition(b"\0")[2].partition(b"\0")[2]
-    else:
-        rest = rest[1:]
+    # An iTXt has its language and its key in that before its text.
+    parts = rest[2:].split(b"\0", 2)
+    rest = parts[-1] if kind == b"iTXt" else rest[1:]
     try:
         return zlib.decompressobj().decompress(rest, _LARGEST_PROFILE) if packed else rest
     except zlib.error as e:

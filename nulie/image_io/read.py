@@ -64,8 +64,8 @@ _LOUD = ("TIFF", "")  # where RAW files are, too
 
 def load(source: Path | str | BinaryIO, *, name: str | None = None, least: int = 0) -> Photo:
     """Read a picture from a path or a seekable binary file; `name` stands for it in messages. With
-    `least` a JPEG may come smaller than it is, by a half, a quarter or an eighth, its short side not
-    below so many pixels: for a preview, in a fraction of the time.
+    `least` a JPEG may come at a half, a quarter or an eighth of its size, its short side not below
+    so many pixels: for a preview, in a fraction of the time.
 
     Raises: ImageError, in one line that names the file and the remedy."""
     if isinstance(source, (str, Path)):

@@ -20,7 +20,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 NAMESPACE = "urn:nulie:1/"
 _SCORE, _BY, _RATED, _RATED_BY = (
-    f"{{{NAMESPACE}}}{name}" for name in ("Score", "ScoredBy", "Rating", "RatedBy")
+    f"{{{NAMESPACE}}}{name}" for name in ("Score", "ScoredBy", "Stars", "RatedBy")
 )
 _RATING = "{http://ns.adobe.com/xap/1.0/}Rating"
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"

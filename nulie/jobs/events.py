@@ -213,7 +213,9 @@ class Standing:
     def words(self) -> str:
         parts = [f"{self.done:,} done", f"{self.failed:,} failed", f"{self.left:,} left"]
         if self.rate:
-            pace = f"{self.rate:.1f} a second" if self.rate >= 1 else f"{60 * self.rate:.1f} a minute"
+            pace = (
+                f"{self.rate:.1f} a second" if self.rate >= 1 else f"{60 * self.rate:.1f} a minute"
+            )
             parts += [pace, f"{duration(self.left / self.rate)} to go"]
         return ", ".join(parts)
 

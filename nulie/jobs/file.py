@@ -45,7 +45,7 @@ def process(
     whether it was done. What fails beside the picture is told as `Amiss`.
 
     Raises: NulieError; nothing is written then."""
-    source = _look_at(item)
+    source = yield from _once_there(item, plan.results, lambda: _found(item, plan.results))
     mark = _mark(item, source, plan.results)
     if there := _result_that_stays(item, None, plan, own, mark):
         yield Skipped(item, there)
@@ -117,14 +117,21 @@ def read(item: Item, host: Host) -> Photo:
     return image_io.load(item.path, name=item.name or None)
 
 
+def _found(item: Item, results: Results) -> os.stat_result | None:
+    """As `_look_at`. Raises: PlaceError where the folder that a job was told of is gone."""
+    source = _look_at(item)
+    root = item.path.parents[len(item.folder.parts)]
+    if source is None and results.job and not root.is_dir():
+        raise PlaceError(f"{shown_path(root)}: is gone; bring it back")
+    return source
+
+
 def _read(item: Item, results: Results, host: Host) -> Photo:
-    """As `read`. Raises: PlaceError where the folder that a job was told of is gone."""
+    """As `read`. Raises: PlaceError as `_found` does."""
     try:
         return read(item, host)
     except ImageError:
-        root = item.path.parents[len(item.folder.parts)]
-        if results.job and not root.is_dir():
-            raise PlaceError(f"{shown_path(root)}: is gone; bring it back") from None
+        _found(item, results)
         raise
 
 
@@ -164,7 +171,7 @@ def _mark(item: Item, source: os.stat_result | None, results: Results) -> str:
     """What a result of a job carries: of the job, the input's name and its version."""
     if not results.job:
         return ""
-    said = (results.job, os.path.abspath(item.path), _version(source))
+    said = (results.job, str(item.path.absolute()), _version(source))
     return hashlib.sha256(repr(said).encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
@@ -182,9 +189,10 @@ def write(
     say: Callable[[str], object] = _log.warning, mark: str = "",
 ) -> Path:  # fmt: skip
     """The file written: what `recipe` has made of a photo, with all that the photo carried, the
-    recipe, its `score` and a job's `mark`. Where `results.numbered` a target that is there already stays, and a
-    number makes the name another one. A photo that nothing was done to is copied from its `source`
-    byte for byte, unless it is to have another format. `say` is told what was lost on the way.
+    recipe, its `score` and a job's `mark`. Where `results.numbered` a target that is there already
+    stays, and a number makes the name another one. A photo that nothing was done to is copied from
+    its `source` byte for byte, unless it is to have another format. `say` is told what was lost on
+    the way.
     Raises: ImageError."""
 
     def put(path: Path) -> Path:
@@ -294,9 +302,7 @@ def _write(
 
     def put(photo: Photo, recipe: Recipe, target: Path, score: Mapping[str, Any] | None) -> Path:
         _check_place(results)
-        return write(
-            photo, recipe, target, results, score=score, source=source, say=say, mark=mark
-        )
+        return write(photo, recipe, target, results, score=score, source=source, say=say, mark=mark)
 
     if not outcome.changed:
         copy = partial(put, outcome.before, Recipe(), targets[0], None)

@@ -101,8 +101,8 @@ class Journal:
             if before != now:
                 option = name.replace("_", "-")
                 raise JobError(
-                    f"{shown_path(self.path)}: the job began with {option} {_short(before)}, and now"
-                    f" it is {_short(now)}; go on as it began, or give another --job"
+                    f"{shown_path(self.path)}: the job began with {option} {_short(before)},"
+                    f" and now it is {_short(now)}; go on as it began, or give another --job"
                 )
 
     def keep(self, name: str, value: Any) -> None:
@@ -322,7 +322,7 @@ def _lock(file: BinaryIO) -> None:
 
 
 def _key(item: Item) -> str:
-    return os.path.abspath(item.path)
+    return str(item.path.absolute())
 
 
 def _short(value: object) -> str:

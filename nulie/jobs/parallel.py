@@ -18,8 +18,21 @@ from ..errors import JobError, PlaceError, SettingsError
 from ..image_io import atomic, reason, shown_path
 from ..models import digests
 from ..predictor import CLIP_NAMES
-from . import events, journal, names, plan, values
-from .events import Amiss, Begun, Done, Ended, Event, Failed, Held, Noted, Planned, Skipped
+from . import journal, names, plan, values
+from . import workers as crews
+from .events import (
+    Amiss,
+    Begun,
+    Done,
+    Ended,
+    Event,
+    Failed,
+    Held,
+    Noted,
+    Planned,
+    Skipped,
+    Standing,
+)
 from .host import Host
 from .inputs import Item
 from .job import Job
@@ -27,7 +40,7 @@ from .journal import ASIDE, CHANGED, DONE, FAILED, Journal, Version
 from .plan import Plan, restorers
 from .queue import Chunk, Queue, grouped
 from .worker import Send
-from .workers import AUTO, Worker, Workers, fitting, number
+from .workers import AUTO, Worker, Workers
 
 if TYPE_CHECKING:
     from ..models.download import Progress
@@ -139,7 +152,7 @@ class ParallelJob:
         self._before = self._failed_before = 0
         self._stopped = ""
 
-    def events(self) -> Generator[Event | events.Standing | Ended, None, None]:
+    def events(self) -> Generator[Event | Standing | Ended, None, None]:
         """Those of each file together, in the order of the files, and how all stands. Raises:
         ModelError when there is nobody to judge, JobError when the journal does not allow it."""
         with ExitStack() as stack:
@@ -157,7 +170,7 @@ class ParallelJob:
         settings = described(self.plan)
         written.begin(settings)
         if self._told is not None:
-            written.keep("told", {"folder": os.getcwd(), **values.kept(self._told)})
+            written.keep("told", {"folder": str(Path.cwd()), **values.kept(self._told)})
         results = self.plan.results
         lies_on = None
         if results.output_dir is not None:
@@ -195,7 +208,7 @@ class ParallelJob:
                 self._journal.keep("judge", predictor.name)
         self.plan = plan
 
-    def _run(self) -> Generator[Event | events.Standing | Ended, None, None]:
+    def _run(self) -> Generator[Event | Standing | Ended, None, None]:
         files, results = self._files, self.plan.results
         count, devices = _crew(self.plan, self._wanted, len(files))
         keys = [_key(item, self.plan) for item, _ in files]
@@ -222,7 +235,7 @@ class ParallelJob:
                 self._record_all()
         yield self._end()
 
-    def _drive(self, workers: Workers) -> Generator[Event | events.Standing, None, None]:
+    def _drive(self, workers: Workers) -> Generator[Event | Standing, None, None]:
         stopping = False
         while self._over < len(self._all) and not self._stopped:
             if self.cancel.is_set() and not stopping:
@@ -307,7 +320,13 @@ class ParallelJob:
             one.told = []
 
     def _count(self, event: Event) -> None:
-        kinds = {Done: "done", Planned: "done", Failed: "failed", Skipped: "skipped", Amiss: "amiss"}
+        kinds = {
+            Done: "done",
+            Planned: "done",
+            Failed: "failed",
+            Skipped: "skipped",
+            Amiss: "amiss",
+        }
         kind = kinds.get(type(event))
         if kind is not None:
             self._ended[kind].append(event.item)
@@ -337,22 +356,21 @@ class ParallelJob:
         except OSError as e:
             self._stopped = str(e)
 
-    def _standing(self) -> events.Standing:
+    def _standing(self) -> Standing:
         failed = sum(one.state in (FAILED, ASIDE, CHANGED) for one in self._all)
         spent = time.monotonic() - self._started
         rate = self._over / spent if self._over and spent else 0.0
         left = len(self._all) - self._over
         done = self._before + self._over - failed
-        return events.Standing(done, self._failed_before + failed, left, rate)
+        return Standing(done, self._failed_before + failed, left, rate)
 
     def _end(self) -> Ended:
         ended = self._ended
         over = {item for name in ("done", "failed", "skipped") for item in ended[name]}
         left = tuple(item for item, _ in self._files if item not in over)
-        kinds = (tuple(ended[name]) for name in ("written", "skipped", "amiss"))
         return Ended(
-            tuple(ended["done"]), tuple(ended["failed"]), left, *kinds,
-            self._stopped, self._before, self._failed_before,
+            tuple(ended["done"]), tuple(ended["failed"]), left, tuple(ended["written"]),
+            tuple(ended["skipped"]), tuple(ended["amiss"]), self._stopped, self._before, self._failed_before,
         )  # fmt: skip
 
     def _sweep(self, owner: str) -> None:
@@ -371,7 +389,7 @@ def job(
 ) -> Job | ParallelJob:  # fmt: skip
     """The job over so many files: with a journal or many files over workers, else here. Raises:
     SettingsError."""
-    count = number(workers)
+    count = crews.number(workers)
     results = plan.results
     if journal is not None:
         given = {name: getattr(results, name) for name in _OF_ONE} | {"resume": plan.resume_file}
@@ -399,7 +417,7 @@ def described(plan: Plan) -> dict[str, Any]:
         "predictor": choice.name, "precision": choice.precision, "views": choice.views,
         "device": choice.device, "search": plan.search, "strength": plan.strength,
         "format": results.suffix, "quality": results.quality, "keep_dates": results.keep_dates,
-        "output_dir": results.output_dir and os.path.abspath(results.output_dir),
+        "output_dir": results.output_dir and str(results.output_dir.absolute()),
         "version": __version__,
     }  # fmt: skip
     if plan.like is not None:
@@ -432,7 +450,9 @@ def _crew(plan: Plan, wanted: int | str, files: int) -> tuple[int, list[str]]:
 
         if torch.cuda.is_available():
             visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-            gpus = visible.split(",") if visible else list(map(str, range(torch.cuda.device_count())))
+            gpus = (
+                visible.split(",") if visible else list(map(str, range(torch.cuda.device_count())))
+            )
     if wanted != AUTO:
         count = int(wanted)
     elif gpus:
@@ -440,7 +460,7 @@ def _crew(plan: Plan, wanted: int | str, files: int) -> tuple[int, list[str]]:
     elif {*named} & {*CLIP_NAMES} or plan.choice.device not in ("auto", "cpu"):
         count = 1  # its products of matrices keep all cores busy
     else:
-        count = fitting()
+        count = crews.fitting()
     count = max(1, min(count, files))
     return count, [gpus[number % len(gpus)] for number in range(count)] if gpus else []
 
@@ -457,4 +477,6 @@ def resumed(
 ) -> ParallelJob:
     """A job that goes on with what its journal was told, and does once more what has failed."""
     wanted = plan.plan(values.unkept(told), files=len(items))
-    return ParallelJob(items, wanted, Host(), number(workers) or AUTO, journal=journal, retry=True)
+    return ParallelJob(
+        items, wanted, Host(), crews.number(workers) or AUTO, journal=journal, retry=True
+    )

@@ -118,16 +118,14 @@ class Worker:
 class Workers:
     """So many processes that do one task; those that end are replaced as long as there is work.
 
-        with Workers(task, 2) as workers:
-            for one in workers.idle():
-                one.do(chunk, chunk)
-            for one, content in workers.hear(1.0):
-                ...
+    with Workers(task, 2) as workers:
+        for one in workers.idle():
+            one.do(chunk, chunk)
+        for one, content in workers.hear(1.0):
+            ...
     """
 
-    def __init__(
-        self, task: Task, count: int, *, devices: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, task: Task, count: int, *, devices: Sequence[str] = ()) -> None:
         """`devices` are GPUs, one for each worker, as `CUDA_VISIBLE_DEVICES` names them."""
         self._task = pickle.dumps(task)
         threads = str(max(1, cores() // count))

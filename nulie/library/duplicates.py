@@ -17,8 +17,9 @@ import numpy.typing as npt
 from ..errors import ImageError, LibraryError, needed_for
 from ..image_io import atomic, reason, shown_path
 from ..jobs.inputs import Item
+from ..jobs.journal import version_of
 from ..jobs.workers import cores
-from .scoring import DECODERS, look, version_of
+from .scoring import DECODERS, look
 from .store import Store
 
 HASH = "phash 64"
@@ -41,9 +42,7 @@ class Group:
     scores: tuple[float | None, ...]
 
 
-def groups(
-    items: Sequence[Item], store: Store, *, least: float | None = None
-) -> list[Group]:
+def groups(items: Sequence[Item], store: Store, *, least: float | None = None) -> list[Group]:
     """Those of at least two, the largest first. Pictures are compared by the embeddings that the
     library keeps, or by a perceptual hash where it keeps none. Raises: LibraryError where the
     library knows none of the pictures; ExtraError where the hash needs a package."""
@@ -165,7 +164,8 @@ def _hashed(items: Sequence[Item], store: Store) -> list[bytes | None]:
     with ThreadPoolExecutor(min(DECODERS, cores())) as pool:
         for number, seen, signs in pool.map(read, missing):
             if signs is not None:
-                store.put_file(str(items[number].path.absolute()), *seen.version, seen.digest)
+                key, (length, changed) = str(items[number].path.absolute()), seen.version
+                store.put_file(key, length, changed, seen.digest)
                 store.put_vector(HASH, seen.digest, signs)
                 digests[number] = seen.digest
                 store.commit()

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from ..errors import ImageError
 from ..image_io import marks
 from ..jobs.events import Amiss
-from .scoring import Row, version_of
+from ..jobs.journal import version_of
+from .scoring import Row
 from .stars import stars
 from .store import Store
 

@@ -218,9 +218,7 @@ class Scoring:
                     self._store.put_score(self._judge.scores, digest, float(score))
         self._store.commit(now=True)
 
-    def _reads(
-        self, left: Sequence[int], known: frozenset[bytes]
-    ) -> Iterator[_Read | Event]:
+    def _reads(self, left: Sequence[int], known: frozenset[bytes]) -> Iterator[_Read | Event]:
         files = [(number, self.items[number].path) for number in left]
         count = min(self._workers or fitting(), len(files))
         clip = self._choice.name in CLIP_NAMES or bool(self._judge.vectors)
@@ -262,9 +260,7 @@ class Scoring:
         return Standing(self._over - self._failed, self._failed, left, rate)
 
 
-def _here(
-    task: _Scoring, exact: Predictor, files: Sequence[tuple[int, Path]]
-) -> Iterator[_Read]:
+def _here(task: _Scoring, exact: Predictor, files: Sequence[tuple[int, Path]]) -> Iterator[_Read]:
     for at in range(0, len(files), exact.batch_size):
         told: list[_Read] = []
         task.work(exact, files[at : at + exact.batch_size], told.append)
@@ -311,9 +307,7 @@ def _judged(exact: Clip, batch: Sequence[tuple[_Read, torch.Tensor]]) -> Iterato
         yield replace(read, score=score, vector=vector)
 
 
-def _in_workers(
-    task: _Scoring, files: Sequence[tuple[int, Path]], count: int
-) -> Iterator[_Read]:
+def _in_workers(task: _Scoring, files: Sequence[tuple[int, Path]], count: int) -> Iterator[_Read]:
     queue = Queue([(place,) for place in range(len(files))], count)
     over = [False] * len(files)
     places = {number: place for place, (number, _) in enumerate(files)}
@@ -347,5 +341,3 @@ def _head(judge: Judge) -> Any:
 
 def _key(item: Item) -> str:
     return str(item.path.absolute())
-
-

@@ -169,6 +169,8 @@ def opened(path: Path, *, new: bool = True) -> Iterator[Store]:
         yield store
         store.commit(now=True)
     except sqlite3.DatabaseError as e:
-        raise LibraryError(f"{shown}: is no library of nulie's ({e}); choose another name") from None
+        raise LibraryError(
+            f"{shown}: is no library of nulie's ({e}); choose another name"
+        ) from None
     finally:
         base.close()
