@@ -217,8 +217,7 @@ def _directory(data: bytes, order: str, at: int, depth: int) -> tuple[Field, ...
 def has_pages(data: bytes) -> bool:
     """Whether another directory follows the first. Raises: ValueError."""
     order, at = _start(data)
-    places = _places(data, order, at)
-    end = places.stop if places else at + 2
+    end = at + 2 + 12 * int(struct.unpack_from(order + "H", data, at)[0])
     return len(data) >= end + 4 and bool(struct.unpack_from(order + "I", data, end)[0])
 
 

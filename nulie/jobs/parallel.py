@@ -370,7 +370,8 @@ class ParallelJob:
         left = tuple(item for item, _ in self._files if item not in over)
         return Ended(
             tuple(ended["done"]), tuple(ended["failed"]), left, tuple(ended["written"]),
-            tuple(ended["skipped"]), tuple(ended["amiss"]), self._stopped, self._before, self._failed_before,
+            tuple(ended["skipped"]), tuple(ended["amiss"]), self._stopped,
+            self._before, self._failed_before,
         )  # fmt: skip
 
     def _sweep(self, owner: str) -> None:
