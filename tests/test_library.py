@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +57,7 @@ def score(*more: object, run: Run) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def no_reading(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Path]]:
+def no_reading(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """What is read of the library meanwhile."""
     read: list[Path] = []
     real = Path.read_bytes
@@ -69,7 +68,7 @@ def no_reading(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Path]]:
         return real(path)
 
     monkeypatch.setattr(Path, "read_bytes", spy)
-    yield read
+    return read
 
 
 # Scores
@@ -82,7 +81,7 @@ def test_a_second_run_reads_no_image(place: Path, run: Run, no_reading: list[Pat
     second = score(run=run)
     assert second == first
     assert no_reading == []
-    # A file that has changed is read again, one that was moved, or copied, is known by its contents.
+    # A file that has changed is read again; one that was moved is known by its contents.
     picture(90, 90, seed=77).save("in/0/0.png")
     shutil.move("in/0/2.png", "in/moved.png")
     third = {line["input"]: line["score"] for line in score(run=run)}
@@ -314,6 +313,7 @@ def kept(kind: str, path: Path) -> None:
 def test_a_score_goes_into_a_file_and_the_pixels_stay(kind: str, tmp_path: Path) -> None:
     path = tmp_path / f"a.{KINDS[kind]}"
     kept(kind, path)
+    valid = exiftool(path, "-validate").get("ExifTool:Validate")
     os.utime(path, ns=(10**18, 10**18))
     path.chmod(0o640)
     before = load(path).pixels.tobytes()
@@ -323,7 +323,7 @@ def test_a_score_goes_into_a_file_and_the_pixels_stay(kind: str, tmp_path: Path)
     assert load(path).pixels.tobytes() == before
     assert _coded(kind, path.read_bytes()) == coded
     assert (path.stat().st_mtime_ns, path.stat().st_mode & 0o777) == (10**18, 0o640)
-    assert exiftool(path, "-validate", "-warning", "-a")["ExifTool:Validate"] == "OK"
+    assert exiftool(path, "-validate").get("ExifTool:Validate") == valid
     said = exiftool(path, "-a")
     assert said["XMP-xmp:Rating"] == 4
     if kind == "PNG":

@@ -6,6 +6,8 @@ import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from .. import __version__
+from ..image_io import reads
 from ..jobs.plan import Choice
 from ..models import digests
 from ..models.contents import look
@@ -17,6 +19,12 @@ SEEN = "preview 1"
 """How pictures are made small. A change of it needs a new number."""
 _BY_WIDTH = {768: "clip-sac"}
 """Predictors whose encoder is the only one with embeddings of that width."""
+
+
+def errors_key() -> str:
+    """Of those that cannot be read, whoever judges: with what is installed to read pictures."""
+    able = [kind for kind in ("HEIC", "JPEG XL", "RAW") if reads(kind)]
+    return ", ".join([f"errors of {__version__}", SEEN, *able])
 
 
 @dataclass(frozen=True)

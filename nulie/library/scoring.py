@@ -26,7 +26,7 @@ from ..jobs.score import Scored
 from ..jobs.worker import Send
 from ..jobs.workers import Workers, cores, fitting
 from ..predictor import CLIP_NAMES, exact_form, score_photos
-from .judges import Judge, judge_of
+from .judges import Judge, errors_key, judge_of
 from .store import Store
 
 if TYPE_CHECKING:
@@ -153,7 +153,9 @@ class Scoring:
         digests = self._quick_look()
         if self._judge.vectors:
             yield from self._by_heads(digests)
-        known = self._store.scores(self._judge.scores) if self._judge.scores else {}
+        known = self._store.scores(errors_key())
+        if self._judge.scores:
+            known |= self._store.scores(self._judge.scores)
         left = []
         for number, digest in enumerate(digests):
             if digest is not None and digest in known:
@@ -239,9 +241,10 @@ class Scoring:
             return
         self._store.put_file(_key(self.items[read.number]), *read.version, read.digest)
         if not read.known:
-            if self._judge.scores:
-                error = read.error or None
-                self._store.put_score(self._judge.scores, read.digest, read.score, error)
+            if read.error:
+                self._store.put_score(errors_key(), read.digest, None, read.error)
+            elif self._judge.scores:
+                self._store.put_score(self._judge.scores, read.digest, read.score)
             if read.vector is not None and self._judge.vectors:
                 self._store.put_vector(self._judge.vectors, read.digest, read.vector)
         self._store.commit()

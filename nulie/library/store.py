@@ -98,7 +98,8 @@ class Store:
     def main_judge(self) -> str | None:
         """The one with most scores."""
         found = self._base.execute(
-            "SELECT judge FROM score GROUP BY judge ORDER BY count(*) DESC, judge LIMIT 1"
+            "SELECT judge FROM score WHERE score IS NOT NULL"
+            " GROUP BY judge ORDER BY count(*) DESC, judge LIMIT 1"
         ).fetchone()
         return found[0] if found else None
 
