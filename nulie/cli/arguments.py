@@ -54,7 +54,7 @@ class _Verbose(argparse.Action):
 
 # fmt: off
 def add_folders(add: Callable[..., argparse.Action]) -> None:
-    add("--recursive", action="store_true", help="look into folders of folders")
+    add("-r", "--recursive", action="store_true", help="look into folders of folders")
     add("--exclude", action="append", default=[], metavar="PATTERN",
         help="leave out of folders what is called so, such as 'IMG_*' or a folder; repeatable")
 

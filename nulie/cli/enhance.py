@@ -47,7 +47,8 @@ files are passed over, and images whose results are there.
 
 other commands (each has a --help of its own):
   nulie ui              the same as a page in the browser, with live view and touch-up
-  nulie score IMAGE...  what a predictor says of images as they are
+  nulie score IMAGE...  what a predictor says of images as they are, of whole libraries
+  nulie duplicates DIR  pictures of a library that look alike
   nulie job FILE        how a job stands: done, failed, left
   nulie weights         files of the predictors: list, fetch, check
   nulie tree FILE       what a search tried, from its checkpoint
@@ -247,6 +248,9 @@ class Show:
                         return self._end(event)
                     self._show(event, download)
         except KeyboardInterrupt:
+            if self._several:
+                complain("interrupted; what was written is whole")
+                return console.INTERRUPTED
             return self._interrupted(self._job.items[self._number - 1 :])
         finally:
             self._bar.close()
@@ -258,6 +262,7 @@ class Show:
             self._bar.stand(event)
         elif isinstance(event, events.Begun):
             self._number = event.number
+            self._bar.place = f"{event.number} of {event.count}, " if event.count > 1 else ""
         elif isinstance(event, events.Held):
             if event.text != self._held:
                 self._bar.close()
@@ -312,7 +317,7 @@ class Show:
 
     def _end(self, ended: events.Ended) -> int:
         self._over()
-        if self._several:
+        if self._several or ended.stopped:
             return self._end_of_several(ended)
         if self._job.cancel.is_set() and ended.left:
             if ended.left[0] is self._job.items[self._number - 1]:

@@ -21,11 +21,13 @@ class Bar:
     def __init__(self, *, hide: bool) -> None:
         self._hide = hide or not _on_terminal()
         self._bar: tqdm[None] | None = None
+        self.place = ""
+        """Before the file's name: which of how many it is."""
 
     def show(self, event: Searching | Restoring) -> None:
         if self._hide:
             return
-        self._bar = self._bar or _of_share(event.item.file_name, "{postfix}")
+        self._bar = self._bar or _of_share(self.place + event.item.file_name, "{postfix}")
         self._bar.n = event.share
         self._bar.postfix = event.words
         if isinstance(event, Searching):

@@ -241,8 +241,8 @@ def _result_that_stays(
     results = plan.results
     if mark and not results.dry_run:
         path = _targets(item, photo, plan)[0]
-        same = own.is_there(path) and (_has_mark(path, mark) or _is_copy(item, path))
-        return path if same else None
+        if own.is_there(path) and (_has_mark(path, mark) or _is_copy(item, path)):
+            return path
     looks = item.found and results.output is None
     if not (looks or results.skip_existing) or results.overwrite or results.numbered:
         return None
