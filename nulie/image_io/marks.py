@@ -52,9 +52,8 @@ def write_sidecar(photo: Path, mark: Mark) -> bool:
     except ValueError:
         raise ImageError(f"{shown_path(path)}: is no XMP; move it away") from None
     if after != before:
-        atomic.write(path, after, overwrite=True)
-        if before is None:
-            _be_like(path, photo.stat())
+        source = photo if before is None else path
+        atomic.write(path, after, overwrite=True, mode=stat.S_IMODE(source.stat().st_mode))
     return after != before
 
 
@@ -76,16 +75,11 @@ def embed(path: Path, mark: Mark) -> bool:
         raise ImageError(f"{shown}: takes no score ({e}); use --xmp sidecar") from None
     if after == data:
         return False
-    atomic.write(path, after, overwrite=True)
-    _be_like(path, found)
+    atomic.write(path, after, overwrite=True, mode=stat.S_IMODE(found.st_mode))
     with suppress(OSError):
+        path.chmod(stat.S_IMODE(found.st_mode))
         os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
     return True
-
-
-def _be_like(path: Path, source: os.stat_result) -> None:
-    with suppress(OSError):
-        path.chmod(stat.S_IMODE(source.st_mode))
 
 
 def _png(data: bytes, mark: Mark) -> bytes:
