@@ -20,6 +20,7 @@ from nulie.cli import main
 from nulie.errors import LibraryError, SettingsError
 from nulie.image_io import load, marks, read_text
 from nulie.image_io import xmp as xmp_packet
+from nulie.image_io.metadata import SCORE_KEY
 from nulie.jobs.events import Failed
 from nulie.jobs.host import Host
 from nulie.jobs.inputs import Item, items
@@ -329,7 +330,7 @@ def test_a_score_goes_into_a_file_and_the_pixels_stay(kind: str, tmp_path: Path)
     if kind == "PNG":
         assert said["PNG:Aesthetic_score"] == 6.25
         # As DiffusionToolkit reads it: a text of that name.
-        assert read_text(path)[marks.SCORE_KEY] == "6.2500"
+        assert read_text(path)[SCORE_KEY] == "6.2500"
     if kind in ("JPEG", "WEBP"):
         assert said["IFD0:Make"] == "ab"
     # Another score, other stars: nulie's own are replaced.
@@ -361,7 +362,7 @@ def test_a_score_is_not_for_every_kind(place: Path, run: Run) -> None:
     assert done.code == 1
     assert "a.bmp: BMP takes no score; use --xmp sidecar" in done.err
     assert Path("in/a.bmp").read_bytes() == before
-    assert marks.SCORE_KEY in read_text(Path("in/0/0.png"))
+    assert SCORE_KEY in read_text(Path("in/0/0.png"))
 
 
 def test_a_library_knows_what_was_written_into(
@@ -371,6 +372,20 @@ def test_a_library_knows_what_was_written_into(
     no_reading.clear()
     assert score(run=run) == first
     assert no_reading == []
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_result_does_not_claim_the_score_of_its_input(
+    kind: str, tmp_path: Path, run: Run
+) -> None:
+    path = tmp_path / f"a.{KINDS[kind]}"
+    kept(kind, path)
+    marks.embed(path, marks.Mark(6.25, "clip-sac", 4))
+    (tmp_path / "look.json").write_text('{"nulie": 1, "steps": [{"op": "invert"}]}')
+    assert run(path, "--recipe", tmp_path / "look.json").code == 0
+    made = path.with_name(f"a_nulie.{KINDS[kind]}")
+    assert b"6.25" in path.read_bytes()
+    assert b"6.25" not in made.read_bytes()
 
 
 PERSON = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF

@@ -13,10 +13,8 @@ from pathlib import Path
 from ..errors import ImageError
 from . import atomic, headers, jpeg, png, riff, tiff
 from . import xmp as xmp_packet
+from .metadata import SCORE_KEY
 from .read import reason, shown_path
-
-SCORE_KEY = "aesthetic_score"
-"""Of PNG text, as programs for generated images know it."""
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ _GOOGLE = "{http://ns.google.com/photos/1.0/"
 _GAIN_MAPS = ("{http://ns.adobe.com/hdr-gain-map/1.0/}", "{http://ns.apple.com/HDRGainMap/1.0/}")
 _VIDEOS = (f"{_GOOGLE}camera/}}MotionPhoto", f"{_GOOGLE}camera/}}MicroVideo")
 _GONE = (*_GAIN_MAPS, *_VIDEOS, f"{_GOOGLE}container/", "{http://ns.adobe.com/xap/1.0/}Thumbnails",
-         _EXTENDED, _TEXT, _CREDENTIALS)  # fmt: skip
+         _EXTENDED, _TEXT, _SCORE, _CREDENTIALS)  # fmt: skip
 """Starts of the names of what is true no more, or kept apart."""
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _PACKET = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="%b"/></x:xmpmeta>'

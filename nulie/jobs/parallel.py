@@ -55,7 +55,7 @@ _TOLD = Noted, Planned, Skipped, Amiss, Failed, Done, Held
 
 
 @dataclass(frozen=True)
-class _Files:
+class _Handed:
     """What a worker is given: files with their numbers and versions, and the results of others
     whose names theirs might be."""
 
@@ -71,7 +71,7 @@ class _Enhancing:
     inputs: tuple[Path | None, ...]
     owner: str
 
-    def begin(self, send: Send, cancel: threading.Event) -> Callable[[_Files], None]:
+    def begin(self, send: Send, cancel: threading.Event) -> Callable[[_Handed], None]:
         atomic.owner = self.owner
         loaded: list[tuple[Predictor, str]] = []
 
@@ -91,7 +91,7 @@ class _Enhancing:
         host = Host(load=load, models=restorers(plan))
         own = names.Names(self.inputs, overwrite=plan.results.overwrite)
 
-        def work(chunk: _Files) -> None:
+        def work(chunk: _Handed) -> None:
             for path in chunk.taken:
                 own.add(path)
             for number, item, version in chunk.files:
@@ -124,8 +124,8 @@ class _Enhancing:
 
 
 @dataclass
-class _Standing:
-    """What became of a file so far."""
+class _File:
+    """What became of one so far."""
 
     told: list[Event] = field(default_factory=list)
     state: str = ""
@@ -212,7 +212,7 @@ class ParallelJob:
         files, results = self._files, self.plan.results
         count, devices = _crew(self.plan, self._wanted, len(files))
         keys = [_key(item, self.plan) for item, _ in files]
-        self._all = [_Standing() for _ in files]
+        self._all = [_File() for _ in files]
         self._queue = Queue(grouped(keys), count)
         self._keys, self._taken = keys, dict[Any, list[Path]]()
         owner = results.job[:12] or secrets.token_hex(6)
@@ -265,9 +265,9 @@ class ParallelJob:
                 self._told_at = time.monotonic()
                 yield self._standing()
 
-    def _handed(self, chunk: Chunk) -> _Files:
+    def _handed(self, chunk: Chunk) -> _Handed:
         taken = (path for number in chunk for path in self._taken.get(self._keys[number], ()))
-        return _Files(tuple((n, *self._files[n]) for n in chunk), tuple(taken))
+        return _Handed(tuple((n, *self._files[n]) for n in chunk), tuple(taken))
 
     def _take(self, number: int, event: Event | None, state: str) -> Generator[Event, None, None]:
         one = self._all[number]
