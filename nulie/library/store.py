@@ -167,8 +167,10 @@ def opened(path: Path, *, new: bool = True) -> Iterator[Store]:
         if number > FORMAT:
             raise LibraryError(f"{shown}: is a library of a newer nulie; update this one")
         store.set_about("format", str(FORMAT))
-        yield store
-        store.commit(now=True)
+        try:
+            yield store
+        finally:
+            store.commit(now=True)  # what is whole is kept, whatever happened
     except sqlite3.DatabaseError as e:
         raise LibraryError(
             f"{shown}: is no library of nulie's ({e}); choose another name"
