@@ -55,6 +55,7 @@ FOREIGN = {
     "spandrel": ("nulie/restore",),
     "imagehash": ("nulie/library",),
     "pyarrow": ("nulie/library",),
+    "av": ("nulie/video",),
     "threadpoolctl": ("nulie/threads.py",),
 }
 """Libraries that belong to some parts alone."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
-from ..jobs.events import Restoring, Searching, Standing
+from ..jobs.events import Filming, Restoring, Searching, Standing
 
 SHORTEST = 0.1
 """Seconds between two looks of the bar; a batch may take less than a hundredth."""
@@ -24,7 +24,7 @@ class Bar:
         self.place = ""
         """Before the file's name: which of how many it is."""
 
-    def show(self, event: Searching | Restoring) -> None:
+    def show(self, event: Searching | Restoring | Filming) -> None:
         if self._hide:
             return
         self._bar = self._bar or _of_share(self.place + event.item.file_name, "{postfix}")

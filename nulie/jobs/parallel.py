@@ -34,7 +34,7 @@ from .events import (
     Standing,
 )
 from .host import Host
-from .inputs import Item
+from .inputs import Item, is_film
 from .job import Job
 from .journal import ASIDE, CHANGED, DONE, FAILED, Journal, Version
 from .plan import Plan, restorers
@@ -399,6 +399,11 @@ def job(
             raise SettingsError(f"--job is for many images; leave --{option} out")
         if any(item.name for item in items):
             raise SettingsError("--job is for files and folders, not for a pipe")
+        if plan.same or any(is_film(item.path) for item in items):
+            raise SettingsError("--job is for photos one by one; leave out --same, and videos")
+    # A film keeps all cores busy, and a series has one search.
+    if plan.same or any(is_film(item.path) for item in items):
+        return Job(items, plan, host)
     if results.dry_run or plan.resume_file or (journal is None and len(items) < 2):
         return Job(items, plan, host)
     if journal is None and (len(items) < MANY if count is None else count == 1):
