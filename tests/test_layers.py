@@ -55,6 +55,9 @@ FOREIGN = {
     "spandrel": ("nulie/restore",),
     "spandrel_extra_arches": ("nulie/restore",),
     "torchvision": ("nulie/restore",),
+    "imagehash": ("nulie/library",),
+    "pyarrow": ("nulie/library",),
+    "av": ("nulie/video",),
     "threadpoolctl": ("nulie/threads.py",),
 }
 """Libraries that belong to some parts alone."""

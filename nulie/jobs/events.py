@@ -11,6 +11,7 @@ from .inputs import Item
 
 if TYPE_CHECKING:
     from .outcome import Outcome
+    from .video import Film
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,11 @@ class Failed(_Said):
 @dataclass(frozen=True)
 class Amiss(_Said):
     """The picture is saved, but something about it, or beside it, is not as it should be."""
+
+
+@dataclass(frozen=True)
+class Held(_Said):
+    """A disk is full, or a share is gone, and the job waits for it."""
 
 
 @dataclass(frozen=True)
@@ -183,11 +189,78 @@ class Searching(Event):
 
 
 @dataclass(frozen=True)
+class Filming(Event):
+    """How far the frames of a film are."""
+
+    what: str
+    frame: int
+    """How many there were."""
+    frames: int
+    """How many there will be, about; 0 where that is not known."""
+    seconds: float
+    """That it took so far."""
+
+    @property
+    def share(self) -> float:
+        return min(1.0, self.frame / self.frames) if self.frames else 0.0
+
+    @property
+    def words(self) -> str:
+        rate = self.frame / self.seconds if self.seconds else 0.0
+        of = f" of {self.frames:,}" if self.frames else ""
+        told = f"{self.what}: frame {self.frame:,}{of}, {rate:,.0f} a second"
+        if not rate or self.frames <= self.frame:
+            return told
+        left = round((self.frames - self.frame) / rate)
+        return f"{told}, {left // 60}:{left % 60:02d} left"
+
+
+@dataclass(frozen=True)
+class Filmed(Event):
+    film: Film
+    written: tuple[Path, ...] = ()
+    share = 1.0
+    words = "done"
+
+
+@dataclass(frozen=True)
 class Done(Event):
     outcome: Outcome
     written: tuple[Path, ...] = ()
     share = 1.0
     words = "done"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a job over several workers stands."""
+
+    done: int
+    failed: int
+    left: int
+    rate: float
+    """Files a second; 0 as long as it is not known."""
+
+    @property
+    def share(self) -> float:
+        return (self.done + self.failed) / max(1, self.done + self.failed + self.left)
+
+    @property
+    def words(self) -> str:
+        parts = [f"{self.done:,} done", f"{self.failed:,} failed", f"{self.left:,} left"]
+        if self.rate:
+            pace = (
+                f"{self.rate:.1f} a second" if self.rate >= 1 else f"{60 * self.rate:.1f} a minute"
+            )
+            parts += [pace, f"{duration(self.left / self.rate)} to go"]
+        return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """`40 s`, `12 min`, `3.5 h`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 @dataclass(frozen=True)
@@ -202,3 +275,8 @@ class Ended:
     skipped: tuple[Item, ...] = ()
     amiss: tuple[Item, ...] = ()
     """Those of the done that something is amiss with."""
+    stopped: str = ""
+    """Why a job has given up before its end; empty where it has not."""
+    before: int = 0
+    failed_before: int = 0
+    """How many files earlier runs of a job have done, and how many have failed in them."""
