@@ -16,7 +16,7 @@ from PIL import Image
 import nulie
 from nulie import image_io
 from nulie.errors import NulieError, RecipeError, SettingsError, UnknownModelError
-from nulie.image_io import Photo
+from nulie.image_io import Metadata, Photo, icc
 from nulie.jobs import restoration
 from nulie.jobs.plan import plan
 from nulie.recipe import ModelStep, Recipe
@@ -250,6 +250,32 @@ def test_sixteen_bits_stay_sixteen() -> None:
         assert len(np.unique(made.deep[10, :, 0])) > 150
         difference = made.deep[..., :3].astype(float) / 257 - np.asarray(made.pixels)
         assert np.abs(difference).max() <= 0.51
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_linear_light_is_taken_through_srgb(bits: int, tmp_path: Path) -> None:
+    """Where the profile says so; and back, with the profile."""
+    ordinary = Photo(picture(80, 60))
+    share = np.asarray(ordinary.pixels) / 255
+    light = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    profile = icc.of_chunks({b"cICP": b"\1\x08\0\1"}, grey=False)
+    assert profile is not None
+    assert icc.is_linear(profile)
+    assert not icc.is_linear(icc.srgb())
+    pixels = Image.fromarray((255 * light).round().astype(np.uint8))
+    deep = (65535 * light).round().astype(np.uint16) if bits == 16 else None
+    photo = Photo(pixels, metadata=Metadata(icc_profile=profile), deep=deep)
+    for name, params in (("x2", {}), ("denoise", {"sigma": 20.0})):
+        meant = pictures.restore(ordinary, create(name, "cpu"), params)
+        made = pictures.restore(photo, create(name, "cpu"), params)
+        assert made.metadata.icc_profile == profile
+        assert (made.deep is not None) == (bits == 16)
+        shown = icc.in_srgb(made.pixels, profile)
+        assert shown is not None
+        off = np.abs(np.asarray(shown).astype(int) - np.asarray(meant.pixels))
+        bright = np.asarray(meant.pixels) > 60  # below, linear levels of 8 bits are far apart
+        assert off[bright].max() <= 4
+        assert off[bright].mean() < 1
 
 
 def test_strength_is_a_mixture() -> None:

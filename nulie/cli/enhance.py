@@ -95,6 +95,9 @@ def parser() -> arguments.Parser:
         " ESRGAN's; repeatable")
     add("--restore-strength", type=float, default=1.0, metavar="0..1",
         help="how much of all that is done, but for the size (default 1)")
+    add("--faithful", type=float, metavar="0..1",
+        help="1: what makes it larger keeps to what is sure (default); 0: it looks sharper, and is"
+        " less true")
     add("--no-search", action="store_false", dest="search", help="restore only")
     add = parser.add_argument_group("search").add_argument
     add("--mode", help="soft (default) or hard, with wider ranges and drastic ops, too")

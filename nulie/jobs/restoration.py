@@ -49,20 +49,22 @@ class Restoration:
     first, in their order."""
     strength: float = 1.0
     """How much of what they do is done, 0..1, where they do not enlarge."""
+    faithful: float | None = None
+    """How near the truth an enlargement is to be, 0..1, where it cannot be both that and lifelike;
+    None: as its model was made, x2 and x4 to be so alone."""
 
     def __bool__(self) -> bool:
         return bool(self.repair or self.denoise or self.scan or self.upscale or self.models)
 
 
-NAMES = ("repair", "denoise", "scan", "upscale", "model", "restore_strength")
+NAMES = ("repair", "denoise", "scan", "upscale", "model", "restore_strength", "faithful")
 
 
 def read(given: Mapping[str, Any]) -> Restoration:
     """From values by `NAMES`. Raises: SettingsError."""
     models = given.get("model") or ()
-    strength = values.number("restore-strength", given.get("restore_strength", 1.0))
-    if not 0 <= strength <= 1:
-        raise SettingsError(f"restore-strength must be within 0..1, not {strength:g}")
+    strength = _share("restore-strength", given.get("restore_strength", 1.0))
+    faithful = given.get("faithful")
     upscale = given.get("upscale")
     return Restoration(
         _amount("repair", given.get("repair"), 1, 100),
@@ -71,7 +73,15 @@ def read(given: Mapping[str, Any]) -> Restoration:
         size.parse(upscale).text if upscale else None,
         (str(models),) if isinstance(models, (str, Path)) else tuple(map(str, models)),
         strength,
+        None if faithful is None else _share("faithful", faithful),
     )
+
+
+def _share(name: str, value: Any) -> float:
+    share = values.number(name, value)
+    if not 0 <= share <= 1:
+        raise SettingsError(f"{name} must be within 0..1, not {share:g}")
+    return share
 
 
 def _amount(name: str, value: Any, least: float, most: float) -> Amount:
@@ -112,11 +122,12 @@ def to_text(wanted: Restoration, *, search: bool) -> str:
         for name, value in asked.items()
         if value
     ]
+    told += [f"faithful={wanted.faithful:g}"] * (wanted.faithful is not None)
     told += ["scan"] * wanted.scan + ["only"] * (not search)
     return ", ".join(told)
 
 
-_WORDS = ("repair", "denoise", "scan", "upscale", "only")
+_WORDS = ("repair", "denoise", "scan", "upscale", "faithful", "only")
 
 
 class Restorers:
@@ -177,7 +188,8 @@ class Restorers:
         if wanted.upscale is None:
             return None
         width, height = size.parse(wanted.upscale).of(*photo.size)
-        return self.get("x2" if max(width / photo.size[0], height / photo.size[1]) <= 2 else "x4")
+        name = "x2" if max(width / photo.size[0], height / photo.size[1]) <= 2 else "x4"
+        return self.get(name if wanted.faithful in (None, 1) else f"vivid-{name}")
 
 
 def first_steps(
@@ -224,7 +236,12 @@ def last_steps(photo: Photo, wanted: Restoration, restorers: Restorers) -> Model
         return ()
     asked = wanted.upscale or f"{restorer.scale}"
     size.parse(asked).of(*photo.size)
-    return (ModelStep.of("upscale", model_id(restorer), size=asked),)
+    params: dict[str, float | str] = {"size": asked}
+    if wanted.faithful is not None and any(dial.name == "faithful" for dial in restorer.dials):
+        params["faithful"] = wanted.faithful
+    elif wanted.faithful not in (None, 1):
+        raise SettingsError(f"--faithful {wanted.faithful:g}: {restorer.name} can be only one way")
+    return (ModelStep.of("upscale", model_id(restorer), **params),)
 
 
 def _quality(photo: Photo) -> float:
