@@ -139,6 +139,8 @@ def test_a_photo_that_needs_nothing_is_copied(small: Path) -> None:
         ("--upscale 60", "would make 7200 x 5400 pixels"),
         ("--model nonsense", "no restorer is called 'nonsense'"),
         ("--model absent.pth", "absent.pth does not exist"),
+        ("--denoise --faithful 0.5", "--faithful says how a picture is enlarged"),
+        ("--upscale 2 --faithful 2", "faithful must be within 0..1, not 2"),
     ],
 )
 def test_mistakes_cost_a_sentence(options: str, message: str, small: Path) -> None:
@@ -149,6 +151,21 @@ def test_mistakes_cost_a_sentence(options: str, message: str, small: Path) -> No
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
     assert not small.with_name("small_nulie.png").exists()
+
+
+def test_a_licence_is_told_before_the_download(
+    small: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("spandrel")
+    monkeypatch.setenv("NULIE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("NULIE_RESTORERS_ENDPOINT", "http://127.0.0.1:9")  # nobody is there
+    options = "--model", "realesr-general-x4v3", "--no-search"
+    done = run(small, *options, cwd=small.parent, code=2)
+    assert done.stdout == (
+        "realesr-general-x4v3 is downloaded, once: 5 MB, licence BSD-3-Clause\n"
+    )
+    assert "cannot reach 127.0.0.1:9" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_recipe_names_neither_files_nor_code(small: Path, monkeypatch, tmp_path: Path) -> None:

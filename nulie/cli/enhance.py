@@ -208,7 +208,7 @@ def _report(outcome: Outcome) -> str:
 
     assert outcome.result is not None  # a report tells of a search
     return report(
-        outcome.name, outcome.before, outcome.result,
+        outcome.name, outcome.before, outcome.result, recipe=outcome.recipe,
         nodes=outcome.nodes, points=outcome.points, predictor=outcome.predictor,
     )  # fmt: skip
 

@@ -202,6 +202,8 @@ def _check_together(given: Mapping[str, Any], results: Results, files: int) -> N
     restored = [name for name in names if given.get(name)]
     if recipe is not None and restored and restored != ["model"]:
         raise SettingsError(f"--{restored[0]} and --recipe: a recipe says itself what is restored")
+    if given.get("faithful") is not None and not {"upscale", "model"} & {*restored}:
+        raise SettingsError("--faithful says how a picture is enlarged; add --upscale")
     if not given.get("search", True) and not restored:
         raise SettingsError("--no-search leaves nothing to be done; add --repair, --upscale ...")
     if "like" in given:

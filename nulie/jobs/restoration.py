@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from ..recipe import ModelStep, Recipe
 from ..recipe.steps import ModelSteps
 from ..restore import catalog, create, model_id, size
 from . import values
-from .events import Event, Restoring
+from .events import Event, Noted, Restoring
 from .inputs import Item
 
 if TYPE_CHECKING:
@@ -52,9 +52,12 @@ class Restoration:
     faithful: float | None = None
     """How near the truth an enlargement is to be, 0..1, where it cannot be both that and lifelike;
     None: as its model was made, x2 and x4 to be so alone."""
+    enlarge: bool = True
+    """Whether its size may change at all."""
 
     def __bool__(self) -> bool:
-        return bool(self.repair or self.denoise or self.scan or self.upscale or self.models)
+        size = self.upscale and self.enlarge
+        return bool(self.repair or self.denoise or self.scan or size or self.models)
 
 
 NAMES = ("repair", "denoise", "scan", "upscale", "model", "restore_strength", "faithful")
@@ -115,27 +118,32 @@ def of_text(text: str) -> dict[str, Any]:
 
 
 def to_text(wanted: Restoration, *, search: bool) -> str:
-    """The text that `of_text` reads."""
-    asked = {"repair": wanted.repair, "denoise": wanted.denoise, "upscale": wanted.upscale}
+    """The text that `of_text` reads, which has room for one model."""
+    asked = {name: getattr(wanted, name) for name in ("repair", "denoise", "upscale", "faithful")}
     told = [
         name if value == AUTO else f"{name}={value if isinstance(value, str) else f'{value:g}'}"
         for name, value in asked.items()
-        if value
+        if value is not None
     ]
-    told += [f"faithful={wanted.faithful:g}"] * (wanted.faithful is not None)
+    told += [f"model={model}" for model in wanted.models[:1]]
     told += ["scan"] * wanted.scan + ["only"] * (not search)
     return ", ".join(told)
 
 
-_WORDS = ("repair", "denoise", "scan", "upscale", "faithful", "only")
+_WORDS = ("repair", "denoise", "scan", "upscale", "model", "faithful", "only")
 
 
 class Restorers:
     """Loads each restorer once; the `pipeline.Models` of a job."""
 
-    def __init__(self, device: str = "auto", given: Sequence[str] = ()) -> None:
-        """`given`: models of the user's own choice, which recipes may name, too."""
+    def __init__(
+        self, device: str = "auto", given: Sequence[str] = (), *,
+        folders: Sequence[Path] = (), named_only: bool = False,
+    ) -> None:  # fmt: skip
+        """`given`: models of the user's own choice, which recipes may name, too; names alone with
+        `named_only`, see `create`. `folders`: where files lie that have names."""
         self._device, self._given = device, given
+        self._named_only, self._folders = named_only, folders
         self._loaded: dict[str, Restorer] = {}
         self._lock = threading.Lock()
         self.tell: Callable[[str, float], None] = untold
@@ -147,8 +155,24 @@ class Restorers:
                 published = catalog.PUBLISHED.get(model.partition("@")[0])
                 if published is not None:
                     self._obtain(published)
-                self._loaded[model] = create(model, self._device, named_only=named_only)
+                only = named_only or self._named_only
+                self._loaded[model] = create(
+                    model, self._device, named_only=only, folders=self._folders
+                )
             return self._loaded[model]
+
+    def to_come(self, models: Iterable[str]) -> Iterator[str]:
+        """What will be downloaded for these, and under which licence, in sentences. Raises:
+        ExtraError where it could not be used."""
+        from ..models import store
+        from ..restore import community
+
+        for model in models:
+            weights = catalog.PUBLISHED.get(model.partition("@")[0])
+            if weights is not None and store.find(weights) is None:
+                community.require()
+                told = f"{weights.size / 1e6:,.0f} MB, licence {weights.license}"
+                yield f"{weights.name} is downloaded, once: {told}"
 
     def _obtain(self, weights: Any) -> None:
         from ..models import store
@@ -157,8 +181,8 @@ class Restorers:
         community.require()
 
         def progress(file: str, done: int, whole: int) -> None:
-            words = f"downloading {file}, once: {done / 1e6:,.0f} of {whole / 1e6:,.0f} MB"
-            self.tell(f"{words} ({weights.license})", done / max(1, whole))
+            words = f"downloading {file}: {done / 1e6:,.0f} of {whole / 1e6:,.0f} MB"
+            self.tell(words, done / max(1, whole))
 
         store.obtain(weights, progress=progress)
 
@@ -181,6 +205,8 @@ class Restorers:
 
     def upscaler(self, wanted: Restoration, photo: Photo) -> Restorer | None:
         """The one that enlarges: that of `wanted`, else the own one next to the size asked for."""
+        if not wanted.enlarge:
+            return None
         for model in wanted.models:
             restorer = self.get(model)
             if restorer.scale > 1:
@@ -202,6 +228,8 @@ def first_steps(
     def add(op: str, restorer: Restorer, **params: float | str) -> None:
         if wanted.strength < 1:
             params["strength"] = wanted.strength
+        if wanted.faithful is not None and _has_dial(restorer, "faithful"):
+            params["faithful"] = wanted.faithful
         steps.append(ModelStep.of(op, model_id(restorer), **params))
 
     for model in wanted.models:
@@ -237,11 +265,36 @@ def last_steps(photo: Photo, wanted: Restoration, restorers: Restorers) -> Model
     asked = wanted.upscale or f"{restorer.scale}"
     size.parse(asked).of(*photo.size)
     params: dict[str, float | str] = {"size": asked}
-    if wanted.faithful is not None and any(dial.name == "faithful" for dial in restorer.dials):
+    if wanted.faithful is not None and _has_dial(restorer, "faithful"):
         params["faithful"] = wanted.faithful
     elif wanted.faithful not in (None, 1):
         raise SettingsError(f"--faithful {wanted.faithful:g}: {restorer.name} can be only one way")
     return (ModelStep.of("upscale", model_id(restorer), **params),)
+
+
+def _has_dial(restorer: Restorer, name: str) -> bool:
+    return any(dial.name == name for dial in restorer.dials)
+
+
+def steps(
+    item: Item, photo: Photo, wanted: Restoration, restorers: Restorers, cancel: threading.Event
+) -> Generator[Event, None, tuple[ModelSteps, ModelSteps] | None]:
+    """What comes before a search and after it: both before it, so that what cannot be made is known
+    then. None when `cancel` was set meanwhile. Raises: as `first_steps` and `last_steps`."""
+    for note in restorers.to_come(wanted.models):
+        yield Noted(item, note)
+
+    def find() -> tuple[ModelSteps, list[str], ModelSteps]:
+        first, notes = first_steps(photo, wanted, restorers)
+        return first, notes, last_steps(photo, wanted, restorers)
+
+    found = yield from watch(item, restorers, find, cancel)
+    if found is None:
+        return None
+    first, notes, last = found
+    for note in notes:
+        yield Noted(item, note)
+    return first, last
 
 
 def _quality(photo: Photo) -> float:
@@ -272,8 +325,11 @@ def apply(
     they did. With nothing to apply it is the photo itself. Raises: as that does."""
     if recipe == Recipe():
         return photo
-    if not (recipe.before or recipe.after) or not isinstance(models, Restorers):
+    steps = (*recipe.before, *recipe.after)
+    if not steps or not isinstance(models, Restorers):
         return pipeline.apply(recipe, photo, models)
+    for note in models.to_come(step.name for step in steps):
+        yield Noted(item, note)
     return (yield from watch(item, models, lambda: pipeline.apply(recipe, photo, models), cancel))
 
 
@@ -282,7 +338,7 @@ def watch(
 ) -> Generator[Event, None, Made | None]:
     """Does the work in a thread, telling how far it is. None when `cancel` was set meanwhile, but
     not when it was set before: a search that was ended has its result finished. Raises: as it."""
-    told: queue.SimpleQueue[tuple[str, float]] = queue.SimpleQueue()
+    told: queue.SimpleQueue[tuple[str, float] | None] = queue.SimpleQueue()
     made: Future[Made] = Future()
     late = cancel.is_set()
 
@@ -296,17 +352,17 @@ def watch(
             made.set_result(work())
         except BaseException as e:
             made.set_exception(e)
+        told.put(None)
 
     restorers.tell = tell
-    thread = threading.Thread(target=run, name="nulie restore", daemon=True)
-    thread.start()
-    while thread.is_alive() or not told.empty():
+    threading.Thread(target=run, name="nulie restore", daemon=True).start()
+    while not made.done() or not told.empty():
         try:
-            words, share = told.get(timeout=0.1)
+            said = told.get(timeout=0.5)  # for ever, Ctrl-C would not come through everywhere
         except queue.Empty:
             continue
-        if told.empty():
-            yield Restoring(item, words, share)
+        if said is not None and told.empty():
+            yield Restoring(item, *said)
     restorers.tell = untold
     try:
         return made.result()
