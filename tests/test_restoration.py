@@ -161,9 +161,7 @@ def test_a_licence_is_told_before_the_download(
     monkeypatch.setenv("NULIE_RESTORERS_ENDPOINT", "http://127.0.0.1:9")  # nobody is there
     options = "--model", "realesr-general-x4v3", "--no-search"
     done = run(small, *options, cwd=small.parent, code=2)
-    assert done.stdout == (
-        "realesr-general-x4v3 is downloaded, once: 5 MB, licence BSD-3-Clause\n"
-    )
+    assert done.stdout == ("realesr-general-x4v3 is downloaded, once: 5 MB, licence BSD-3-Clause\n")
     assert "cannot reach 127.0.0.1:9" in done.stderr
     assert done.stderr.count("\n") == 1
 

@@ -109,7 +109,7 @@ def test_upscalers_of_the_web_ui_by_name(
     assert controls.ERROR not in pp.info
     assert pp.image.size == (576, 432)
     recipe = Recipe.from_json(pp.info[controls.RECIPE])
-    assert [step.name for step in recipe.entries] == ["4x_my_own"]
+    assert [step.name for step in recipe.before] == ["4x_my_own"]
     assert pp.info["NUlIE restore"] == f"upscale=3, model={name}, only"
     # Its recipe finds it again.
     again = SimpleNamespace(image=noisy())

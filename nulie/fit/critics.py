@@ -3,6 +3,8 @@ what cannot be known a mean of all that it may be: that it looks like it, and th
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -40,7 +42,7 @@ class Critic(nn.Module):
         norm = nn.utils.parametrizations.spectral_norm
         channels = [3 * fold**2, WIDTH, 2 * WIDTH, 2 * WIDTH, 2 * WIDTH]
         layers: list[nn.Module] = []
-        for number, (given, made) in enumerate(zip(channels, channels[1:], strict=False)):
+        for number, (given, made) in enumerate(pairwise(channels)):
             kernel, stride = (4, 2) if number == 1 else (3, 1)
             layers += [norm(nn.Conv2d(given, made, kernel, stride, 1)), nn.LeakyReLU(0.2)]
         self.body = nn.Sequential(*layers, norm(nn.Conv2d(channels[-1], 1, 3, 1, 1)))
@@ -70,5 +72,6 @@ class Opponent(nn.Module):
         """Once, to tell these from one another."""
         self.critic.requires_grad_(True)
         self.adam.zero_grad()
-        functional.softplus(self.critic(made) - self.critic(truth)).mean().backward()
+        loss: torch.Tensor = functional.softplus(self.critic(made) - self.critic(truth)).mean()
+        torch.autograd.backward(loss)
         self.adam.step()

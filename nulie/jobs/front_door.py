@@ -37,7 +37,8 @@ def enhance(
     image: Picture, *, predictor: str | os.PathLike[str] | Judging = "auto", device: str = "auto",
     like: Picture | None = None, strength: float = 1.0,
     repair: float | str | None = None, denoise: float | str | None = None, scan: bool = False,
-    upscale: float | str | None = None, model: str | Sequence[str] = (), **settings: Any,
+    upscale: float | str | None = None, model: str | Sequence[str] = (),
+    faithful: float | None = None, **settings: Any,
 ) -> Result:  # fmt: skip
     """The best version of an image that a search finds.
 
@@ -59,17 +60,21 @@ def enhance(
     `repair` takes away traces of JPEG, "auto" or its quality 1..100; `denoise` noise, "auto" or its
     standard deviation in levels; `scan` what a printed page has: before the search. `upscale`
     enlarges after it, to a factor or a size such as "4000x". `model` are names or files of other
-    restorers. `result.base` is then what the restored image is worth.
+    restorers; with a `faithful` below 1, down to 0, what is larger looks sharper, and is less true.
+    `result.base` is then what the restored image is worth.
 
     Raises: TypeError on a setting that does not exist, else a NulieError: SettingsError,
     ImageError, ModelError."""
     chosen = _settings({**(values.NO_GUARDS if like is not None else {}), **settings})
     strength = values.strength(strength)
     judge = _predictor(predictor, device) if like is None else _like(like, predictor, device)
-    wanted = restoration.read(
-        {"repair": repair, "denoise": denoise, "scan": scan, "upscale": upscale, "model": model}
-    )
+    wanted = restoration.read({
+        "repair": repair, "denoise": denoise, "scan": scan, "upscale": upscale, "model": model,
+        "faithful": faithful,
+    })  # fmt: skip
     models = restoration.Restorers(device, wanted.models)
+    for note in models.to_come(wanted.models):
+        _log.warning("%s", note)
     photo = _photo(image)
     first, notes = restoration.first_steps(photo, wanted, models)
     last = restoration.last_steps(photo, wanted, models)

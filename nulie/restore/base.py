@@ -100,7 +100,9 @@ def files(folders: Sequence[Path] = ()) -> dict[str, Path]:
     """The user's own restorers by name: those that were trained here, and files in `folders`."""
     found = (path for folder in folders for path in sorted(folder.glob("*.*")))
     kept = [path for path in found if path.suffix.lower() in SUFFIXES]
-    return {name_of(path): path for path in (*kept, *sorted(trained_folder().glob("*.safetensors")))}
+    return {
+        name_of(path): path for path in (*kept, *sorted(trained_folder().glob("*.safetensors")))
+    }
 
 
 def name_of(path: Path) -> str:

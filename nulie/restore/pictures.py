@@ -162,7 +162,7 @@ def _means(levels: torch.Tensor, sides: tuple[int, int] | None) -> torch.Tensor:
         functional.avg_pool2d(
             strip[None].float(), (len(strip), min(columns, strip.shape[1])), ceil_mode=True
         )[0]
-        for strip in levels.split(rows)
+        for strip in torch.split(levels, rows)
     )
     return torch.cat(list(strips))
 

@@ -63,7 +63,8 @@ OF_RESTORING = (
     Control(
         "restore", "Restore", "Textbox", "repair, denoise",
         {"info": "repair, denoise (as far as it is needed, or repair=40, denoise=12), scan,"
-                 " upscale=2 or upscale=4000x, model=NAME (also one of models/ESRGAN and its like)"},
+                 " upscale=2 or upscale=4000x, model=NAME (of nulie's, or a file of models/ESRGAN"
+                 " and the like)"},
     ),
 )  # fmt: skip
 OF_GENERATION = tuple(c for c in CONTROLS if c.name != "variants")
