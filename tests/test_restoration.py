@@ -16,11 +16,13 @@ from PIL import Image
 import nulie
 from nulie import image_io
 from nulie.errors import NulieError, RecipeError, SettingsError, UnknownModelError
+from nulie.fit.restorers import JOBS, to_bytes
 from nulie.image_io import Metadata, Photo, icc
 from nulie.jobs import restoration
 from nulie.jobs.plan import plan
 from nulie.recipe import ModelStep, Recipe
 from nulie.restore import catalog, create, model_id, pictures
+from nulie.restore.net import Net
 from nulie.restore.own import Own
 
 from .conftest import ROOT, photographs, picture
@@ -343,3 +345,31 @@ def test_what_comes_along_says_what_it_is() -> None:
         assert isinstance(restorer, Own)
         assert restorer.metadata["license"] == "MIT"
         assert "steps" in restorer.metadata
+
+
+_LARGE = """
+import resource, sys
+from pathlib import Path
+from PIL import Image
+from nulie.image_io import Photo
+from nulie.restore import create, pictures
+
+photo = Photo(Image.effect_noise((6000, 4000), 60).convert("RGB"))
+made = pictures.restore(photo, create(sys.argv[1], "cpu"), {"quality": 40.0})
+assert made.size == (6000, 4000)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere memory is counted otherwise")
+def test_memory_for_24_megapixels(tmp_path: Path) -> None:
+    """By a small network, for time's sake: it is the tiles of 512 that a large one fills."""
+    path = tmp_path / "small.safetensors"
+    net = Net(1, 8, 1, guided=True)
+    path.write_bytes(to_bytes(net.state_dict(), JOBS["repair"]))
+    done = subprocess.run(
+        [sys.executable, "-c", _LARGE, str(path)],
+        cwd=ROOT, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) * 1024 < 2.0e9

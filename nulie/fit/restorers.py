@@ -28,7 +28,7 @@ GENTLE = 0.3
 """Share of the rates for a network that knows its job, and is to learn of other pictures alone."""
 WARM_UP = 0.02
 """Share of the steps in which the rates rise; then they fall as a cosine."""
-LOOKS, REALITY = 1.0, 0.2
+LOOKS, REALITY = 2.0, 0.15
 """What the looks of a picture weigh, and how real it seems, beside its error."""
 MEMORY = 0.999
 """Share of the moving average of the weights that a step keeps, at the end."""
