@@ -337,6 +337,24 @@ def test_they_are_worth_it(path: Path) -> None:
     assert gain("denoise", noisy, sigma=25) > 6
 
 
+def test_faithful_is_a_mixture(small: Path) -> None:
+    photo = image_io.load(small)
+
+    def at(share: float | None) -> tuple[str, np.ndarray]:
+        wanted = restoration.read({"upscale": 2, "faithful": share})
+        (step,) = restoration.last_steps(photo, wanted, restoration.Restorers("cpu"))
+        made = pictures.restore(photo, create(step.name, "cpu"), dict(step.params))
+        return str(step), np.asarray(made.pixels).astype(float)
+
+    assert at(None)[0] == "upscale by x2 size=2"
+    assert at(1)[0] == "upscale by x2 size=2"
+    assert at(0.25)[0] == "upscale by vivid-x2 faithful=0.25 size=2"
+    true, between, lively = (at(share)[1] for share in (1, 0.5, 0))
+    apart = np.abs(lively - true).mean()
+    assert 0 < np.abs(between - true).mean() < apart
+    assert 0 < np.abs(between - lively).mean() < apart
+
+
 def test_what_comes_along_says_what_it_is() -> None:
     sizes = [(catalog.FOLDER / f"{name}.safetensors").stat().st_size for name in catalog.OWN]
     assert sum(sizes) < 6_000_000
@@ -345,6 +363,10 @@ def test_what_comes_along_says_what_it_is() -> None:
         assert isinstance(restorer, Own)
         assert restorer.metadata["license"] == "MIT"
         assert "steps" in restorer.metadata
+        if name.startswith("vivid"):
+            # Else it could not be blended: it has to be made anew where that one was.
+            faithful = create(name.removeprefix("vivid-"), "cpu")
+            assert restorer.metadata["from"] == model_id(faithful)
 
 
 _LARGE = """
