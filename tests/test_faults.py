@@ -10,6 +10,7 @@ import os
 import random
 import shutil
 import signal
+import stat
 import struct
 import subprocess
 import sys
@@ -130,10 +131,10 @@ def test_of_several_variants_those_are_kept_that_could_be_written(
     monkeypatch.setattr(nulie.predictor, "create", lambda *_, **__: (FakePredictor(), ""))
     whole = image_io.atomic.write
 
-    def write(path: Path, data: bytes, *, overwrite: bool) -> None:
+    def write(path: Path, data: bytes, **options: Any) -> None:
         if path.name == "a_nulie_2.png":
             raise ImageError(f"{path}: cannot be written")
-        whole(path, data, overwrite=overwrite)
+        whole(path, data, **options)
 
     monkeypatch.setattr(image_io.atomic, "write", write)
     assert main([str(photo), "--top", "3", *map(str, FEW)]) == 1
@@ -407,6 +408,31 @@ def test_a_private_photo_stays_private_and_keeps_its_dates(photo: Path) -> None:
     assert enhanced(photo, "--overwrite", *FEW).code == 0
     assert result.stat().st_mode & 0o777 == 0o644
     assert result.stat().st_mtime > 1.6e9
+
+
+@posix
+def test_no_moment_shows_a_private_photo_to_others(
+    photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nulie.predictor, "create", lambda *_, **__: (FakePredictor(), ""))
+    sync, modes = os.fsync, []
+
+    def fsync(handle: int) -> None:
+        status = os.fstat(handle)
+        if stat.S_ISREG(status.st_mode):
+            modes.append(stat.S_IMODE(status.st_mode))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    photo.chmod(0o600)
+    beside = [str(photo.with_name(name)) for name in ("s.json", "r.json", "r.html")]
+    options = [
+        f"{a}={b}"
+        for a, b in zip(("--checkpoint", "--save-recipe", "--report"), beside, strict=True)
+    ]
+    assert main([str(photo), *options, *map(str, FEW)]) == 0
+    assert len(modes) >= 4
+    assert set(modes) == {0o600}
 
 
 # Pipes.

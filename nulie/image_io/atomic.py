@@ -12,16 +12,20 @@ from pathlib import Path
 from ..errors import ImageError
 from .read import reason, shown_path
 
+OPEN = 0o666
+"""The mode of files that need not be private; the user's umask narrows it."""
 
-def write(path: Path, data: bytes, *, overwrite: bool) -> None:
-    """Write `data` to `path` so that no moment shows a part of it. Without `overwrite` an existing
-    file stays, even one that appears meanwhile. Raises: ImageError; then nothing is left behind."""
+
+def write(path: Path, data: bytes, *, overwrite: bool, mode: int = OPEN) -> None:
+    """Write `data` to `path` so that no moment shows a part of it, nor the file to more people than
+    `mode` lets. Without `overwrite` an existing file stays, even one that appears meanwhile.
+    Raises: ImageError; then nothing is left behind."""
     with _refusals(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except FileExistsError:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
-        _write(path, data, overwrite)
+        _write(path, data, overwrite, mode)
 
 
 def check(path: Path, *, overwrite: bool) -> None:
@@ -64,12 +68,12 @@ def _refusals(path: Path) -> Iterator[None]:
         raise ImageError(f"{shown}: cannot be written ({reason(e)}); {remedy}") from None
 
 
-def _write(path: Path, data: bytes, overwrite: bool) -> None:
+def _write(path: Path, data: bytes, overwrite: bool, mode: int) -> None:
     # A short name: the final one may be as long as the file system allows.
     temporary = path.parent / f".nulie-{secrets.token_hex(8)}.tmp"
     # open() and not mkstemp(), whose files are closed to everyone else.
     try:
-        with temporary.open("xb") as file:
+        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

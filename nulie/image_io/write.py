@@ -70,12 +70,13 @@ def same_format(photo: Photo, path: Path) -> bool:
 def save(
     photo: Photo, pixels: Image.Image, path: Path, *,
     text: Mapping[str, str] | None = None, quality: int | None = None, overwrite: bool = False,
-    say: Callable[[str], object] = _log.warning,
+    mode: int = atomic.OPEN, say: Callable[[str], object] = _log.warning,
 ) -> Path:  # fmt: skip
     """Write `pixels` with all that `photo` carries, and `text` beside it. The suffix is the format.
 
-    `text` replaces what an earlier run of nulie left. `quality` is for JPEG, WebP and AVIF. What
-    is lost although the format has room for it, is told to `say` in a sentence.
+    `text` replaces what an earlier run of nulie left. `quality` is for JPEG, WebP and AVIF;
+    nobody sees more of the file than `mode` lets. What is lost although the format has room for it,
+    is told to `say` in a sentence.
     Raises: ImageError naming the path; then nothing is left behind."""
     path = Path(path)
     if quality is not None and not 1 <= quality <= 100:
@@ -84,7 +85,7 @@ def save(
     data, lost = _encoded(photo, pixels, path, text or {}, quality)
     if lost:
         say(lost)
-    atomic.write(path, data, overwrite=overwrite)
+    atomic.write(path, data, overwrite=overwrite, mode=mode)
     return path
 
 

@@ -21,8 +21,8 @@ def read(path: Path) -> Checkpoint:
 class Keeper:
     """Writes a search's state after the first batch, then every so many seconds and at the end."""
 
-    def __init__(self, path: Path, every: float) -> None:
-        self._path = path
+    def __init__(self, path: Path, every: float, mode: int = atomic.OPEN) -> None:
+        self._path, self._mode = path, mode
         self._every = every
         self._due = time.monotonic()
         self.failure = ""
@@ -35,7 +35,8 @@ class Keeper:
             return ""
         before, self.failure = self.failure, ""
         try:
-            atomic.write(self._path, checkpoint().to_json().encode(), overwrite=True)
+            data = checkpoint().to_json().encode()
+            atomic.write(self._path, data, overwrite=True, mode=self._mode)
         except (ImageError, MemoryError) as e:
             self.failure = f"{e or 'memory is short'}: the state of the search is not kept"
         self._due = time.monotonic() + self._every

@@ -59,7 +59,8 @@ def process(
         yield Planned(item, (*targets, *beside))
         return True
     checkpoint = plan.results.checkpoint or plan.resume_file
-    keeper = Keeper(checkpoint, plan.results.checkpoint_every) if checkpoint else None
+    every, mode = plan.results.checkpoint_every, _mode_for(source)
+    keeper = Keeper(checkpoint, every, mode) if checkpoint else None
     if plan.recipe is not None and not plan.judge_recipe:
         # Without libraries that take seconds, where no model is needed.
         made = yield from restoration.apply(item, plan.recipe, photo, host.models, cancel)
@@ -79,15 +80,17 @@ def process(
     if changed:
         amiss.append(f"{item.shown}: has changed meanwhile; the result is of what it was before")
     said = [note for note in outcome.after.notes if note not in notes]
-    written = _write(outcome, targets, plan, host, None if changed else item, amiss, said.append)
+    original = None if changed else item
+    written = _write(outcome, targets, plan, original, amiss, said.append, mode)
     for note in dict.fromkeys(said):
         yield Noted(item, note)
-    beside = [*_write_beside(outcome, plan.results, host, amiss)]
+    beside = [*_write_beside(outcome, plan.results, host, amiss, mode)]
     for path in written:
         own.add(path)
-    if source is not None:
+    if source is not None and plan.results.keep_dates:
         for path in (*written, *beside):
-            _be_like(path, source, dates=plan.results.keep_dates)
+            with suppress(OSError):  # on a file system that knows none of it
+                os.utime(path, ns=(source.st_atime_ns, source.st_mtime_ns))
     for text in amiss:
         yield Amiss(item, text)
     yield Done(item, outcome, written)
@@ -102,26 +105,28 @@ def read(item: Item, host: Host) -> Photo:
 
 def write(
     photo: Photo, recipe: Recipe, target: Path, results: Results, *,
-    score: Mapping[str, Any] | None = None, source: Item | None = None,
+    score: Mapping[str, Any] | None = None, source: Item | None = None, mode: int = atomic.OPEN,
     say: Callable[[str], object] = _log.warning,
 ) -> Path:  # fmt: skip
     """The file written: what `recipe` has made of a photo, with all that the photo carried, the
     recipe and its `score`. Where `results.numbered` a target that is there already stays, and a
     number makes the name another one. A photo that nothing was done to is copied from its `source`
-    byte for byte, unless it is to have another format. `say` is told what was lost on the way.
-    Raises: ImageError."""
+    byte for byte, unless it is to have another format. Nobody sees more of the file than `mode`
+    lets; `say` is told what was lost on the way. Raises: ImageError."""
+
+    overwrite = results.overwrite
 
     def put(path: Path) -> Path:
         as_it_is = recipe == Recipe() and not results.suffix
         if source is not None and as_it_is and image_io.same_format(photo, path):
             # Byte for byte, for encoding anew would lose for nothing.
-            atomic.write(path, _bytes(source), overwrite=results.overwrite)
+            atomic.write(path, _bytes(source), overwrite=overwrite, mode=mode)
             return path
-        text, quality = file_text(recipe, score), results.quality
-        overwrite = results.overwrite
+        text = file_text(recipe, score)
         return image_io.save(
-            photo, photo.pixels, path, text=text, quality=quality, overwrite=overwrite, say=say
-        )
+            photo, photo.pixels, path,
+            text=text, quality=results.quality, overwrite=overwrite, mode=mode, say=say,
+        )  # fmt: skip
 
     return names.at_free_name(target, put, clash=ImageError) if results.numbered else put(target)
 
@@ -138,14 +143,9 @@ def _version(file: os.stat_result | None) -> tuple[int, int, int] | None:
     return file and (file.st_ino, file.st_size, file.st_mtime_ns)
 
 
-def _be_like(path: Path, source: os.stat_result, *, dates: bool) -> None:
-    """Lets nobody read a file who could not read its source; gives it the source's dates."""
-    with suppress(OSError):  # on a file system that knows none of it
-        mode = stat.S_IMODE(path.stat().st_mode)
-        if mode & ~(source.st_mode | stat.S_IRWXU):
-            path.chmod(mode & (source.st_mode | stat.S_IRWXU))
-        if dates:
-            os.utime(path, ns=(source.st_atime_ns, source.st_mtime_ns))
+def _mode_for(source: os.stat_result | None) -> int:
+    """Lets nobody read a result who could not read its source."""
+    return atomic.OPEN if source is None else atomic.OPEN & (source.st_mode | stat.S_IRWXU)
 
 
 def _result_that_stays(
@@ -199,19 +199,24 @@ def _check_beside(targets: Sequence[Path], plan: Plan, own: names.Names) -> list
 
 
 def _write(
-    outcome: Outcome, targets: Sequence[Path], plan: Plan, host: Host, source: Item | None,
-    amiss: list[str], say: Callable[[str], object],
+    outcome: Outcome, targets: Sequence[Path], plan: Plan, source: Item | None,
+    amiss: list[str], say: Callable[[str], object], mode: int,
 ) -> tuple[Path, ...]:  # fmt: skip
     """The variants, as many of them as can be; `amiss` is told of the others. Raises: ImageError
     when that is none."""
     results = plan.results
     if not outcome.changed:
-        return (write(outcome.before, Recipe(), targets[0], results, source=source, say=say),)
+        as_it_was = write(
+            outcome.before, Recipe(), targets[0], results, source=source, mode=mode, say=say
+        )
+        return (as_it_was,)
     written: list[Path] = []
     for number, (recipe, target) in enumerate(zip(outcome.recipes(), targets, strict=False)):
         try:
             photo, score = outcome.variant(number), outcome.score(number)
-            path = write(photo, recipe, target, results, score=score, source=source, say=say)
+            path = write(
+                photo, recipe, target, results, score=score, source=source, mode=mode, say=say
+            )
             written.append(path)
         except (NulieError, MemoryError) as e:
             # The search may have taken hours.
@@ -223,7 +228,7 @@ def _write(
 
 
 def _write_beside(
-    outcome: Outcome, results: Results, host: Host, amiss: list[str]
+    outcome: Outcome, results: Results, host: Host, amiss: list[str], mode: int
 ) -> Iterator[Path]:
     """The recipe and the report, each where it can be; `amiss` is told of the others."""
     texts: dict[Path | None, Callable[[], str]] = {}
@@ -232,7 +237,8 @@ def _write_beside(
         texts[results.report] = partial(host.draw, outcome)
     for path in filter(None, texts):
         try:
-            atomic.write(path, texts[path]().encode(), overwrite=results.overwrite)
+            text = texts[path]().encode()
+            atomic.write(path, text, overwrite=results.overwrite, mode=mode)
         except Exception as e:
             _log.debug("%s", path, exc_info=True)
             known = isinstance(e, NulieError)

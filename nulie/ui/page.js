@@ -93,6 +93,31 @@
     on.click();
   }, true);
 
+  // In 3.41 gradio forgets an upload when anything is answered meanwhile, and a search answers all
+  // the time: answers wait. From 4 on none of them comes by a socket.
+  let uploaded = Promise.resolve();
+  const Socket = window.WebSocket;
+  window.WebSocket = class extends Socket {
+    set onmessage(take) {
+      super.onmessage = async (event) => { await uploaded; take.call(this, event); };
+    }
+  };
+  const hold = (event) => {
+    const from = event.dataTransfer || event.target;
+    if (!from.files || !from.files.length) return;
+    uploaded = new Promise((done) => {
+      const watch = new PerformanceObserver((list) => {
+        if (!list.getEntries().some((e) => e.name.endsWith('/upload'))) return;
+        watch.disconnect();
+        setTimeout(done, 150); // gradio reads the answer meanwhile
+      });
+      watch.observe({type: 'resource'});
+      setTimeout(done, 60000);
+    });
+  };
+  window.addEventListener('change', hold, true);
+  window.addEventListener('drop', hold, true);
+
   // A photo can be dropped anywhere; elsewhere the browser would leave the page for it.
   window.addEventListener('dragover', (event) => event.preventDefault());
   window.addEventListener('drop', (event) => {

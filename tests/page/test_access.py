@@ -1,15 +1,13 @@
-"""The whole way by keyboard, with what a screen reader is told; and what axe finds, where it is."""
+"""The whole way by keyboard, with what a screen reader is told; and what axe finds."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ..conftest import ROOT
 from .conftest import Visitor
 
 Visit = Callable[..., Visitor]
@@ -17,7 +15,7 @@ Visit = Callable[..., Visitor]
 FOCUS = """() => { const e = document.activeElement;
   return [(e.closest('[id^=nulie_]') || {}).id, e.tagName, e.value || e.innerText].join(' ') }"""
 FOLDED = (
-    *("Guards", "Predictor and seed", "Operations and their ranges", "Touch up"),
+    *("Restore", "Guards", "Predictor and seed", "Operations and their ranges", "Touch up"),
     *("Recipe as a file", "Format and history", "How it was found"),
 )
 COMPLAINTS = """async () => (await axe.run(document, {resultTypes: ['violations']})).violations
@@ -111,12 +109,13 @@ def test_the_whole_way_by_keyboard(visit: Visit, photo: Path) -> None:
 
 
 def test_axe_finds_nothing(visit: Visit, photo: Path) -> None:
-    found = os.environ.get("NULIE_AXE") or ROOT / "node_modules" / "axe-core" / "axe.min.js"
-    if not Path(found).is_file():
-        pytest.skip("no axe-core here: npm install axe-core, or its axe.min.js as NULIE_AXE")
+    package = pytest.importorskip("axe_playwright_python", exc_type=ImportError)
+    script = Path(package.__file__).with_name("axe.min.js")
     person = visit()
     page = person.page
-    page.evaluate(Path(found).read_text(encoding="utf-8"))
+    if int(page.evaluate("window.gradio_config.version").partition(".")[0]) < 5:
+        pytest.skip("old versions of gradio make markup that axe complains of")
+    page.evaluate(script.read_text(encoding="utf-8"))
     assert page.evaluate(COMPLAINTS) == []
     person.drop(photo)
     page.get_by_text("hard: drastic").click()

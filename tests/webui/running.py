@@ -1,5 +1,6 @@
-"""A real web UI as a process: a checkout of AUTOMATIC1111 or Forge that starts by itself, with its
-virtual environment in `venv`. No checkpoint is needed but for the tests that generate images.
+"""A real web UI as a process: a checkout of AUTOMATIC1111, Forge or Forge Neo that starts by
+itself, with its virtual environment in `venv`. No checkpoint is needed but for the tests that
+generate images.
 
 The web UI gets a data folder of its own, so nothing in the checkout is changed; the extension's
 folder there is read-only.
@@ -28,7 +29,7 @@ from ..conftest import ROOT
 START_SECONDS = 300
 FLAGS = [
     *("--skip-python-version-check", "--skip-torch-cuda-test", "--skip-version-check"),
-    *("--no-download-sd-model", "--do-not-download-clip", "--api", "--api-auth", "anna:secret"),
+    *("--api", "--api-auth", "anna:secret"),
     *("--server-name", "127.0.0.1", "--disable-console-progressbars"),
 ]
 
@@ -55,6 +56,12 @@ class Server:
         except urllib.error.HTTPError as e:
             with e:
                 return e.code, e.read().decode()
+
+
+def is_neo(checkout: Path) -> bool:
+    """Whether it is Forge Neo; Forge itself has other flags, and A1111 no such file."""
+    options = checkout / "backend" / "args.py"
+    return options.is_file() and "--always-cpu" not in options.read_text()
 
 
 def install(extension: Path) -> None:
@@ -86,8 +93,13 @@ def running(
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
-    forge = (checkout / "modules_forge").is_dir()
-    own = ["--always-cpu"] if forge else ["--use-cpu", "all", "--no-half"]
+    if is_neo(checkout):
+        own = ["--cpu"]
+        (home / "tmp").mkdir()  # which it makes in its own folder alone
+    else:
+        forge = (checkout / "modules_forge").is_dir()
+        own = ["--always-cpu"] if forge else ["--use-cpu", "all", "--no-half"]
+        own += ["--no-download-sd-model", "--do-not-download-clip"]
     command = [str(checkout / "venv" / "bin" / "python"), "launch.py", *FLAGS, *own]
     command += ["--port", str(port), "--data-dir", str(home)]
     command += ["--gradio-allowed-path", str(checkout)]
@@ -103,8 +115,17 @@ def running(
     log = home / "log.txt"
     with log.open("w") as file:
         process = subprocess.Popen(
-            command, cwd=checkout, env=environment, stdout=file, stderr=file, text=True
+            command,
+            cwd=checkout,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=file,
+            stderr=file,
+            text=True,
         )
+    assert process.stdin is not None
+    with process.stdin:
+        process.stdin.write("\n")  # Forge Neo asks whether settings of another version may stay
     try:
         end = time.monotonic() + START_SECONDS
         # Asked too early, an old starlette refuses the routes that are still to come.
