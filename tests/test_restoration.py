@@ -253,6 +253,23 @@ def test_pictures_of_any_size(name: str, size: tuple[int, int]) -> None:
     assert made.size == (size[0] * restorer.scale, size[1] * restorer.scale)
 
 
+def test_sizes_and_resolution_are_those_of_the_result(tmp_path: Path) -> None:
+    """Prints keep their size."""
+    exif = Image.Exif()
+    exif[0x011A], exif[0x011B], exif[0x0128] = 300, 150, 2
+    exif.get_ifd(0x8769).update({0xA002: 64, 0xA003: 48})
+    source, target = tmp_path / "a.jpg", tmp_path / "b.jpg"
+    picture(64, 48).save(source, dpi=(300, 150), exif=exif, quality=95)
+    run(source, "--upscale", "3", "--no-search", "-o", target, cwd=tmp_path)
+    with Image.open(target) as made:
+        assert made.size == (192, 144)
+        assert made.info["dpi"] == (900, 450)
+        said = made.getexif()
+        assert (said[0x011A], said[0x011B]) == (900, 450)
+        inside = said.get_ifd(0x8769)
+        assert (inside[0xA002], inside[0xA003]) == (192, 144)
+
+
 def test_sixteen_bits_stay_sixteen() -> None:
     """A ramp of 1,000 levels between two of 8 bits is still one, and no other than at 8 bits."""
     ramp = np.linspace(100 * 257, 110 * 257, 240)[None, :, None].repeat(60, 0).repeat(3, 2)
