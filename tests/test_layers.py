@@ -53,6 +53,7 @@ FOREIGN = {
     "tqdm": ("nulie/cli", "nulie/models"),
     "argparse": ("nulie/cli",),
     "spandrel": ("nulie/restore",),
+    "av": ("nulie/video",),
     "threadpoolctl": ("nulie/threads.py",),
 }
 """Libraries that belong to some parts alone."""

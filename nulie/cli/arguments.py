@@ -89,12 +89,13 @@ def add_predictor(parser: Parser) -> Callable[..., argparse.Action]:
 # fmt: on
 
 
-def items(options: argparse.Namespace, named: Sequence[str]) -> list[Item]:
-    """The images that are named; says what was passed over."""
+def items(options: argparse.Namespace, named: Sequence[str], *, films: bool = False) -> list[Item]:
+    """The images that are named, and with `films` the videos; says what was passed over."""
     from ..jobs import inputs
 
     tell = (lambda text: None) if options.quiet else complain
-    return inputs.items(named, recursive=options.recursive, exclude=options.exclude, tell=tell)
+    how = {"recursive": options.recursive, "exclude": options.exclude, "films": films}
+    return inputs.items(named, **how, tell=tell)
 
 
 def plan(options: argparse.Namespace, files: int) -> Plan:

@@ -78,10 +78,11 @@ def complain_at_once(text: str) -> None:
 
 
 def stop_on_interrupt(
-    cancel: threading.Event, *, quiet: bool, able: Callable[[], bool] = lambda: True
-) -> AbstractContextManager[None]:
-    """The first Ctrl-C keeps the best so far, where a search is `able` to; another ends nulie. A
-    terminal that is closed may say so more than once."""
+    cancel: threading.Event, *, quiet: bool, able: Callable[[], bool] = lambda: True,
+    kept: Callable[[], str] = lambda: "the best so far is kept",
+) -> AbstractContextManager[None]:  # fmt: skip
+    """The first Ctrl-C stops in order, where a search is `able` to, and says what is `kept`;
+    another ends nulie. A terminal that is closed may say so more than once."""
 
     def stop(number: int) -> None:
         if cancel.is_set() and number == getattr(signal, "SIGHUP", None):
@@ -90,7 +91,7 @@ def stop_on_interrupt(
             _end(number)
         cancel.set()
         if not quiet:
-            complain_at_once("stopping; the best so far is kept (Ctrl-C again: quit)")
+            complain_at_once(f"stopping; {kept()} (Ctrl-C again: quit)")
 
     return on_interrupt(stop)
 

@@ -1,4 +1,4 @@
-"""`nulie IMAGE...`: search for a better version of each image, or apply a recipe."""
+"""`nulie IMAGE...`: search for a better version of each image or video, or apply a recipe."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from .. import __version__
 from ..errors import SettingsError
 from ..image_io import reason, shown_path
 from ..jobs import events
-from ..jobs.inputs import Item, of_stream
+from ..jobs.inputs import Item, is_film, of_stream
 from ..recipe import Settings
 from . import arguments, console
 from .console import complain, load_libraries
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from ..jobs.job import Job
     from ..jobs.outcome import Outcome
 
-DESCRIPTION = "Makes images more pleasing by searching chains of simple operations."
+DESCRIPTION = "Makes images and videos more pleasing by searching chains of simple operations."
 EPILOG = """\
 examples:
   nulie photo.jpg                                   ten seconds, gentle changes
@@ -37,6 +38,7 @@ examples:
   nulie small.jpg --repair --denoise --upscale 2    restored, searched, enlarged
   nulie photo.jpg --save-recipe look.json; nulie other.jpg --recipe look.json
   curl -s https://... | nulie - --format jpg > better.jpg
+  nulie clip.mp4                                    a video, shot by shot
 
 The result is written beside the input as photo_nulie.jpg, with all metadata and the recipe in it.
 The input is never written to. Ctrl-C, or the signals TERM and HUP, end the search and keep the
@@ -81,6 +83,14 @@ def parser() -> arguments.Parser:
     add("--dry-run", action="store_true", help="say what would be read and written; end")
     arguments.add_folders(add)
     add("--quality", type=int, metavar="1..100", help="for JPEG, WebP and AVIF")
+    add = parser.add_argument_group("videos").add_argument
+    add("--codec", metavar="NAME",
+        help="h264, hevc, vp9, av1 or ffv1, which loses nothing (default: the video's own where"
+        " that can be written, else h264)")
+    add("--crf", type=int, metavar="0..63",
+        help="quality, the lower the better (default: 18 for h264, 20 hevc, 24 vp9, 26 av1)")
+    add("--keep-part", action="store_true",
+        help="after Ctrl-C keep what is written so far, as clip_nulie_part.mp4 (default: nothing)")
     add = parser.add_argument_group("restoration").add_argument
     add("--repair", nargs="?", const="auto", metavar="QUALITY",
         help="take away the traces of JPEG: of that quality, 1..100, or as the photo needs it")
@@ -111,6 +121,9 @@ def parser() -> arguments.Parser:
         help="bounds of an op in the whole recipe, such as saturation=1.0:1.3 or gamma.gain=1:1;"
         " repeatable")
     add("--top", type=int, metavar="K", help="write K distinct variants, best first")
+    add("--same", action="store_true",
+        help="one recipe for all photos of a series, found on some of them; of a video, for all its"
+        " shots")
     add = parser.add_argument_group("guards").add_argument
     # Whether one was given matters to --like, so the defaults are left to the plan.
     for option, least, share in (
@@ -160,7 +173,7 @@ def main(argv: Sequence[str]) -> int:
         raise SettingsError("name an image, a folder or a pattern; see nulie --help")
     if "-" in options.images or str(options.output) == "-":
         return _piped(options)
-    return _enhance(options, arguments.items(options, options.images))
+    return _enhance(options, arguments.items(options, options.images, films=_films()))
 
 
 def _piped(options: argparse.Namespace) -> int:
@@ -178,7 +191,7 @@ def _piped(options: argparse.Namespace) -> int:
         if "-" in options.images:
             items = [of_stream(getattr(sys.stdin, "buffer", None), Path(folder))]
         else:
-            items = arguments.items(options, options.images)
+            items = arguments.items(options, options.images, films=_films())
         if to_stdout and len(items) > 1:
             raise SettingsError(f"one image goes to stdout, and here are {len(items)}")
         if to_stdout:
@@ -191,8 +204,19 @@ def _enhance(options: argparse.Namespace, items: list[Item], *, to_stdout: bool 
     with load_libraries():
         from ..jobs.host import Host
         from ..jobs.job import Job
-    job = Job(items, plan, Host(draw=_report))
+    job = Job(items, plan, Host(draw=_report, film=_film))
     return _Show(job, as_json=options.json, quiet=options.quiet, to_stdout=to_stdout).run()
+
+
+def _films() -> bool:
+    """Whether videos of folders are read."""
+    return find_spec("av") is not None
+
+
+def _film(*given: Any, **named: Any) -> Generator[events.Event, None, bool]:
+    with load_libraries():
+        from ..video.film import process
+    return (yield from process(*given, **named))
 
 
 def _points(text: str) -> float:
@@ -217,14 +241,16 @@ class _Show:
     def __init__(self, job: Job, *, as_json: bool, quiet: bool, to_stdout: bool) -> None:
         self._job, self._json, self._quiet, self._to_stdout = job, as_json, quiet, to_stdout
         self._bar = Bar(hide=quiet)
-        self._searching = self._written = self._unsaid = False
+        self._searching = self._written = self._unsaid = self._stopped = False
         self._number = 0
 
     def run(self) -> int:
         try:
             quiet = self._quiet
             cancel = self._job.cancel
-            stop = console.stop_on_interrupt(cancel, quiet=quiet, able=lambda: self._searching)
+            stop = console.stop_on_interrupt(
+                cancel, quiet=quiet, able=lambda: self._searching, kept=self._kept
+            )
             with download_bar(hide=quiet) as download, stop:
                 for event in self._job.events():
                     if isinstance(event, events.Ended):
@@ -235,6 +261,13 @@ class _Show:
         finally:
             self._bar.close()
         raise AssertionError("a job ends with Ended")
+
+    def _kept(self) -> str:
+        """What a first Ctrl-C leaves."""
+        if not is_film(self._job.items[self._number - 1].path):
+            return "the best so far is kept"
+        kept = self._job.plan.video.keep_part
+        return "what is written is kept" if kept else "nothing is kept of this video"
 
     def _show(self, event: events.Event, download: Download) -> None:
         if isinstance(event, events.Begun):
@@ -247,9 +280,11 @@ class _Show:
         elif isinstance(event, events.Restoring):
             self._searching = True  # Ctrl-C ends it in an orderly way
             self._bar.show(event)
-        elif isinstance(event, events.Searching):
+        elif isinstance(event, events.Searching | events.Filming):
             self._searching = True
             self._bar.show(event)
+        elif isinstance(event, events.Filmed):
+            self._filmed(event)
         elif isinstance(event, events.Noted):
             self._say(event.text)
         elif isinstance(event, events.Done):
@@ -281,6 +316,17 @@ class _Show:
                 sys.stdout.buffer.write(event.written[0].read_bytes())
                 sys.stdout.buffer.flush()
 
+    def _filmed(self, event: events.Filmed) -> None:
+        from ..jobs.video import line
+        from .report import words_of_film
+
+        self._over()
+        self._written = True
+        self._stopped = not event.film.whole
+        saved = ", ".join(self._names(event.written))
+        self._say(words_of_film(event.item.shown, event.film, saved))
+        self._print_json(line(event.item.given, event.film, event.written))
+
     def _over(self) -> None:
         self._searching = False
         self._bar.close()
@@ -290,6 +336,8 @@ class _Show:
             if ended.left[0] is self._job.items[self._number - 1]:
                 return self._interrupted(ended.left)
             complain(f"stopped; not looked at: {_names(ended.left)}")
+            return console.INTERRUPTED
+        if self._stopped:
             return console.INTERRUPTED
         count = len(self._job.items)
         if ended.skipped:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
-from ..jobs.events import Restoring, Searching
+from ..jobs.events import Filming, Restoring, Searching
 
 SHORTEST = 0.1
 """Seconds between two looks of the bar; a batch may take less than a hundredth."""
@@ -22,7 +22,7 @@ class Bar:
         self._hide = hide or not _on_terminal()
         self._bar: tqdm[None] | None = None
 
-    def show(self, event: Searching | Restoring) -> None:
+    def show(self, event: Searching | Restoring | Filming) -> None:
         if self._hide:
             return
         self._bar = self._bar or _of_share(event.item.file_name, "{postfix}")

@@ -9,6 +9,7 @@ from ..transforms import describe, ops
 if TYPE_CHECKING:
     from ..engine import Result
     from ..jobs.outcome import Outcome
+    from ..jobs.video import Film
 
 
 def words(shown: str, outcome: Outcome, saved: str, wanted: int) -> str:
@@ -17,6 +18,25 @@ def words(shown: str, outcome: Outcome, saved: str, wanted: int) -> str:
         return f"{shown}: {describe(outcome.recipe)}\n  saved as {saved}"
     verb = "saved" if outcome.changed else "copied"
     lines = [f"{shown}:", *_of_search(outcome, outcome.result, wanted), f"{verb} as {saved}"]
+    return "\n  ".join(lines)
+
+
+def words_of_film(shown: str, film: Film, saved: str) -> str:
+    """The same of a video: a line for each shot."""
+    lines = [f"{shown}:"]
+    for number, shot in enumerate(film.shots, 1):
+        seconds = f"{shot.begin // 60:.0f}:{shot.begin % 60:04.1f}"
+        told = f"shot {number}, from {seconds}, {shot.frames:,} frames: "
+        if shot.like is not None:
+            told += f"looks like shot {shot.like}, and has its recipe"
+        else:
+            if shot.before is not None and shot.after is not None:
+                told += f"score {shot.before:.2f} -> {shot.after:.2f} ({film.predictor}), "
+            told += describe(shot.recipe.thaw())
+        lines.append(told)
+    rate = film.frames / film.seconds if film.seconds else 0.0
+    lines.append(f"{film.frames:,} frames in {film.seconds:.1f} s, {rate:,.0f} a second")
+    lines.append(f"saved as {saved}" if film.whole else f"stopped; what was written: {saved}")
     return "\n  ".join(lines)
 
 

@@ -25,10 +25,12 @@ Totals = Callable[[torch.Tensor], Sequence[float]]
 """Previews to what they are worth, higher is better."""
 
 
-def renderer(image: Image.Image, preview: torch.Tensor) -> Renderer:
-    """Renders recipes on the `preview` of an image. Histograms are the image's own."""
-    whole = (image.height, image.width) == preview.shape[1:]
-    return Renderer(preview, None if whole else sample(image))
+def renderer(image: Image.Image, preview: torch.Tensor, *others: Image.Image) -> Renderer:
+    """Renders recipes on the `preview` of an image, or on the sheet of several of one size. What
+    ops measure is measured of all together; histograms are the images' own."""
+    images = (image, *others)
+    whole = (len(images) * image.height, image.width) == preview.shape[1:]
+    return Renderer(preview, None if whole else sample(*images), count=len(images))
 
 
 class Evaluator:

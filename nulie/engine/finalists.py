@@ -14,12 +14,13 @@ from ..color import distance, lab
 from ..predictor.base import Predictor
 from ..recipe import Recipe, Settings, Space
 from ..search import Node, Reason, Tree
-from ..transforms.preview import shrink
+from ..transforms import freeze
 from ..tree.shorten import shorten
 from .evaluate import Evaluator, renderer
 from .events import Variant
 from .objective import Objective
 from .pipeline import apply_to_pixels
+from .together import Together, sheet
 
 MIN_DISTANCE = 2.3
 """Mean CIE76 from which on two variants are distinct, the least one notices (Mahy et al., 1994)."""
@@ -88,13 +89,20 @@ class Election:
         self, image: Image.Image, predictor: Predictor, preview: torch.Tensor, settings: Settings,
         *, evaluator: Evaluator, floor: float, space: Space, spent: tuple[int, float],
         reason: Reason, clock: Callable[[], float], choices: int = 1,
+        others: Sequence[Image.Image] = (),
     ) -> None:  # fmt: skip
         """`predictor` is the one that decides, and `preview` the image's, `[3, H, W]` uint8, as it
         wants it; `floor` is what the image is worth to the search, which has `spent` evaluations
         and seconds. With more than one of `choices` the predictor is another than the search's, and
-        so many of its best nodes that look distinct are marked anew before any is rendered."""
+        so many of its best nodes that look distinct are marked anew before any is rendered. With
+        `others` all get one recipe, and `preview` is their sheet, see `Enhancement`."""
         self._image, self._predictor, self._preview = image, predictor, preview
-        self._judge = Objective(predictor, preview, settings)
+        self._others = others
+        self._judge: Objective | Together
+        if others:
+            self._judge = Together(predictor, preview, settings, (image, *others))
+        else:
+            self._judge = Objective(predictor, preview, settings)
         self.base = self._judge.base
         self._evaluator, self._floor, self._space = evaluator, floor, space
         self._top, self._clock = settings.top, clock
@@ -141,7 +149,8 @@ class Election:
         for node in islice(self._walk(walked, looks), self._choices):
             chosen.append(node)
             looks.append(self._look(node.recipe))
-        render, size = renderer(self._image, self._preview), self._predictor.batch_size
+        render = renderer(self._image, self._preview, *self._others)
+        size = self._predictor.batch_size
         totals: list[float] = []
         for at in range(0, len(chosen), size):
             batch = render([node.recipe for node in chosen[at : at + size]])
@@ -181,8 +190,11 @@ class Election:
         for recipe in dict.fromkeys(self._candidates(node, ranked)):
             if group and self._clock() > self._effort.deadline:
                 break
-            image = apply_to_pixels(recipe, self._image)
-            preview = shrink(image, self._predictor.input_size).to(self._predictor.device)[None]
+            if self._others:
+                recipe = freeze(recipe, self._image, *self._others)
+            images = [apply_to_pixels(recipe, one) for one in (self._image, *self._others)]
+            image = images[0]
+            preview = sheet(images, self._predictor.input_size).to(self._predictor.device)[None]
             terms = self._judge(preview)[0]
             if terms.total > least and is_distinct(preview, looks):
                 group.append(Finalist(Variant(recipe, terms), image, preview))

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 from PIL import Image
@@ -18,13 +18,13 @@ from ..predictor.pair import Pair
 from ..predictor.target import Target
 from ..recipe import Settings, Space
 from ..search import Progress, Reason, Tree, run
-from ..transforms.preview import shrink
 from .checkpoint import Checkpoint, digest
 from .evaluate import Evaluator, renderer
 from .events import Event, Finished, Noted, Result, Started
 from .finalists import CHOICES, MIN_GAIN, Election
 from .objective import SEARCH_MARGIN, Objective
 from .overdone import yield_guards
+from .together import Together, sheet
 
 PATIENCE = 1.0
 """How long a search with a target waits for a gain, see `Settings.patience`. With `statistics`, one
@@ -39,17 +39,19 @@ class Enhancement:
 
     def __init__(
         self, image: Image.Image, predictor: Judging, settings: Settings | None = None, *,
-        resume: Checkpoint | None = None, cancel: threading.Event | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        others: Sequence[Image.Image] = (), resume: Checkpoint | None = None,
+        cancel: threading.Event | None = None, clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
-        """`image` is RGB and is never changed. With `resume` the search goes on from there; the
-        settings should be the checkpoint's but for the budget. `cancel` may be set from any thread:
-        the search then ends within a batch and the best so far is the result.
+        """`image` is RGB and is never changed. With `others`, of its size, one recipe is searched
+        for all of them: what is worth most on average, measured of all together and frozen; the
+        image of the result is then the first one's. With `resume` the search goes on from there;
+        the settings should be the checkpoint's but for the budget. `cancel` may be set from any
+        thread: the search then ends within a batch and the best so far is the result.
 
         Raises: SettingsError when the settings leave nothing to search with, CheckpointError when
         the checkpoint is of another photo or predictor, or damaged."""
         given = self.settings = settings or Settings()
-        self.image = image
+        self.image, self._others = image, tuple(others)
         self._predictor = adapt(predictor)
         self._exact = exact_form(self._predictor)
         pair = predictor if isinstance(predictor, Pair) else None
@@ -82,10 +84,16 @@ class Enhancement:
     def events(self) -> Generator[Event, None, None]:
         """Runs the search. Closing the generator early ends it without a result."""
         start = self._clock()
-        preview = shrink(self.image, self._predictor.input_size).to(self._predictor.device)
-        render = renderer(self.image, preview)
+        images = (self.image, *self._others)
+        preview = sheet(images, self._predictor.input_size).to(self._predictor.device)
+        render = renderer(self.image, preview, *self._others)
         settings, remarks = yield_guards(self.settings, self.image)
-        objective = Objective(self._predictor, preview, settings, margin=SEARCH_MARGIN)
+        objective: Objective | Together
+        if self._others:
+            settings, given = self.settings, (self._predictor, preview, self.settings, images)
+            objective = Together(*given, margin=SEARCH_MARGIN)
+        else:
+            objective = Objective(self._predictor, preview, settings, margin=SEARCH_MARGIN)
         with Evaluator(render, objective.totals, preview) as evaluator:
             yield Started(objective.base)
             for text in remarks:
@@ -93,12 +101,13 @@ class Enhancement:
             yield from self._notes()
             reason = yield from self._search(evaluator, objective.base.total, start)
             if self._exact.input_size != self._predictor.input_size:
-                preview = shrink(self.image, self._exact.input_size)
+                preview = sheet(images, self._exact.input_size)
             preview = preview.to(self._exact.device)
             election = Election(
                 self.image, self._exact, preview, settings,
                 evaluator=evaluator, floor=objective.base.total, space=self.space,
                 spent=self._spent, reason=reason, clock=self._clock, choices=self._choices,
+                others=self._others,
             )  # fmt: skip
             variants, image = election.hold(self.tree)
         yield from self._notes()

@@ -7,9 +7,11 @@ import errno
 import os
 import secrets
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-from ..errors import ImageError
+from ..errors import ImageError, NulieError
 from .read import reason, shown_path
 
 OPEN = 0o666
@@ -21,11 +23,39 @@ def write(path: Path, data: bytes, *, overwrite: bool, mode: int = OPEN) -> None
     `mode` lets. Without `overwrite` an existing file stays, even one that appears meanwhile.
     Raises: ImageError; then nothing is left behind."""
     with _refusals(path):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except FileExistsError:
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
+        _make_folder(path.parent)
         _write(path, data, overwrite, mode)
+
+
+@dataclass
+class Draft:
+    """A file on its way to its name."""
+
+    file: BinaryIO
+    path: Path
+    """What it is to be called, in its folder; may be changed as long as it is written."""
+
+
+@contextlib.contextmanager
+def writing(path: Path, *, overwrite: bool, mode: int = OPEN) -> Iterator[Draft]:
+    """As `write`, for a file that is written little by little: what was written in the `with` gets
+    its name at its end. Raises: as `write`, on errors of the system in the `with`, too."""
+    with _refusals(path):
+        _make_folder(path.parent)
+        with _temporary(path) as temporary:
+            with _created(temporary, mode) as file:
+                draft = Draft(file, path)
+                yield draft
+                file.flush()
+                os.fsync(file.fileno())
+            _place(temporary, draft.path, overwrite)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
 
 
 def check(path: Path, *, overwrite: bool) -> None:
@@ -57,6 +87,8 @@ def _refusals(path: Path) -> Iterator[None]:
     shown = shown_path(path)
     try:
         yield
+    except NulieError:  # of what was to be written
+        raise
     except FileExistsError:
         raise ImageError(f"{shown}: exists; choose another name or allow overwriting") from None
     except (OSError, ValueError) as e:
@@ -69,22 +101,37 @@ def _refusals(path: Path) -> Iterator[None]:
 
 
 def _write(path: Path, data: bytes, overwrite: bool, mode: int) -> None:
-    # A short name: the final one may be as long as the file system allows.
-    temporary = path.parent / f".nulie-{secrets.token_hex(8)}.tmp"
-    # open() and not mkstemp(), whose files are closed to everyone else.
-    try:
-        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+    with _temporary(path) as temporary:
+        with _created(temporary, mode) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        if overwrite:
-            temporary.replace(path)
-        else:
-            _place_new(temporary, path)
+        _place(temporary, path, overwrite)
+
+
+def _created(path: Path, mode: int) -> BinaryIO:
+    # open() and not mkstemp(), whose files are closed to everyone else.
+    return open(path, "x+b", opener=lambda name, flags: os.open(name, flags, mode))
+
+
+@contextlib.contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    """The name of a file beside `path`, which is gone unless all goes well."""
+    # A short name: the final one may be as long as the file system allows.
+    temporary = path.parent / f".nulie-{secrets.token_hex(8)}.tmp"
+    try:
+        yield temporary
     except BaseException:  # Ctrl-C too
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def _place(temporary: Path, path: Path, overwrite: bool) -> None:
+    if overwrite:
+        temporary.replace(path)
+    else:
+        _place_new(temporary, path)
     _sync_folder(path.parent)
 
 

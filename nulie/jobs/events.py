@@ -11,6 +11,7 @@ from .inputs import Item
 
 if TYPE_CHECKING:
     from .outcome import Outcome
+    from .video import Film
 
 
 @dataclass(frozen=True)
@@ -180,6 +181,41 @@ class Searching(Event):
     @property
     def words(self) -> str:
         return f"best score {self.best:.2f} ({self.gain:+.2f}) \u00b7 {self.pace}"
+
+
+@dataclass(frozen=True)
+class Filming(Event):
+    """How far the frames of a film are."""
+
+    what: str
+    frame: int
+    """How many there were."""
+    frames: int
+    """How many there will be, about; 0 where that is not known."""
+    seconds: float
+    """That it took so far."""
+
+    @property
+    def share(self) -> float:
+        return min(1.0, self.frame / self.frames) if self.frames else 0.0
+
+    @property
+    def words(self) -> str:
+        rate = self.frame / self.seconds if self.seconds else 0.0
+        of = f" of {self.frames:,}" if self.frames else ""
+        told = f"{self.what}: frame {self.frame:,}{of}, {rate:,.0f} a second"
+        if not rate or self.frames <= self.frame:
+            return told
+        left = round((self.frames - self.frame) / rate)
+        return f"{told}, {left // 60}:{left % 60:02d} left"
+
+
+@dataclass(frozen=True)
+class Filmed(Event):
+    film: Film
+    written: tuple[Path, ...] = ()
+    share = 1.0
+    words = "done"
 
 
 @dataclass(frozen=True)

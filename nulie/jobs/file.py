@@ -59,7 +59,7 @@ def process(
         yield Planned(item, (*targets, *beside))
         return True
     checkpoint = plan.results.checkpoint or plan.resume_file
-    every, mode = plan.results.checkpoint_every, _mode_for(source)
+    every, mode = plan.results.checkpoint_every, mode_for(source)
     keeper = Keeper(checkpoint, every, mode) if checkpoint else None
     if plan.recipe is not None and not plan.judge_recipe:
         # Without libraries that take seconds, where no model is needed.
@@ -89,8 +89,7 @@ def process(
         own.add(path)
     if source is not None and plan.results.keep_dates:
         for path in (*written, *beside):
-            with suppress(OSError):  # on a file system that knows none of it
-                os.utime(path, ns=(source.st_atime_ns, source.st_mtime_ns))
+            be_as_old(path, source)
     for text in amiss:
         yield Amiss(item, text)
     yield Done(item, outcome, written)
@@ -143,9 +142,15 @@ def _version(file: os.stat_result | None) -> tuple[int, int, int] | None:
     return file and (file.st_ino, file.st_size, file.st_mtime_ns)
 
 
-def _mode_for(source: os.stat_result | None) -> int:
+def mode_for(source: os.stat_result | None) -> int:
     """Lets nobody read a result who could not read its source."""
     return atomic.OPEN if source is None else atomic.OPEN & (source.st_mode | stat.S_IRWXU)
+
+
+def be_as_old(path: Path, source: os.stat_result) -> None:
+    """Gives a file its source's dates."""
+    with suppress(OSError):  # on a file system that knows none of it
+        os.utime(path, ns=(source.st_atime_ns, source.st_mtime_ns))
 
 
 def _result_that_stays(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .events import Busy, Loading
+from .events import Busy, Event, Loading
 from .inputs import Item
 from .plan import Choice
 
@@ -95,6 +95,8 @@ class Host:
     """Polled during a search: whether the program wants it to end with the best so far."""
     draw: Callable[[Outcome], str] | None = None
     """The page of HTML that tells of a search, where a plan asks for that."""
+    film: Callable[..., Generator[Event, None, bool]] | None = None
+    """What does to a film what `file.process` does to a photo; None where there are no films."""
     check: Callable[[Path, str], None] = lambda path, name: None
     """Raises: ImageError when a file may not be looked at: a limit of size."""
     models: Restorers | None = None

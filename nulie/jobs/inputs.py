@@ -26,7 +26,7 @@ _OTHERS = {
     "JPEG XL": ".jxl",
     "RAW": ".dng .nef .nrw .cr2 .cr3 .arw .sr2 .srf .pef .erf .kdc .dcr .3fr .mef .iiq .orf .rw2"
     " .raf",
-    "video": ".mp4 .mov .m4v .avi .mkv .webm .mpg .mpeg .mts .m2ts .3gp .wmv",
+    "video": ".mp4 .mov .m4v .avi .mkv .webm .mpg .mpeg .mts .m2ts .3gp .wmv .flv .ogv .mxf .vob",
 }
 _KINDS = {suffix: kind for kind, suffixes in _OTHERS.items() for suffix in suffixes.split()}
 """What is passed over in a folder and counted, where nothing is installed that reads it."""
@@ -61,6 +61,11 @@ class Item:
         return self.name or shown_path(Path(self.path.name))
 
 
+def is_film(path: Path) -> bool:
+    """Whether a file's name is that of a film."""
+    return _KINDS.get(path.suffix.lower()) == "video"
+
+
 @contextmanager
 def reading(shown: str, kind: type[NulieError], foreign: str) -> Iterator[None]:
     """Around the reading of a file that is no picture: errors come out as of this kind and name the
@@ -81,6 +86,7 @@ class _Choosing:
 
     recursive: bool = False
     exclude: Sequence[str] = ()
+    films: bool = False
     passed: Counter[str] = field(default_factory=Counter)
     """How many there are of each kind of picture that is not read."""
 
@@ -97,7 +103,7 @@ class _Choosing:
             return False
         suffix = path.suffix.lower()
         kind = _KINDS.get(suffix, "")
-        if suffix in SUFFIXES or reads(kind):
+        if suffix in SUFFIXES or reads(kind) or (self.films and is_film(path)):
             return path.is_file() and not is_result(path)
         if kind:
             self.passed[kind] += 1
@@ -105,14 +111,14 @@ class _Choosing:
 
 
 def items(
-    named: Iterable[str], *, recursive: bool, exclude: Sequence[str] = (),
+    named: Iterable[str], *, recursive: bool, exclude: Sequence[str] = (), films: bool = False,
     tell: Callable[[str], None] = lambda text: None,
 ) -> list[Item]:  # fmt: skip
     """Files as they are named; of folders and patterns the pictures, without hidden files, nulie's
     own results and what `exclude` has patterns of: of names, folders' as well, or whole paths below
-    the folder. Each file once. `tell` is told in a line what was passed over. Raises: ImageError
-    when a folder or pattern holds none, or an address is named."""
-    choosing = _Choosing(recursive, exclude)
+    the folder; with `films` those as well. Each file once. `tell` is told in a line what was passed
+    over. Raises: ImageError when a folder or pattern holds none, or an address is named."""
+    choosing = _Choosing(recursive, exclude, films)
     found: dict[Path, Item] = {}
     for name in named:
         for item in _of(name, choosing):

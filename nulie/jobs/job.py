@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ModelError, NulieError
-from .events import Amiss, Begun, Done, Ended, Event, Failed, Planned, Skipped
+from .events import Amiss, Begun, Done, Ended, Event, Failed, Filmed, Planned, Skipped
 from .file import process
 from .host import Host
-from .inputs import Item
+from .inputs import Item, is_film
 from .names import Names
 from .plan import Choice, Plan, restorers
+from .series import with_recipe
 
 if TYPE_CHECKING:
     from ..models.download import Progress
@@ -50,16 +51,24 @@ class Job:
         skipped: list[Item] = []
         amiss: list[Item] = []
         written: list[Path] = []
+        plan: Plan | None = self.plan
+        films = all(is_film(item.path) for item in self.items)
+        if self.plan.same and not films and not self.plan.results.dry_run:
+            plan = yield from with_recipe(self.items, self.plan, self._host, self.cancel)
+            # What ends the search in which they all have part still has its best for all of them.
+            self.cancel.clear()
         for number, item in enumerate(self.items, 1):
-            if self.cancel.is_set():
+            if self.cancel.is_set() or plan is None:
                 break
             yield Begun(item, number, len(self.items))
+            film = self._host.film if is_film(item.path) else None
+            work = film or process
             try:
-                for event in process(item, self.plan, self._host, self._names, cancel=self.cancel):
-                    if isinstance(event, Done):
+                for event in work(item, plan, self._host, self._names, cancel=self.cancel):
+                    if isinstance(event, Done | Filmed):
                         written += event.written
                     for kind, those in (
-                        ((Done, Planned), done),
+                        ((Done, Filmed, Planned), done),
                         (Skipped, skipped),
                         (Amiss, amiss),
                     ):

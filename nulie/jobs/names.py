@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import ImageError
-from ..image_io import Photo, check_output, default_output, shown_path
+from ..image_io import Photo, atomic, check_output, default_output, shown_path
 
 MARK = "_nulie"
 """End of the stem of nulie's results, before the number of a variant."""
-_RESULT = re.compile(rf"{MARK}(_\d*)?$")
+_RESULT = re.compile(rf"{MARK}(_\d*|_part)?$")
 
 Made = TypeVar("Made")
 
@@ -70,10 +70,7 @@ class Names:
     def check(self, photo: Photo, shown: str, path: Path) -> tuple[str, ...]:
         """Notes on what a result at `path` cannot hold. Raises: ImageError when it may not be
         written there."""
-        other = self._results.get(_identity(path) or os.path.realpath(path))
-        if other is not None:
-            taken = f"its result would take the name of another one's ({shown_path(other)})"
-            raise ImageError(f"{shown}: {taken}; enhance it by itself, with --output")
+        self._refuse_results(shown, path)
         try:
             notes = check_output(photo, path, overwrite=self._overwrite)
         except RuntimeError:
@@ -81,6 +78,18 @@ class Names:
             raise ImageError(f"{shown_path(path)}: {around}") from None
         self.refuse_inputs(path)
         return notes
+
+    def check_place(self, shown: str, path: Path) -> None:
+        """The same for a result of any kind, of which nothing is known. Raises: ImageError."""
+        self._refuse_results(shown, path)
+        atomic.check(path, overwrite=self._overwrite)
+        self.refuse_inputs(path)
+
+    def _refuse_results(self, shown: str, path: Path) -> None:
+        other = self._results.get(_identity(path) or os.path.realpath(path))
+        if other is not None:
+            taken = f"its result would take the name of another one's ({shown_path(other)})"
+            raise ImageError(f"{shown}: {taken}; enhance it by itself, with --output")
 
     def refuse_inputs(self, path: Path) -> None:
         """Raises: ImageError when `path` is one of the job's inputs, by whatever name."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
+
+import torch
 
 from .. import engine
 from ..engine import Enhancement, Finished, Result, Started
@@ -12,12 +14,12 @@ from ..engine.events import Variant
 from ..engine.objective import Objective, Terms
 from ..engine.overdone import yield_guards
 from ..engine.pipeline import apply
+from ..engine.together import Together, sheet
 from ..image_io import Photo
 from ..memory import give_back
 from ..predictor import Predictor, exact_form
 from ..recipe import Recipe, Settings
 from ..search import Improved, Progress
-from ..transforms.preview import shrink
 from ..transforms.strength import scale
 from . import restoration
 from .checkpoints import Keeper
@@ -30,14 +32,16 @@ from .plan import Plan, restorers
 
 def enhance(
     item: Item, photo: Photo, plan: Plan, host: Host, *,
-    cancel: threading.Event, keeper: Keeper | None = None,
+    cancel: threading.Event, keeper: Keeper | None = None, others: Sequence[Photo] = (),
 ) -> Generator[Event, None, Outcome | None]:  # fmt: skip
-    """What the plan makes of a photo; None when it was cancelled before there was a best so far.
-    `cancel` may be set from any thread: a search then ends within a batch. Raises: NulieError."""
+    """What the plan makes of a photo; with `others` of its size by a recipe that is frozen and good
+    for all of them on average, see `Enhancement`. None when it was cancelled before there was a
+    best so far. `cancel` may be set from any thread: a search then ends within a batch. Raises:
+    NulieError."""
     models = host.models or restorers(plan)
     host = replace(host, models=models)
     if plan.recipe is not None or (plan.search and not plan.restoration):
-        return (yield from _enhance(item, photo, plan, host, cancel, keeper))
+        return (yield from _enhance(item, photo, plan, host, cancel, keeper, others))
     planned = yield from restoration.steps(item, photo, plan.restoration, models, cancel)
     if planned is None:
         return None
@@ -46,7 +50,13 @@ def enhance(
     if restored is None:
         return None
     if plan.search:
-        outcome = yield from _enhance(item, restored, plan, host, cancel, keeper)
+        more = []
+        for other in others:
+            made = yield from restoration.apply(item, Recipe((), first), other, models, cancel)
+            if made is None:
+                return None
+            more.append(made)
+        outcome = yield from _enhance(item, restored, plan, host, cancel, keeper, more)
         if outcome is None:
             return None
     else:
@@ -64,7 +74,7 @@ def enhance(
 
 def _enhance(
     item: Item, photo: Photo, plan: Plan, host: Host,
-    cancel: threading.Event, keeper: Keeper | None,
+    cancel: threading.Event, keeper: Keeper | None, others: Sequence[Photo],
 ) -> Generator[Event, None, Outcome | None]:  # fmt: skip
     recipe, name = plan.recipe, item.file_name
     if recipe is not None and not plan.judge_recipe:
@@ -88,7 +98,8 @@ def _enhance(
             yield Busy(item)
         with host.turn():
             if recipe is None:
-                return (yield from _search(item, photo, plan, predictor, host, cancel, keeper))
+                given = (item, photo, plan, predictor, host, cancel, keeper, others)
+                return (yield from _search(*given))
             after = yield from restoration.apply(item, recipe, photo, host.models, cancel)
             if after is None:
                 return None
@@ -100,9 +111,12 @@ def _enhance(
 
 def _search(
     item: Item, photo: Photo, plan: Plan, predictor: Predictor, host: Host,
-    cancel: threading.Event, keeper: Keeper | None,
+    cancel: threading.Event, keeper: Keeper | None, others: Sequence[Photo],
 ) -> Generator[Event, None, Outcome | None]:  # fmt: skip
-    run = Enhancement(photo.pixels, predictor, plan.settings, resume=plan.resume, cancel=cancel)
+    run = Enhancement(
+        photo.pixels, predictor, plan.settings, others=[other.pixels for other in others],
+        resume=plan.resume, cancel=cancel,
+    )  # fmt: skip
     events = run.events()
     points: list[tuple[float, float]] = []
     base, recipe = 0.0, Recipe()
@@ -131,7 +145,8 @@ def _search(
             elif isinstance(event, Finished):
                 if keeper is not None:
                     keeper.keep(run.checkpoint, at_end=True)
-                result = turned(event.result, photo, predictor, plan.settings, plan.strength)
+                given = (event.result, photo, predictor, plan.settings, plan.strength)
+                result = turned(*given, others)
                 if result.reason == "cancelled" and not result.evaluations:
                     return None
                 # Rendered already: at full size that takes as long as a part of the search.
@@ -148,16 +163,18 @@ def _search(
 
 
 def turned(
-    result: Result, photo: Photo, predictor: Predictor, settings: Settings, strength: float
-) -> Result:
-    """The result of a search for a photo with its variants so strong, marked anew."""
+    result: Result, photo: Photo, predictor: Predictor, settings: Settings, strength: float,
+    others: Sequence[Photo] = (),
+) -> Result:  # fmt: skip
+    """The result of a search for a photo, or several, with its variants so strong, marked anew."""
     if strength == 1 or not result.variants:
         return result
-    mark = marks(photo, predictor, yield_guards(settings, photo.pixels)[0])
+    mark = marks(photo, predictor, yield_guards(settings, photo.pixels)[0], *others)
     recipes = [scale(variant.recipe, strength) for variant in result.variants]
-    made = [(recipe, apply(recipe, photo)) for recipe in recipes]
-    variants = tuple(Variant(recipe, mark(picture)) for recipe, picture in made)
-    return replace(result, variants=variants, image=made[0][1].pixels)
+    made = [[apply(recipe, one) for one in (photo, *others)] for recipe in recipes]
+    marked = zip(recipes, made, strict=True)
+    variants = tuple(Variant(recipe, mark(*pictures)) for recipe, pictures in marked)
+    return replace(result, variants=variants, image=made[0][0].pixels)
 
 
 def _budget(settings: Settings, progress: Progress) -> tuple[float, float | None]:
@@ -171,15 +188,23 @@ def _budget(settings: Settings, progress: Progress) -> tuple[float, float | None
     return min(1.0, max(shares)), left
 
 
-def marks(photo: Photo, predictor: Predictor, settings: Settings) -> Callable[[Photo], Terms]:
-    """Marks versions of a photo by the exact form of a predictor."""
+def marks(
+    photo: Photo, predictor: Predictor, settings: Settings, *others: Photo
+) -> Callable[..., Terms]:
+    """Marks versions of a photo, or of several together, by the exact form of a predictor."""
     exact = exact_form(predictor)
-    objective = Objective(exact, shrink(photo.pixels, exact.input_size).to(exact.device), settings)
 
-    def mark(version: Photo) -> Terms:
-        if version is photo:
+    def small(*photos: Photo) -> torch.Tensor:
+        return sheet([one.pixels for one in photos], exact.input_size).to(exact.device)
+
+    objective: Objective | Together = Objective(exact, small(photo), settings)
+    if others:
+        images = [one.pixels for one in (photo, *others)]
+        objective = Together(exact, small(photo, *others), settings, images)
+
+    def mark(*versions: Photo) -> Terms:
+        if versions[0] is photo:
             return objective.base
-        small = shrink(version.pixels, exact.input_size).to(exact.device)
-        return objective(small[None])[0]
+        return objective(small(*versions)[None])[0]
 
     return mark

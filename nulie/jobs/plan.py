@@ -14,10 +14,11 @@ from ..image_io import default_output, shown_path
 from ..models.device import PRECISIONS
 from ..recipe import Recipe, Settings
 from ..transforms.strength import scale
-from . import checkpoints, recipes, reference, restoration, values
+from . import checkpoints, recipes, reference, restoration, values, video
 from .inputs import SUFFIXES
 from .reference import Reference
 from .restoration import Restoration, Restorers
+from .video import Video
 
 BY_RECIPE = "recipe"
 """The mode that applies a recipe in place of a search."""
@@ -82,6 +83,10 @@ class Plan:
     """Whether there is a search; else it is restored alone."""
     strength: float = 1.0
     """How far recipes that are found are turned, see `scale`; `recipe` is turned already."""
+    same: bool = False
+    """Whether all photos get one recipe."""
+    video: Video = field(default_factory=Video)
+    """How films are written."""
 
     @property
     def judge(self) -> str:
@@ -99,6 +104,7 @@ _OF_CHOICE = {"predictor", "device", "precision", "views", "head", "clip_weights
 _OTHERS = {field.name for field in fields(Settings)} | {
     *("recipe", "resume", "judge_recipe", "like", "strength", "search"),
     *restoration.NAMES,
+    *("same", *video.NAMES),
 }
 KNOWN = frozenset(_OTHERS | _OF_CHOICE | _OF_RESULTS)
 """Names of the values that make a plan."""
@@ -138,6 +144,7 @@ def plan(given: Mapping[str, Any], *, files: int = 1) -> Plan:
         settings, recipe, recipe_file, _choice(given), results, resume, given.get("resume"),
         judge_recipe=bool(given.get("judge_recipe", False)), like=like, strength=strength,
         restoration=wanted, search=bool(given.get("search", True)),
+        same=bool(given.get("same", False)), video=video.read(given),
     )  # fmt: skip
 
 
@@ -204,6 +211,9 @@ def _check_together(given: Mapping[str, Any], results: Results, files: int) -> N
         raise SettingsError(f"--{restored[0]} and --recipe: a recipe says itself what is restored")
     if given.get("faithful") is not None and not {"upscale", "model"} & {*restored}:
         raise SettingsError("--faithful says how a picture is enlarged; add --upscale")
+    if given.get("same") and (recipe is not None or resume or int(given.get("top", 1)) > 1):
+        option = "top" if recipe is None and not resume else "recipe" if recipe else "resume"
+        raise SettingsError(f"--same searches one recipe for all; leave --{option} out")
     if not given.get("search", True) and not restored:
         raise SettingsError("--no-search leaves nothing to be done; add --repair, --upscale ...")
     if "like" in given:

@@ -48,12 +48,14 @@ class Renderer:
     of a known recipe costs its own step alone. May be called from several threads."""
 
     def __init__(
-        self, preview: torch.Tensor, sample: Sample | None = None, *, cache_bytes: int = CACHE_BYTES
-    ) -> None:
-        """`preview` is `[3, H, W]` uint8; results lie on its device, and so does the memory that
+        self, preview: torch.Tensor, sample: Sample | None = None, *,
+        count: int = 1, cache_bytes: int = CACHE_BYTES,
+    ) -> None:  # fmt: skip
+        """`preview` is `[3, H, W]` uint8, or a sheet of `count` pictures of one size, one below the
+        other, which are measured together; results lie on its device, and so does the memory that
         `cache_bytes` bounds. With a `sample` of the photo, histograms are the photo's; without,
         the preview's own."""
-        self._shape = preview.shape[1:]
+        self._shape, self._count = preview.shape[1:], count
         # The sample's pixels and their blurred selves lie behind the preview's, and most ops do the
         # same to all.
         origin = preview.flatten(1)
@@ -130,19 +132,37 @@ class Renderer:
         assert op.tensor is not None  # an op has a table or this
         if op.grain is None:
             return op.tensor(part[:, :, None], values, measured)[:, :, 0]
-        after = [op.tensor(self._previews(part), values, measured).flatten(2)]
+        after = [self._each(op, self._previews(part), values, measured).flatten(2)]
         if self._sampled:
             sampled = part[:, :, None, -2 * self._sampled :]
             own, blurred = sampled[..., : self._sampled], sampled[..., self._sampled :]
             after += [op.grain(own, blurred, values)[:, :, 0], blurred[:, :, 0]]
         return torch.cat(after, -1)
 
+    def _each(
+        self, op: Op, sheets: torch.Tensor, values: Values, measured: Measured
+    ) -> torch.Tensor:
+        """An op that looks at neighbours, which no picture of a sheet has in another one."""
+        assert op.tensor is not None
+        if self._count == 1:
+            return op.tensor(sheets, values, measured)
+        rows, count = len(sheets), self._count
+        height, width = self._shape[0] // count, self._shape[1]
+        apart = sheets.view(rows, 3, count, height, width).transpose(1, 2).flatten(0, 1)
+        values, measured = (
+            {name: np.repeat(each, count, 0) for name, each in given.items()}
+            for given in (values, measured)
+        )
+        made = op.tensor(apart, values, measured).view(rows, count, 3, height, width)
+        return made.transpose(1, 2).flatten(2, 3)
+
     def _look(self, need: Need, batch: torch.Tensor, rows: list[int]) -> npt.NDArray[Any]:
         """What an op needs, of these rows; see `Op.needs`."""
         if need == "nothing":
             return np.empty(0)
         if need == "short side":
-            return np.full(len(rows), min(self._shape))
+            height, width = self._shape
+            return np.full(len(rows), min(height // self._count, width))
         part = batch[rows]
         if need == "grey mean":
             seen = grey(self._previews(part)).flatten(1)

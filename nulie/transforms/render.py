@@ -71,14 +71,29 @@ def _to_deep(levels: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
     return deep
 
 
-def freeze(recipe: Recipe, image: Image.Image) -> Recipe:
+def freeze(recipe: Recipe, image: Image.Image, *others: Image.Image) -> Recipe:
     """The recipe with what its ops measure of this image, and of what the steps before have made of
-    it: on any other it then does the same. Steps that are frozen already stay as they are.
+    it: on any other it then does the same. Steps that are frozen already stay as they are. With
+    `others` all are measured together, as if they were parts of one; lengths are those of `image`.
 
-    `image` is RGB: what comes to the ops, after the models that stand before them.
+    Images are RGB: what comes to the ops, after the models that stand before them.
     Raises: RecipeError on a step that cannot be applied."""
-    levels = _Levels(image)
+    levels = _Levels(image, *others)
     return Recipe(tuple(levels.apply(s) for s in recipe.steps), recipe.before, recipe.after)
+
+
+def table_of(recipe: Recipe) -> npt.NDArray[np.uint8] | None:
+    """`[3, 256]`: all that a recipe does, where it is frozen and each of its ops maps levels; else
+    None. Raises: RecipeError on a step that cannot be applied."""
+    made = np.tile(RAMP.astype(np.uint8), (3, 1))
+    for step in recipe.steps:
+        op, values = resolve(step)
+        measured = statistics_of(op, step)
+        if op.table is None or (op.measures and measured is None):
+            return None
+        table = np.broadcast_to(op.table(as_batch(values), measured or {}, RAMP)[0], (3, 256))
+        made = np.take_along_axis(table, made.astype(int), -1)
+    return None if recipe.before or recipe.after else made
 
 
 def halo(recipe: Recipe) -> int:
@@ -98,10 +113,10 @@ def halo(recipe: Recipe) -> int:
 
 
 class _Levels:
-    """An image under a table that has not been applied to it yet."""
+    """Images under a table that has not been applied to them yet."""
 
-    def __init__(self, image: Image.Image) -> None:
-        self._image = image
+    def __init__(self, *images: Image.Image) -> None:
+        self._images = images
         self._table: npt.NDArray[np.uint8] | None = None
 
     def apply(self, step: Step) -> Step:
@@ -115,14 +130,18 @@ class _Levels:
             self._map(op.table(batch, measured, RAMP)[0])
         else:
             plain = {name: m.item() for name, m in measured.items()}
-            self._image = op.pil(self.image(), **values, **plain)
+            self._images = tuple(op.pil(image, **values, **plain) for image in self.images())
         return step
 
     def image(self) -> Image.Image:
+        return self.images()[0]
+
+    def images(self) -> tuple[Image.Image, ...]:
         if self._table is not None:
-            self._image = self._image.point(self._table.ravel().tolist())
+            table = self._table.ravel().tolist()
+            self._images = tuple(image.point(table) for image in self._images)
             self._table = None
-        return self._image
+        return self._images
 
     def _map(self, table: npt.NDArray[np.uint8]) -> None:
         table = np.broadcast_to(table, (3, 256))
@@ -133,9 +152,15 @@ class _Levels:
     def _look(self, need: Need) -> npt.NDArray[Any]:
         """What an op needs of the image as it would be with the table applied; see `Op.needs`."""
         if need == "grey mean":
-            counts = np.array(self.image().convert("L").histogram())
+            counts = self._counts("L")
             return np.array([(counts * np.arange(256)).sum() / counts.sum()])
         if need in ("histogram", "histograms"):
-            grey = self.image().convert("L").histogram() if need == "histograms" else []
-            return np.array([*self.image().histogram(), *grey]).reshape(1, -1, 256)
-        return np.array([min(self._image.size) if need == "short side" else 0])
+            modes = ("RGB", "L") if need == "histograms" else ("RGB",)
+            return np.concatenate([self._counts(mode) for mode in modes]).reshape(1, -1, 256)
+        return np.array([min(self._images[0].size) if need == "short side" else 0])
+
+    def _counts(self, mode: str) -> npt.NDArray[Any]:
+        """The histogram of all images together, in this mode."""
+        each = (image if image.mode == mode else image.convert(mode) for image in self.images())
+        counts: npt.NDArray[Any] = np.sum([image.histogram() for image in each], 0)
+        return counts

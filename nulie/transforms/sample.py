@@ -34,11 +34,17 @@ class Sample:
     """`[N]`, 1 or more: for how many pixels each stands."""
 
 
-def sample(image: Image.Image, count: int = PIXELS) -> Sample:
-    """`count` pixels of an RGB image, the same each time.
+def sample(image: Image.Image, *others: Image.Image, count: int = PIXELS) -> Sample:
+    """`count` pixels of an RGB image, and of each of the `others`, the same each time.
 
     A pixel's chance is inverse to its rank from the nearer end of one of its channels, so that each
     halving of what remains of a tail holds about as many as the one before."""
+    samples = [_sample(one, count) for one in (image, *others)]
+    parts = zip(*((s.pixels, s.blurred, s.weights) for s in samples), strict=True)
+    return Sample(*(np.concatenate(part, -1) for part in parts))
+
+
+def _sample(image: Image.Image, count: int) -> Sample:
     scale = min(1.0, (_LOOKED_AT / (image.width * image.height)) ** 0.5)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     pixels = _grid(image, size)
