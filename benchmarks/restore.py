@@ -59,11 +59,7 @@ def cases() -> list[Case]:
     def camera(shot: float) -> Callable[[Pixels, np.random.Generator], Pixels]:
         return lambda clean, rng: spoil.to_levels(clean + spoil.camera_noise(clean, shot, rng))
 
-    found: list[Case] = [
-        (f"{kind}x{scale}", f"{kind}x{scale}", {}, half(scale))
-        for scale in (2, 4)
-        for kind in ("", "vivid-")
-    ]
+    found: list[Case] = [(name, name, {}, half(int(name[-1]))) for name in ("x2", "vivid-x2", "x4")]
     for level in (10, 20, 40, 75, 90, 95):
         found.append((f"JPEG {level}", "repair", {"quality": level}, jpeg(level)))
     for sigma in (5, 15, 25, 50):

@@ -204,7 +204,8 @@ class Restorers:
         return restore
 
     def upscaler(self, wanted: Restoration, photo: Photo) -> Restorer | None:
-        """The one that enlarges: that of `wanted`, else the own one next to the size asked for."""
+        """The one that enlarges: that of `wanted`, else the own one next to the size asked for; the
+        vivid one, which there is for twice alone, does it as often as it takes."""
         if not wanted.enlarge:
             return None
         for model in wanted.models:
@@ -213,9 +214,10 @@ class Restorers:
                 return restorer
         if wanted.upscale is None:
             return None
+        if wanted.faithful not in (None, 1):
+            return self.get("vivid-x2")
         width, height = size.parse(wanted.upscale).of(*photo.size)
-        name = "x2" if max(width / photo.size[0], height / photo.size[1]) <= 2 else "x4"
-        return self.get(name if wanted.faithful in (None, 1) else f"vivid-{name}")
+        return self.get("x2" if max(width / photo.size[0], height / photo.size[1]) <= 2 else "x4")
 
 
 def first_steps(

@@ -17,7 +17,6 @@ OWN = {
     "x2": "twice as large",
     "x4": "four times as large",
     "vivid-x2": "twice as large, sharper and less true",
-    "vivid-x4": "four times as large, sharper and less true",
     "repair": "traces of JPEG, by a dial of its quality",
     "denoise": "noise, by a dial of its strength",
     "scan": "halftone, grain and dust of scanned pages",
