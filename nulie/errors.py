@@ -2,8 +2,11 @@
 
 NulieError
  +- ImageError        an image file cannot be read, is refused, or cannot be written
+ |   +- PlaceError    the place takes or gives nothing for now: its disk is full, or it is gone
  +- RecipeError       bad or unknown recipe data (also a ValueError)
  +- CheckpointError   a checkpoint cannot be read, or belongs to another photo
+ +- JobError          a job's journal is another one's, is in use, or began otherwise
+ +- LibraryError      a library's file is another one's, or cannot be written
  +- ExtraError        a package that one of nulie's extras brings along is not installed
  +- SettingsError     an option has no meaning or contradicts another (also a ValueError)
  +- ModelError        a model, such as a predictor, is unknown or cannot run here
@@ -27,10 +30,19 @@ class NulieError(Exception):
 class ImageError(NulieError): ...
 
 
+class PlaceError(ImageError): ...
+
+
 class RecipeError(NulieError, ValueError): ...
 
 
 class CheckpointError(NulieError): ...
+
+
+class JobError(NulieError): ...
+
+
+class LibraryError(NulieError): ...
 
 
 class SettingsError(NulieError, ValueError): ...

@@ -26,7 +26,9 @@ from nulie.cli import COMMANDS
 from nulie.engine import checkpoint
 from nulie.engine.pipeline import apply
 from nulie.errors import ExtraError, needed_for
+from nulie.jobs import journal
 from nulie.jobs.picture import marks
+from nulie.library import store
 from nulie.predictor import Predictor, create
 from nulie.predictor.like import Like
 from nulie.recipe import FORMAT, Recipe, Step, space
@@ -181,6 +183,8 @@ def test_formats_in_the_changelog_are_those_of_the_code() -> None:
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert f"| recipe | {FORMAT} |" in text
     assert f"| checkpoint | {checkpoint.FORMAT} |" in text
+    assert f"| job (`--job`) | {journal.FORMAT} |" in text
+    assert f"| library (`--library`) | {store.FORMAT} |" in text
 
 
 # The project's own file

@@ -53,6 +53,8 @@ FOREIGN = {
     "tqdm": ("nulie/cli", "nulie/models"),
     "argparse": ("nulie/cli",),
     "spandrel": ("nulie/restore",),
+    "imagehash": ("nulie/library",),
+    "pyarrow": ("nulie/library",),
     "av": ("nulie/video",),
     "threadpoolctl": ("nulie/threads.py",),
 }

@@ -254,6 +254,14 @@ def test_ten_bits_become_what_eight_become(tmp_path: Path) -> None:
     assert np.abs(seen[0] - seen[1]).max() < 8
 
 
+@pytest.mark.parametrize("codec", ["vp9", "av1", "ffv1"])
+def test_other_codecs_in_matroska(tmp_path: Path, clip: Path, codec: str) -> None:
+    film = ffmpeg(tmp_path / "film.mkv", "-i", clip, "-c", "copy")
+    result = made(film, "--codec", codec)
+    assert stream(result)["codec_name"] == codec
+    assert times(result) == times(film)
+
+
 def test_codec_and_quality(clip: Path) -> None:
     sizes = []
     for crf in (18, 40):

@@ -13,7 +13,7 @@ from ..errors import NulieError
 from . import console
 from .console import INTERRUPTED, NOTHING_WRITTEN, complain, load_libraries
 
-COMMANDS = ("fit", "match", "ui", "score", "train", "tree", "weights")
+COMMANDS = ("duplicates", "fit", "job", "match", "ui", "score", "train", "tree", "weights")
 """Modules with `main(arguments) -> exit code`; any other first word is an image to enhance."""
 
 

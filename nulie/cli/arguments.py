@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -54,7 +54,7 @@ class _Verbose(argparse.Action):
 
 # fmt: off
 def add_folders(add: Callable[..., argparse.Action]) -> None:
-    add("--recursive", action="store_true", help="look into folders of folders")
+    add("-r", "--recursive", action="store_true", help="look into folders of folders")
     add("--exclude", action="append", default=[], metavar="PATTERN",
         help="leave out of folders what is called so, such as 'IMG_*' or a folder; repeatable")
 
@@ -100,7 +100,17 @@ def items(options: argparse.Namespace, named: Sequence[str], *, films: bool = Fa
 
 def plan(options: argparse.Namespace, files: int) -> Plan:
     """For so many `files`; its values' names are the options'."""
+    return planned(values(options), files)
+
+
+def values(options: argparse.Namespace) -> dict[str, Any]:
+    """The plain values of a plan."""
+    with load_libraries():
+        from ..jobs.plan import KNOWN
+    return {name: value for name, value in vars(options).items() if name in KNOWN}
+
+
+def planned(values: Mapping[str, Any], files: int) -> Plan:
     with load_libraries():
         from ..jobs import plan
-    values = {name: value for name, value in vars(options).items() if name in plan.KNOWN}
     return plan.plan(values, files=files)

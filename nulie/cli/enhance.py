@@ -26,13 +26,15 @@ from .progress import Bar, Download, download_bar
 if TYPE_CHECKING:
     from ..jobs.job import Job
     from ..jobs.outcome import Outcome
+    from ..jobs.parallel import ParallelJob
 
 DESCRIPTION = "Makes images and videos more pleasing by searching chains of simple operations."
 EPILOG = """\
 examples:
   nulie photo.jpg                                   ten seconds, gentle changes
   nulie photo.jpg --mode hard --seconds 30          drastic changes, too
-  nulie holiday/ --recursive --output-dir better/   a whole folder
+  nulie holiday/ --recursive --output-dir better/   a whole folder, on all cores
+  nulie photos/ --recursive --output-dir better/ --job better.job     goes on after a power cut
   nulie photo.jpg --ops brightness,contrast --range brightness=0.8:1.2
   nulie photo.jpg --like sunset.jpg                 in the colours of another picture
   nulie small.jpg --repair --denoise --upscale 2    restored, searched, enlarged
@@ -47,7 +49,9 @@ files are passed over, and images whose results are there.
 
 other commands (each has a --help of its own):
   nulie ui              the same as a page in the browser, with live view and touch-up
-  nulie score IMAGE...  what a predictor says of images as they are
+  nulie score IMAGE...  what a predictor says of images as they are, of whole libraries
+  nulie duplicates DIR  pictures of a library that look alike
+  nulie job FILE        how a job stands: done, failed, left
   nulie weights         files of the predictors: list, fetch, check
   nulie tree FILE       what a search tried, from its checkpoint
   nulie match A B       the recipe that turns one picture into the other
@@ -83,6 +87,13 @@ def parser() -> arguments.Parser:
     add("--dry-run", action="store_true", help="say what would be read and written; end")
     arguments.add_folders(add)
     add("--quality", type=int, metavar="1..100", help="for JPEG, WebP and AVIF")
+    add = parser.add_argument_group("many images").add_argument
+    add("--workers", default="auto", metavar="N",
+        help="processes to spread many images over: auto (default: one a core or GPU) or a number")
+    add("--job", dest="journal", type=Path, metavar="FILE",
+        help="keep there what is done: after a power cut the same command goes on")
+    add("--wait", type=float, default=3600.0, metavar="SECONDS",
+        help="of a job: how long it waits for a full disk or a lost share (default 3600)")
     add = parser.add_argument_group("videos").add_argument
     add("--codec", metavar="NAME",
         help="h264, hevc, vp9, av1 or ffv1, which loses nothing (default: the video's own where"
@@ -200,12 +211,16 @@ def _piped(options: argparse.Namespace) -> int:
 
 
 def _enhance(options: argparse.Namespace, items: list[Item], *, to_stdout: bool = False) -> int:
-    plan = arguments.plan(options, len(items))
+    values = arguments.values(options)
+    plan = arguments.planned(values, len(items))
     with load_libraries():
         from ..jobs.host import Host
-        from ..jobs.job import Job
-    job = Job(items, plan, Host(draw=_report, film=_film))
-    return _Show(job, as_json=options.json, quiet=options.quiet, to_stdout=to_stdout).run()
+        from ..jobs.parallel import job
+    made = job(
+        items, plan, Host(draw=_report, film=_film),
+        workers=options.workers, journal=options.journal, told=values,
+    )  # fmt: skip
+    return Show(made, as_json=options.json, quiet=options.quiet, to_stdout=to_stdout).run()
 
 
 def _films() -> bool:
@@ -237,11 +252,16 @@ def _report(outcome: Outcome) -> str:
     )  # fmt: skip
 
 
-class _Show:
-    def __init__(self, job: Job, *, as_json: bool, quiet: bool, to_stdout: bool) -> None:
+class Show:
+    """Shows a job's events; its exit code is that of the command."""
+
+    def __init__(
+        self, job: Job | ParallelJob, *, as_json: bool, quiet: bool, to_stdout: bool = False
+    ) -> None:
         self._job, self._json, self._quiet, self._to_stdout = job, as_json, quiet, to_stdout
         self._bar = Bar(hide=quiet)
-        self._searching = self._written = self._unsaid = self._stopped = False
+        self._searching = self._written = self._unsaid = self._stopped = self._several = False
+        self._held = ""
         self._number = 0
 
     def run(self) -> int:
@@ -257,6 +277,9 @@ class _Show:
                         return self._end(event)
                     self._show(event, download)
         except KeyboardInterrupt:
+            if self._several:
+                complain("interrupted; what was written is whole")
+                return console.INTERRUPTED
             return self._interrupted(self._job.items[self._number - 1 :])
         finally:
             self._bar.close()
@@ -264,14 +287,25 @@ class _Show:
 
     def _kept(self) -> str:
         """What a first Ctrl-C leaves."""
+        if self._job.plan.results.job:
+            return "what is done is kept"
         if not is_film(self._job.items[self._number - 1].path):
             return "the best so far is kept"
         kept = self._job.plan.video.keep_part
         return "what is written is kept" if kept else "nothing is kept of this video"
 
-    def _show(self, event: events.Event, download: Download) -> None:
-        if isinstance(event, events.Begun):
+    def _show(self, event: events.Event | events.Standing, download: Download) -> None:
+        if isinstance(event, events.Standing):
+            self._searching = self._several = True  # Ctrl-C ends it in an orderly way
+            self._bar.stand(event)
+        elif isinstance(event, events.Begun):
             self._number = event.number
+            self._bar.place = f"{event.number} of {event.count}, " if event.count > 1 else ""
+        elif isinstance(event, events.Held):
+            if event.text != self._held:
+                self._bar.close()
+                complain(f"waiting: {event.text}")
+            self._held = event.text
         elif isinstance(event, events.Loading):
             if event.file:
                 download(event.file, event.done, event.size)
@@ -328,10 +362,14 @@ class _Show:
         self._print_json(line(event.item.given, event.film, event.written))
 
     def _over(self) -> None:
-        self._searching = False
+        self._searching = self._several
+        self._held = ""
         self._bar.close()
 
     def _end(self, ended: events.Ended) -> int:
+        self._over()
+        if self._several or ended.stopped:
+            return self._end_of_several(ended)
         if self._job.cancel.is_set() and ended.left:
             if ended.left[0] is self._job.items[self._number - 1]:
                 return self._interrupted(ended.left)
@@ -339,15 +377,32 @@ class _Show:
             return console.INTERRUPTED
         if self._stopped:
             return console.INTERRUPTED
+        return self._code(ended)
+
+    def _end_of_several(self, ended: events.Ended) -> int:
+        left = f"not done: {_names(ended.left)}"
+        if ended.stopped:
+            complain(f"given up: {ended.stopped}; {left}; the same command goes on")
+            return 1
+        if self._job.cancel.is_set() and ended.left:
+            complain(f"stopped; {left}" if ended.done else console.NOTHING_WRITTEN)
+            return console.INTERRUPTED
+        return self._code(ended)
+
+    def _code(self, ended: events.Ended) -> int:
         count = len(self._job.items)
+        failed = len(ended.failed) + ended.failed_before
+        if ended.before:
+            self._say(f"{ended.before:,} of {count:,} images were done before")
         if ended.skipped:
             there = "skipped, for their results are there; --overwrite makes them anew"
             self._say(f"{len(ended.skipped)} of {count} images {there}")
-        if ended.failed and count > 1:
-            complain(f"{len(ended.failed)} of {count} images failed")
-        if ended.failed and len(ended.failed) == count:
+        if failed and count > 1:
+            again = "; nulie job FILE --retry-failed does them again" * bool(ended.failed_before)
+            complain(f"{failed} of {count} images failed{again}")
+        if failed and failed == count:
             return 2
-        return 1 if ended.failed or ended.amiss or self._unsaid else 0
+        return 1 if failed or ended.amiss or self._unsaid else 0
 
     def _interrupted(self, left: Sequence[Item]) -> int:
         some = f"interrupted; not done: {_names(left)}"

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
-from ..jobs.events import Filming, Restoring, Searching
+from ..jobs.events import Filming, Restoring, Searching, Standing
 
 SHORTEST = 0.1
 """Seconds between two looks of the bar; a batch may take less than a hundredth."""
@@ -21,11 +21,13 @@ class Bar:
     def __init__(self, *, hide: bool) -> None:
         self._hide = hide or not _on_terminal()
         self._bar: tqdm[None] | None = None
+        self.place = ""
+        """Before the file's name: which of how many it is."""
 
     def show(self, event: Searching | Restoring | Filming) -> None:
         if self._hide:
             return
-        self._bar = self._bar or _of_share(event.item.file_name, "{postfix}")
+        self._bar = self._bar or _of_share(self.place + event.item.file_name, "{postfix}")
         self._bar.n = event.share
         self._bar.postfix = event.words
         if isinstance(event, Searching):
@@ -33,6 +35,15 @@ class Bar:
                 f"{event.seconds:.0f} s, {event.evaluations:,} nodes, {event.rate:,.0f}/s,"
                 f" best {event.best:.2f} ({event.gain:+.2f})"
             )
+        self._bar.update(0)
+
+    def stand(self, standing: Standing) -> None:
+        """Of a job over many files."""
+        if self._hide:
+            return
+        self._bar = self._bar or _of_share(None, "{postfix}")
+        self._bar.n = standing.share
+        self._bar.postfix = standing.words
         self._bar.update(0)
 
     def close(self) -> None:

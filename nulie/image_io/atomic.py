@@ -11,11 +11,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from ..errors import ImageError, NulieError
+from ..errors import ImageError, NulieError, PlaceError
 from .read import reason, shown_path
 
 OPEN = 0o666
 """The mode of files that need not be private; the user's umask narrows it."""
+
+_FOR_NOW = {
+    getattr(errno, name, None)
+    for name in "ENOSPC EDQUOT EIO ESTALE ENODEV ENOTCONN EHOSTDOWN ETIMEDOUT".split()  # noqa: SIM905
+} - {None}
+"""What a disk says that is full, or a share that is gone."""
+owner = ""
+"""Is part of the names of files that are being written, so that what a killed process has left is
+known by it. Set once by a process that somebody sweeps after."""
+
+
+def sweep(folder: Path, of: str) -> None:
+    """Removes the unfinished files of a folder that were written by the `owner` of that name."""
+    with contextlib.suppress(OSError):
+        for path in folder.glob(f".nulie-{of}-*.tmp"):
+            path.unlink()
 
 
 def write(path: Path, data: bytes, *, overwrite: bool, mode: int = OPEN) -> None:
@@ -93,11 +109,12 @@ def _refusals(path: Path) -> Iterator[None]:
         raise ImageError(f"{shown}: exists; choose another name or allow overwriting") from None
     except (OSError, ValueError) as e:
         number, remedy = getattr(e, "errno", None), "choose another place"
+        kind = PlaceError if number in _FOR_NOW else ImageError
         if number in (errno.ENOSPC, errno.EDQUOT):
             remedy = f"free some space or {remedy}"
         elif number == errno.ENAMETOOLONG:
             remedy = "choose a shorter name"
-        raise ImageError(f"{shown}: cannot be written ({reason(e)}); {remedy}") from None
+        raise kind(f"{shown}: cannot be written ({reason(e)}); {remedy}") from None
 
 
 def _write(path: Path, data: bytes, overwrite: bool, mode: int) -> None:
@@ -118,7 +135,8 @@ def _created(path: Path, mode: int) -> BinaryIO:
 def _temporary(path: Path) -> Iterator[Path]:
     """The name of a file beside `path`, which is gone unless all goes well."""
     # A short name: the final one may be as long as the file system allows.
-    temporary = path.parent / f".nulie-{secrets.token_hex(8)}.tmp"
+    marked = f"{owner}-" if owner else ""
+    temporary = path.parent / f".nulie-{marked}{secrets.token_hex(8)}.tmp"
     try:
         yield temporary
     except BaseException:  # Ctrl-C too

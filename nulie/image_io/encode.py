@@ -13,7 +13,7 @@ from PIL import Image, ImageChops, PngImagePlugin
 from . import exif as exif_bytes
 from . import headers, icc, jpeg, png, tiff
 from . import xmp as xmp_packet
-from .metadata import PARAMETERS, tell_text
+from .metadata import PARAMETERS, SCORE_KEY, tell_text
 from .photo import Deep, Metadata, Photo
 
 NO_ALPHA = ("JPEG", "BMP")
@@ -30,8 +30,9 @@ _PROFILE_ROOM = 1 << 20
 
 
 def merged_text(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
-    kept = {k: v for k, v in old.items() if not (new and (k == "nulie" or k.startswith("nulie ")))}
-    return {**kept, **new}
+    """Without what an earlier run of nulie said of the picture, and the score that it had."""
+    gone = {key for key in old if key in ("nulie", SCORE_KEY) or key.startswith("nulie ")}
+    return {**{key: old[key] for key in old if not (new and key in gone)}, **new}
 
 
 def assembled(photo: Photo, pixels: Image.Image, modes: set[str]) -> Image.Image:

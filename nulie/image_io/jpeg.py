@@ -10,7 +10,7 @@ XMP, XMP_TAIL = b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/ext
 ICC, MPF, GAIN_MAP = b"ICC_PROFILE\0", b"MPF\0", b"urn:iso:std:iso:ts:21496"
 ROOM = 65533
 """Bytes in a segment."""
-END, _SCAN = b"\xff\xd9", 0xDA
+END, SCAN = b"\xff\xd9", 0xDA
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
 # Resources that show the picture as it was (1033, 1036), or say once more what EXIF and XMP do.
 _DROPPED = (1033, 1036, 1058, 1059, 1060)
@@ -20,12 +20,12 @@ Segments = tuple[tuple[int, bytes], ...]
 
 def segments(data: bytes) -> tuple[Segments, int | None]:
     """All segments of a JPEG's first picture, and where it ends; None when it is cut short."""
-    found = list(_walk(data))
+    found = list(walk(data))
     end = found.pop()[2] if found and found[-1][0] == END[1] else None
     return tuple((marker, data[start:stop]) for marker, start, stop in found), end
 
 
-def _walk(data: bytes) -> Iterator[tuple[int, int, int]]:
+def walk(data: bytes) -> Iterator[tuple[int, int, int]]:
     """Of each segment its marker, and where its data starts and ends; the end marker's is none."""
     at = 2
     while match := _MARKER.search(data, at):
@@ -43,8 +43,8 @@ def _walk(data: bytes) -> Iterator[tuple[int, int, int]]:
 def bare(data: bytes) -> bytes:
     """The JPEG without comments and application data, save what the decoder needs."""
     out = [data[:2]]
-    for marker, start, end in _walk(data):
-        if marker == _SCAN:
+    for marker, start, end in walk(data):
+        if marker == SCAN:
             return b"".join([*out, data[start - 4 :]])
         # Kept: JFIF (density) and Adobe (which colour transform was used).
         if marker in (0xE0, 0xEE) or not (0xE1 <= marker <= 0xEF or marker == 0xFE):
@@ -57,7 +57,7 @@ def lacks_scans(found: Segments) -> bool:
     that is cut between scans."""
     frame = next((d for m, d in found if m in (0xC0, 0xC1, 0xC2)), b"")
     left = {(component, k) for component in frame[6::3] for k in range(64)}
-    for scan in (d for m, d in found if m == _SCAN and d and len(d) >= 4 + 2 * d[0]):
+    for scan in (d for m, d in found if m == SCAN and d and len(d) >= 4 + 2 * d[0]):
         first, last, bits = scan[1 + 2 * scan[0] : 4 + 2 * scan[0]]
         if bits & 15 == 0:
             left -= {(c, k) for c in scan[1 : 1 + 2 * scan[0] : 2] for k in range(first, last + 1)}

@@ -17,6 +17,9 @@ from .photo import Metadata
 PARAMETERS = "parameters"
 """Key of sd-webui's generation parameters, in PNG text; elsewhere they are the EXIF comment."""
 
+SCORE_KEY = "aesthetic_score"
+"""Key of a picture's score in PNG text, as programs for generated images know it."""
+
 # ImageMagick puts EXIF and others into texts, also as exif:Orientation.
 _RAW_KINDS = ("exif", "APP1", "xmp", "8bim", "iptc")
 _APART = (png.XMP_KEY, "comment", "xmp", "compression", *(png.RAW + kind for kind in _RAW_KINDS))

@@ -15,7 +15,7 @@ from PIL import Image
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 XMP_KEY, RAW = "XML:com.adobe.xmp", "Raw profile type "
 _COLORS = (b"gAMA", b"cHRM", b"sRGB", b"cICP")
-_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _FRAMES = (b"acTL", b"fcTL", b"fdAT")
 _LARGEST_PROFILE = 1 << 26
 
@@ -61,19 +61,38 @@ def completed(
         head = struct.pack(">IIBBBBB", width, height, 16, (0, 4, 2, 6)[channels - 1], 0, 0, 0)
         parts = {b"IHDR": head, b"IDAT": zlib.compress(filtered.data, 6)}
         *others, end = (whole for kind, _, _, whole in chunks(data) if kind not in parts)
-        head, body = (_chunk(*part) for part in parts.items())
+        head, body = (chunk(*part) for part in parts.items())
         data = b"".join((SIGNATURE, head, *others, body, end))
-    return data[:33] + b"".join(_chunk(*pair) for pair in colors) + data[33:]
+    return data[:33] + b"".join(chunk(*pair) for pair in colors) + data[33:]
 
 
-def _chunk(kind: bytes, body: bytes) -> bytes:
+def chunk(kind: bytes, body: bytes) -> bytes:
     check = zlib.crc32(kind + body).to_bytes(4, "big")
     return b"".join((len(body).to_bytes(4, "big"), kind, body, check))
 
 
+def text_of(kind: bytes, body: bytes) -> bytes:
+    """The bytes of a text. Raises: ValueError when it is damaged."""
+    _, _, rest = body.partition(b"\0")
+    if kind == b"tEXt":
+        return rest
+    packed = kind == b"zTXt" or rest[:1] == b"\1"
+    # An iTXt has its language and its key in that before its text.
+    parts = rest[2:].split(b"\0", 2)
+    rest = parts[-1] if kind == b"iTXt" else rest[1:]
+    try:
+        return zlib.decompressobj().decompress(rest, _LARGEST_PROFILE) if packed else rest
+    except zlib.error as e:
+        raise ValueError(f"a text of it is damaged: {e}") from None
+
+
+def xmp_chunk(packet: bytes) -> bytes:
+    return chunk(b"iTXt", XMP_KEY.encode() + bytes(5) + packet)
+
+
 def repeated(data: bytes) -> list[str]:
     """Keys of more than one text, of which Pillow keeps the last."""
-    keys = Counter(b.partition(b"\0")[0] for kind, b, *_ in chunks(data) if kind in _TEXTS)
+    keys = Counter(b.partition(b"\0")[0] for kind, b, *_ in chunks(data) if kind in TEXTS)
     return [_shown(key) for key, count in keys.items() if count > 1]
 
 
@@ -83,10 +102,10 @@ def repaired(data: bytes, *, bare: bool) -> tuple[bytes, list[str], list[str]]:
     out, large, damaged = [data[: len(SIGNATURE)]], [], []
     for kind, body, right, whole in chunks(data):
         dispensable = kind[:1].islower() and kind != b"tRNS"
-        name = _shown(body.partition(b"\0")[0] if kind in _TEXTS else kind)
+        name = _shown(body.partition(b"\0")[0] if kind in TEXTS else kind)
         if kind in _FRAMES and not (bare or not right):
             dispensable = False
-        if bare and kind in _TEXTS and not name.startswith((XMP_KEY, RAW)):
+        if bare and kind in TEXTS and not name.startswith((XMP_KEY, RAW)):
             large.append(name)
         elif not dispensable or (right and kind not in _FRAMES and _opens(whole)):
             out.append(whole)
@@ -114,12 +133,12 @@ def _shown(name: bytes) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
-def _opens(chunk: bytes) -> bool:
+def _opens(one: bytes) -> bool:
     """Whether Pillow opens a picture with this chunk."""
-    head = _chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
-    tail = _chunk(b"IDAT", zlib.compress(bytes(2))) + _chunk(b"IEND", b"")
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
+    tail = chunk(b"IDAT", zlib.compress(bytes(2))) + chunk(b"IEND", b"")
     try:
-        with Image.open(BytesIO(SIGNATURE + head + chunk + tail), formats=["PNG"]) as image:
+        with Image.open(BytesIO(SIGNATURE + head + one + tail), formats=["PNG"]) as image:
             image.load()
     except Exception:
         return False

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
@@ -60,11 +60,12 @@ _RAW_SUFFIXES = frozenset(
     ".dng .nef .nrw .cr2 .arw .sr2 .srf .pef .erf .kdc .dcr .3fr .mef .mos .iiq .orf .rw2".split()  # noqa: SIM905
 )
 _LOUD = ("TIFF", "")  # where RAW files are, too
-_quiet_lock = threading.Lock()
 
 
-def load(source: Path | str | BinaryIO, *, name: str | None = None) -> Photo:
-    """Read a picture from a path or a seekable binary file; `name` stands for it in messages.
+def load(source: Path | str | BinaryIO, *, name: str | None = None, least: int = 0) -> Photo:
+    """Read a picture from a path or a seekable binary file; `name` stands for it in messages. With
+    `least` a JPEG may come at a half, a quarter or an eighth of its size, its short side not below
+    so many pixels: for a preview, in a fraction of the time.
 
     Raises: ImageError, in one line that names the file and the remedy."""
     if isinstance(source, (str, Path)):
@@ -76,7 +77,7 @@ def load(source: Path | str | BinaryIO, *, name: str | None = None) -> Photo:
         source.seek(0)
         data = source.read()
     with _quiet():
-        return _decoded(data, shown, path)
+        return _decoded(data, shown, path, least)
 
 
 def from_image(image: Image.Image, *, name: str = "the picture") -> Photo:
@@ -115,20 +116,52 @@ def check_opens(data: bytes, format: str) -> None:
         pass  # large, and meant to be
 
 
+class _Together:
+    """A state of the whole process that threads share: the first to enter brings it about, the last
+    to leave ends it, and meanwhile they work side by side."""
+
+    def __init__(self, make: Callable[[], AbstractContextManager[None]]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._state = make()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._state = self._make()
+                self._state.__enter__()
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._state.__exit__(None, None, None)
+
+
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps Pillow's warnings to ourselves; the filters are the whole process's, hence the lock."""
-    with _quiet_lock, warnings.catch_warnings():
+def _no_warnings() -> Iterator[None]:
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
-@contextmanager
-def _without_stderr(kind: str) -> Iterator[None]:
+_unwarned = _Together(_no_warnings)
+
+
+def _quiet() -> AbstractContextManager[None]:
+    """Keeps Pillow's warnings to ourselves; the filters are the whole process's."""
+    return _unwarned
+
+
+def _without_stderr(kind: str) -> AbstractContextManager[None]:
     """Around libraries that speak to the process's standard error past Python, as libtiff does."""
-    if kind not in _LOUD:
-        yield
-        return
+    return _mute if kind in _LOUD else nullcontext()
+
+
+@contextmanager
+def _no_stderr() -> Iterator[None]:
     try:
         kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     except OSError:  # there is none
@@ -141,6 +174,9 @@ def _without_stderr(kind: str) -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+_mute = _Together(_no_stderr)
 
 
 def _bytes(path: Path, shown: str) -> bytes:
@@ -158,19 +194,19 @@ def _bytes(path: Path, shown: str) -> bytes:
         raise ImageError(f"{shown}: cannot be opened ({reason(e)}); check its name") from None
 
 
-def _decoded(data: bytes, shown: str, path: Path | None) -> Photo:
+def _decoded(data: bytes, shown: str, path: Path | None, least: int) -> Photo:
     kind = headers.kind(data)
     with _without_stderr(kind):
         developed = _developed(data, shown, path) if kind in _LOUD else None
-        return developed or _of_kind(kind, data, shown, path)
+        return developed or _of_kind(kind, data, shown, path, least)
 
 
-def _of_kind(kind: str, data: bytes, shown: str, path: Path | None) -> Photo:
+def _of_kind(kind: str, data: bytes, shown: str, path: Path | None, least: int) -> Photo:
     errors: list[Exception] = []
     formats = _formats(kind, shown)
     for version, notes in _versions(data):
         try:
-            image, turned, deep, lost = _open(version, shown, formats)
+            image, turned, deep, lost = _open(version, shown, formats, least)
             photo = _photo(image, shown, data, path, turned, deep)
         except (ImageError, Image.DecompressionBombError, MemoryError) as e:
             errors = [e]  # it would not be mended
@@ -291,7 +327,7 @@ def _refusal(kind: str, data: bytes, shown: str, error: Exception) -> ImageError
 
 
 def _open(
-    data: bytes, shown: str, formats: list[str]
+    data: bytes, shown: str, formats: list[str], least: int
 ) -> tuple[Image.Image, int, Deep | None, list[str]]:
     """A picture with its pixels decoded, once its header has shown that they may be, the
     orientation out of which Pillow has turned it, its 16 bits where it has so many, and notes."""
@@ -311,6 +347,8 @@ def _open(
     # Pillow turns TIFF upright by itself, as far as it understands it.
     turned = image.getexif().get(ExifTags.Base.Orientation, 1) if image.format == "TIFF" else 1
     deep = _sixteen_bits(image, data) if depth == 16 else None
+    if least and image.format == "JPEG":
+        image.draft(None, (least, least))
     image.load()
     if image.format == "HEIF" and image.info.get("bit_depth", 8) > 8:
         whole = import_module("pillow_heif").open_heif(BytesIO(data), convert_hdr_to_8bit=False)

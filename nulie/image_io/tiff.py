@@ -214,6 +214,13 @@ def _directory(data: bytes, order: str, at: int, depth: int) -> tuple[Field, ...
     return tuple(found)
 
 
+def has_pages(data: bytes) -> bool:
+    """Whether another directory follows the first. Raises: ValueError."""
+    order, at = _start(data)
+    end = at + 2 + 12 * int(struct.unpack_from(order + "H", data, at)[0])
+    return len(data) >= end + 4 and bool(struct.unpack_from(order + "I", data, end)[0])
+
+
 def later(data: bytes) -> list[dict[int, int]]:
     """The numbers in all directories, also those behind and below the first."""
     order, first = _start(data)

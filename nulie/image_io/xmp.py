@@ -19,6 +19,10 @@ from xml.etree.ElementTree import Element, SubElement
 from xml.sax.saxutils import escape, quoteattr
 
 NAMESPACE = "urn:nulie:1/"
+_SCORE, _BY, _RATED, _RATED_BY = (
+    f"{{{NAMESPACE}}}{name}" for name in ("Score", "ScoredBy", "Stars", "RatedBy")
+)
+_RATING = "{http://ns.adobe.com/xap/1.0/}Rating"
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _TEXT, _ABOUT, _DESCRIPTION = f"{{{NAMESPACE}}}text", f"{_RDF}about", f"{_RDF}Description"
 # In any namespace, for many readers go by the prefix.
@@ -29,7 +33,7 @@ _GOOGLE = "{http://ns.google.com/photos/1.0/"
 _GAIN_MAPS = ("{http://ns.adobe.com/hdr-gain-map/1.0/}", "{http://ns.apple.com/HDRGainMap/1.0/}")
 _VIDEOS = (f"{_GOOGLE}camera/}}MotionPhoto", f"{_GOOGLE}camera/}}MicroVideo")
 _GONE = (*_GAIN_MAPS, *_VIDEOS, f"{_GOOGLE}container/", "{http://ns.adobe.com/xap/1.0/}Thumbnails",
-         _EXTENDED, _TEXT, _CREDENTIALS)  # fmt: skip
+         _EXTENDED, _TEXT, _SCORE, _CREDENTIALS)  # fmt: skip
 """Starts of the names of what is true no more, or kept apart."""
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _PACKET = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="%b"/></x:xmpmeta>'
@@ -109,6 +113,35 @@ def put_text(xmp: bytes | None, text: Mapping[str, str]) -> bytes:
     bag = SubElement(SubElement(packet.described(), _TEXT), f"{_RDF}Bag")
     for key, value in text.items():
         SubElement(bag, f"{_RDF}li").text = _NOT_XML.sub("\ufffd", f"{key}: {value}")
+    return packet.written()
+
+
+def marked(xmp: bytes | None, score: float, by: str, stars: int | None) -> bytes:
+    """The packet with nulie's score, who gave it, and, where there are `stars`, these as
+    `xmp:Rating`, unless somebody else has rated it: nulie knows its own rating by what it noted of
+    it. The packet itself where nothing changes. Raises: ValueError when it is no XMP."""
+    packet = _Packet(xmp or _PACKET)
+    found = {name: (d, d.get(name)) for d in packet.rdf for name in d.keys()}  # noqa: SIM118
+    found |= {c.tag: (d, c.text or "") for d in packet.rdf for c in d if not len(c)}
+    wanted = {_SCORE: f"{score:.4f}", _BY: by}
+    rated, own = (found.get(name, (None, None))[1] for name in (_RATING, _RATED))
+    if stars is not None and (rated in (None, "", "0") or rated == own):
+        wanted |= {_RATING: str(stars), _RATED: str(stars), _RATED_BY: "nulie"}
+    if all(found.get(name, (None, None))[1] == value for name, value in wanted.items()):
+        return xmp or packet.written()
+    for name in wanted.keys() & found.keys():
+        place = found[name][0]
+        assert place is not None
+        place.attrib.pop(name, None)
+        place[:] = [child for child in place if child.tag != name]
+    packet.name(NAMESPACE, "nulie")
+    packet.name(_RATING[1:].partition("}")[0], "xmp")
+    packet.rdf[:] = [
+        d for d in packet.rdf if len(d) or (d.text or "").strip() or {*d.keys()} - {_ABOUT}
+    ]
+    description = packet.described()
+    for name, value in wanted.items():
+        description.set(name, value)
     return packet.written()
 
 

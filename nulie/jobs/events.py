@@ -67,6 +67,11 @@ class Amiss(_Said):
 
 
 @dataclass(frozen=True)
+class Held(_Said):
+    """A disk is full, or a share is gone, and the job waits for it."""
+
+
+@dataclass(frozen=True)
 class Skipped(Event):
     result: Path
     """It is there already, and so nothing is done."""
@@ -227,6 +232,38 @@ class Done(Event):
 
 
 @dataclass(frozen=True)
+class Standing:
+    """How a job over several workers stands."""
+
+    done: int
+    failed: int
+    left: int
+    rate: float
+    """Files a second; 0 as long as it is not known."""
+
+    @property
+    def share(self) -> float:
+        return (self.done + self.failed) / max(1, self.done + self.failed + self.left)
+
+    @property
+    def words(self) -> str:
+        parts = [f"{self.done:,} done", f"{self.failed:,} failed", f"{self.left:,} left"]
+        if self.rate:
+            pace = (
+                f"{self.rate:.1f} a second" if self.rate >= 1 else f"{60 * self.rate:.1f} a minute"
+            )
+            parts += [pace, f"{duration(self.left / self.rate)} to go"]
+        return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """`40 s`, `12 min`, `3.5 h`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+@dataclass(frozen=True)
 class Ended:
     """The last event of a job."""
 
@@ -238,3 +275,8 @@ class Ended:
     skipped: tuple[Item, ...] = ()
     amiss: tuple[Item, ...] = ()
     """Those of the done that something is amiss with."""
+    stopped: str = ""
+    """Why a job has given up before its end; empty where it has not."""
+    before: int = 0
+    failed_before: int = 0
+    """How many files earlier runs of a job have done, and how many have failed in them."""

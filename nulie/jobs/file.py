@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import filecmp
+import hashlib
 import logging
 import os
 import stat
 import threading
+import time
 import zipfile
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from .. import image_io
-from ..errors import ImageError, NulieError
+from ..errors import ImageError, NulieError, PlaceError
 from ..image_io import Photo, atomic, reason, shown_path
 from ..recipe import Recipe
 from . import names, recipes, restoration
 from .checkpoints import Keeper
-from .events import Amiss, Done, Event, Loading, Noted, Planned, Skipped
+from .events import Amiss, Done, Event, Held, Loading, Noted, Planned, Skipped
 from .host import Host
 from .inputs import Item
 from .outcome import Outcome, file_text
 from .plan import Plan, Results
 
 _log = logging.getLogger(__name__)
+MARK_KEY = "nulie job"
+"""Where a result's text says which job made it, of what."""
+PAUSE = 2.0
+"""Seconds between two looks at a place that is full or gone."""
+
+Made = TypeVar("Made")
 
 
 def process(
@@ -37,15 +45,20 @@ def process(
     whether it was done. What fails beside the picture is told as `Amiss`.
 
     Raises: NulieError; nothing is written then."""
-    if there := _result_that_stays(item, None, plan, own):
+    source = yield from _once_there(item, plan.results, lambda: _found(item, plan.results))
+    mark = _mark(item, source, plan.results)
+    if there := _result_that_stays(item, None, plan, own, mark):
         yield Skipped(item, there)
         return False
-    source = _look_at(item)
-    photo = read(item, host)
-    if there := _result_that_stays(item, photo, plan, own):
+    photo = yield from _once_there(item, plan.results, lambda: _read(item, plan.results, host))
+    if there := _result_that_stays(item, photo, plan, own, mark):
         yield Skipped(item, there)
         return False
     targets = _targets(item, photo, plan)
+    if mark:  # of variants the first is written last
+        for target in targets[1:]:
+            if _has_mark(target, mark):
+                target.unlink()
     notes = list(photo.notes)
     if not plan.results.numbered:
         for target in targets:
@@ -77,11 +90,14 @@ def process(
         return False
     amiss = [keeper.failure] if keeper and keeper.failure else []
     changed = _version(_look_at(item)) != _version(source)
+    if changed and mark:
+        raise ImageError(f"{item.shown}: has changed meanwhile; the next run does it")
     if changed:
         amiss.append(f"{item.shown}: has changed meanwhile; the result is of what it was before")
     said = [note for note in outcome.after.notes if note not in notes]
-    original = None if changed else item
-    written = _write(outcome, targets, plan, original, amiss, said.append, mode)
+    written = yield from _write(
+        outcome, targets, plan, None if changed else item, item, amiss, said.append, mode, mark
+    )
     for note in dict.fromkeys(said):
         yield Noted(item, note)
     beside = [*_write_beside(outcome, plan.results, host, amiss, mode)]
@@ -102,16 +118,82 @@ def read(item: Item, host: Host) -> Photo:
     return image_io.load(item.path, name=item.name or None)
 
 
+def _found(item: Item, results: Results) -> os.stat_result | None:
+    """As `_look_at`. Raises: PlaceError where the folder that a job was told of is gone."""
+    source = _look_at(item)
+    root = item.path.parents[len(item.folder.parts)]
+    if source is None and results.job and not root.is_dir():
+        raise PlaceError(f"{shown_path(root)}: is gone; bring it back")
+    return source
+
+
+def _read(item: Item, results: Results, host: Host) -> Photo:
+    """As `read`. Raises: PlaceError as `_found` does."""
+    try:
+        return read(item, host)
+    except ImageError:
+        _found(item, results)
+        raise
+
+
+def _once_there(
+    item: Item, results: Results, act: Callable[[], Made]
+) -> Generator[Held, None, Made]:
+    """What `act` gives; a job waits for it as long as its place is full or gone. Raises: PlaceError
+    when that takes too long, and whatever `act` raises."""
+    until = time.monotonic() + results.wait
+    while True:
+        try:
+            return act()
+        except PlaceError as e:
+            if not results.job or time.monotonic() >= until:
+                raise
+            text = str(e)
+        yield Held(item, text)
+        time.sleep(max(0.0, min(PAUSE, until - time.monotonic())))
+
+
+def _check_place(results: Results) -> None:
+    """Raises: PlaceError where the folder of a job's results is gone: it would be made anew on the
+    disk below a share."""
+    folder = results.output_dir
+    if not results.job or folder is None:
+        return
+    try:
+        device = folder.stat().st_dev
+    except OSError as e:
+        raise PlaceError(f"{shown_path(folder)}: is gone ({reason(e)}); bring it back") from None
+    if results.lies_on not in (None, device):
+        moved = "lies on another device than when the job began"
+        raise PlaceError(f"{shown_path(folder)}: {moved}; bring it back, or begin again")
+
+
+def _mark(item: Item, source: os.stat_result | None, results: Results) -> str:
+    """What a result of a job carries: of the job, the input's name and its version."""
+    if not results.job:
+        return ""
+    said = (results.job, str(item.path.absolute()), _version(source))
+    return hashlib.sha256(repr(said).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+def _has_mark(path: Path, mark: str) -> bool:
+    """Whether a file is a whole result of that mark; its pixels are not looked at."""
+    try:
+        return mark.encode() in path.read_bytes()
+    except (OSError, ValueError):
+        return False
+
+
 def write(
     photo: Photo, recipe: Recipe, target: Path, results: Results, *,
     score: Mapping[str, Any] | None = None, source: Item | None = None, mode: int = atomic.OPEN,
-    say: Callable[[str], object] = _log.warning,
+    say: Callable[[str], object] = _log.warning, mark: str = "",
 ) -> Path:  # fmt: skip
     """The file written: what `recipe` has made of a photo, with all that the photo carried, the
-    recipe and its `score`. Where `results.numbered` a target that is there already stays, and a
-    number makes the name another one. A photo that nothing was done to is copied from its `source`
-    byte for byte, unless it is to have another format. Nobody sees more of the file than `mode`
-    lets; `say` is told what was lost on the way. Raises: ImageError."""
+    recipe, its `score` and a job's `mark`. Where `results.numbered` a target that is there already
+    stays, and a number makes the name another one. A photo that nothing was done to is copied from
+    its `source` byte for byte, unless it is to have another format. Nobody sees more of the file
+    than `mode` lets; `say` is told what was lost on the way. Raises: ImageError."""
 
     overwrite = results.overwrite
 
@@ -122,6 +204,8 @@ def write(
             atomic.write(path, _bytes(source), overwrite=overwrite, mode=mode)
             return path
         text = file_text(recipe, score)
+        if mark:
+            text[MARK_KEY] = mark
         return image_io.save(
             photo, photo.pixels, path,
             text=text, quality=results.quality, overwrite=overwrite, mode=mode, say=say,
@@ -154,10 +238,14 @@ def be_as_old(path: Path, source: os.stat_result) -> None:
 
 
 def _result_that_stays(
-    item: Item, photo: Photo | None, plan: Plan, own: names.Names
+    item: Item, photo: Photo | None, plan: Plan, own: names.Names, mark: str
 ) -> Path | None:
     """The path of a result that is there already, where that is no fault; see `_targets`."""
     results = plan.results
+    if mark and not results.dry_run:
+        path = _targets(item, photo, plan)[0]
+        if own.is_there(path) and (_has_mark(path, mark) or _is_copy(item, path)):
+            return path
     looks = item.found and results.output is None
     if not (looks or results.skip_existing) or results.overwrite or results.numbered:
         return None
@@ -172,10 +260,14 @@ def _is_result_of(item: Item, path: Path) -> bool:
     try:
         recipes.of_file(path)
     except NulieError:
-        with suppress(OSError):
-            return filecmp.cmp(item.path, path, shallow=False)
-        return False
+        return _is_copy(item, path)
     return True
+
+
+def _is_copy(item: Item, path: Path) -> bool:
+    with suppress(OSError):
+        return filecmp.cmp(item.path, path, shallow=False)
+    return False
 
 
 def _targets(item: Item, photo: Photo | None, plan: Plan) -> list[Path]:
@@ -204,32 +296,40 @@ def _check_beside(targets: Sequence[Path], plan: Plan, own: names.Names) -> list
 
 
 def _write(
-    outcome: Outcome, targets: Sequence[Path], plan: Plan, source: Item | None,
-    amiss: list[str], say: Callable[[str], object], mode: int,
-) -> tuple[Path, ...]:  # fmt: skip
+    outcome: Outcome, targets: Sequence[Path], plan: Plan, source: Item | None, item: Item,
+    amiss: list[str], say: Callable[[str], object], mode: int, mark: str,
+) -> Generator[Held, None, tuple[Path, ...]]:  # fmt: skip
     """The variants, as many of them as can be; `amiss` is told of the others. Raises: ImageError
     when that is none."""
     results = plan.results
+
+    def put(photo: Photo, recipe: Recipe, target: Path, score: Mapping[str, Any] | None) -> Path:
+        _check_place(results)
+        return write(
+            photo, recipe, target, results,
+            score=score, source=source, mode=mode, say=say, mark=mark,
+        )  # fmt: skip
+
     if not outcome.changed:
-        as_it_was = write(
-            outcome.before, Recipe(), targets[0], results, source=source, mode=mode, say=say
-        )
-        return (as_it_was,)
+        copy = partial(put, outcome.before, Recipe(), targets[0], None)
+        return ((yield from _once_there(item, results, copy)),)
     written: list[Path] = []
-    for number, (recipe, target) in enumerate(zip(outcome.recipes(), targets, strict=False)):
+    variants = list(enumerate(zip(outcome.recipes(), targets, strict=False)))
+    if mark:
+        variants.reverse()  # where the first one is, so are the others
+    for number, (recipe, target) in variants:
         try:
-            photo, score = outcome.variant(number), outcome.score(number)
-            path = write(
-                photo, recipe, target, results, score=score, source=source, mode=mode, say=say
-            )
-            written.append(path)
+            made = partial(put, outcome.variant(number), recipe, target, outcome.score(number))
+            written.append((yield from _once_there(item, results, made)))
         except (NulieError, MemoryError) as e:
+            if mark and isinstance(e, PlaceError):
+                raise
             # The search may have taken hours.
             why = str(e) or "the memory is not enough for the result"
             amiss.append(f"{why}; the recipe would be {recipe.to_json()}")
-            if not written:
+            if not written and (not mark or number == 0):
                 raise ImageError(amiss[-1]) from None
-    return tuple(written)
+    return tuple(reversed(written)) if mark else tuple(written)
 
 
 def _write_beside(

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ModelError, NulieError
+from ..errors import ModelError, NulieError, PlaceError
 from .events import Amiss, Begun, Done, Ended, Event, Failed, Filmed, Planned, Skipped
 from .file import process
 from .host import Host
@@ -30,10 +30,10 @@ class Job:
 
     def __init__(
         self, items: Sequence[Item], plan: Plan, host: Host | None = None, *,
-        cancel: threading.Event | None = None,
+        cancel: threading.Event | None = None, names: Names | None = None,
     ) -> None:  # fmt: skip
         """`cancel` may be set from any thread: the file in work ends with its best so far, and no
-        other one is begun."""
+        other one is begun. `names` are those of a larger job that this is a part of."""
         self.items = tuple(items)
         self.plan = plan
         self.cancel = cancel or threading.Event()
@@ -42,10 +42,11 @@ class Job:
         self._host = replace(self._given, load=self._load, models=models)
         self._predictor: Predictor | None = None
         inputs = [*(item.path for item in items), *plan.inputs()]
-        self._names = Names(inputs, overwrite=plan.results.overwrite)
+        self._names = names or Names(inputs, overwrite=plan.results.overwrite)
 
     def events(self) -> Generator[Event | Ended, None, None]:
-        """Raises: ModelError when there is nobody to judge, which no other file would mend."""
+        """Raises: ModelError when there is nobody to judge, which no other file would mend; of a
+        job that waits for its place, PlaceError when that was in vain."""
         done: list[Item] = []
         failed: list[Item] = []
         skipped: list[Item] = []
@@ -78,6 +79,8 @@ class Job:
                 continue
             except NulieError as e:
                 if isinstance(e, ModelError) and self._predictor is None:
+                    raise
+                if isinstance(e, PlaceError) and self.plan.results.job:
                     raise
                 text = str(e)
             except Exception as e:

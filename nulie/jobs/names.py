@@ -14,7 +14,7 @@ from ..image_io import Photo, atomic, check_output, default_output, shown_path
 
 MARK = "_nulie"
 """End of the stem of nulie's results, before the number of a variant."""
-_RESULT = re.compile(rf"{MARK}(_\d*|_part)?$")
+_RESULT = re.compile(rf"{MARK}(_\d*|_part(_\d+)?)?$")
 
 Made = TypeVar("Made")
 

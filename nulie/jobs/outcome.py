@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from ..engine import Result
 from ..engine.objective import Terms
 from ..engine.pipeline import apply
@@ -76,6 +78,12 @@ class Outcome:
         """To be kept: without the nodes and the full size, which take most of the memory."""
         result = self.result and replace(self.result, image=self.before.pixels)
         return replace(self, made=None, result=result, nodes=())
+
+    def told(self) -> Outcome:
+        """To be handed to another process: what can be said of it, without pictures and models."""
+        bare = Photo(Image.new("RGB", (1, 1)), format=self.before.format)
+        result = self.result and replace(self.result, image=bare.pixels)
+        return replace(self, before=bare, made=None, result=result, nodes=(), models=None)
 
     def score(self, number: int = 0) -> dict[str, Any]:
         """What a variant's file says of its scores; empty when nobody judged."""

@@ -61,6 +61,12 @@ class Results:
     checkpoint: Path | None = None
     checkpoint_every: float = 60.0
     """Seconds."""
+    job: str = ""
+    """Digest of the settings of a job that can go on; its results carry a mark made of it."""
+    lies_on: int | None = None
+    """The device of `output_dir` when the job began, as the system numbers it."""
+    wait: float = 3600.0
+    """Seconds for which a job waits for a disk that is full, or a share that is gone."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ..errors import SettingsError
@@ -84,6 +85,22 @@ def entries(text: str) -> dict[str, str]:
     """The parts of `a=1:2, b=3:4` by name, right or wrong; what has no `=` is all name."""
     parts = (part.partition("=") for part in text.replace("\n", ",").split(","))
     return {name.strip(): value.strip() for name, _, value in parts if name.strip()}
+
+
+def kept(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain values as JSON keeps them."""
+    return {
+        name: {"path": str(value)} if isinstance(value, Path) else value
+        for name, value in values.items()
+    }
+
+
+def unkept(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What `kept` was told."""
+    return {
+        name: Path(value["path"]) if isinstance(value, dict) and [*value] == ["path"] else value
+        for name, value in values.items()
+    }
 
 
 def _pair(name: str, value: Sequence[Any]) -> Bounds:

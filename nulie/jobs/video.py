@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import SettingsError
 from ..recipe import Recipe
 from . import values
-from .names import MARK
+from .names import MARK, at_free_name
 
 CODECS = "h264", "hevc", "vp9", "av1", "ffv1"
 NAMES = "codec", "crf", "keep_part"
@@ -49,8 +49,9 @@ def target(name: Path, folder: Path | None, suffix: str) -> Path:
 
 
 def part(path: Path) -> Path:
-    """What is called so, of the result at `path`, that is not whole."""
-    return path.with_name(f"{path.stem}{PART}{path.suffix}")
+    """The name of what is not whole of the result at `path`; one that is free."""
+    named = path.with_name(f"{path.stem}{PART}{path.suffix}")
+    return at_free_name(named, lambda free: free, clash=OSError)
 
 
 @dataclass(frozen=True)

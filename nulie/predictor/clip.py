@@ -136,6 +136,22 @@ class Clip:
 
         return self._judge(torch.stack([self._square(photo) for photo in photos]))
 
+    def describe(self, photos: Iterable[torch.Tensor]) -> torch.Tensor:
+        """Previews of different photos, each `[3, H, W]` uint8, as `[B, D]` float32: the mean
+        embedding of their views, of which a head says what it says of the photo."""
+        import torch
+
+        pixels = torch.stack([self._square(photo) for photo in photos]).to(self.device)
+        if self.views == 2:
+            pixels = torch.cat([pixels, pixels.flip(-1)])
+        with torch.no_grad():
+            embeddings = self._embed(pixels)
+            return embeddings.view(self.views, -1, embeddings.shape[-1]).mean(0)
+
+    def mark(self, described: torch.Tensor) -> torch.Tensor:
+        """The scores `[B]` of what `describe` has given."""
+        return self._head(described)
+
     def _judge(self, batch: torch.Tensor) -> Prediction:
         """`[B, 3, H, W]` uint8 to scores `[B]` and embeddings `[B, D]` of the view as it is."""
         import torch

@@ -96,7 +96,7 @@ class Recipes:
         alike = [n for n, other in enumerate(self._looks) if apart(seen, other) <= ALIKE]
         if alike:
             known = self.shots[alike[0]]
-            shot = replace(known, like=alike[0] + 1)
+            shot = replace(known, like=known.like or alike[0] + 1)
         else:
             made = yield from self._searched(keys)
             if made is None:

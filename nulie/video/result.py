@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ ENCODERS = {
     "h264": Encoder("libx264", 18),
     "hevc": Encoder("libx265", 20, options={"x265-params": "log-level=error"}),
     "vp9": Encoder("libvpx-vp9", 24, 63, {"b": "0", "row-mt": "1", "cpu-used": "2"}),
-    "av1": Encoder("libsvtav1", 26, 63, {"svtav1-params": "enable-overlays=0"}),
+    "av1": Encoder("libsvtav1", 26, 63),
     "ffv1": Encoder("ffv1", None, options={"level": "3", "slicecrc": "1"}),
 }
 
@@ -151,6 +152,7 @@ class Result:
     ) -> VideoStream:  # fmt: skip
         encoder, facts = ENCODERS[codec], self._facts
         given = {**(encoder.options or {}), **({} if crf is None else {"crf": str(crf)})}
+        os.environ.setdefault("SVT_LOG", "1")  # or the encoder of AV1 prints its settings
         stream: Any = self._out.add_stream(encoder.name, rate=facts.rate or 25, options=given)
         context = stream.codec_context
         context.width, context.height = size

@@ -17,9 +17,10 @@ from PIL import Image, ImageChops
 
 from ..conftest import picture
 from .conftest import FOLDER, needs_webui
-from .running import Server, running
+from .running import Server, is_neo, running
 from .test_real import encoded
 
+NEO = FOLDER is not None and is_neo(Path(FOLDER))
 CHECKPOINT = os.environ.get("SD_WEBUI_CHECKPOINT")
 pytestmark = [
     needs_webui,
@@ -98,7 +99,7 @@ def test_tiles_have_one_search(server: Server) -> None:
         "init_images": [encoded(picture(192, 192))],
         "denoising_strength": 0.1,
         "script_name": "sd upscale",
-        "script_args": [None, 32, 0, 1],
+        "script_args": [32, 0, 1, False] if NEO else [None, 32, 0, 1],
     }
     seconds = 20
     start = time.monotonic()
@@ -131,7 +132,7 @@ def test_axes_of_a_grid(server: Server) -> None:
     mode, seconds = (labels.index(f"[NUlIE] {axis}") for axis in ("Mode", "Seconds"))
     nothing = [0, "", []]
     args = [mode, "", ["off", "soft"], seconds, "1, 2", [], *nothing, True, True]
-    args += [False] * 5 + [0, False]
+    args += [False] * 5 + [0] * NEO + [0, False]  # there is a number of rows besides
     images, texts = generate(server, "txt2img", script_name=name, script_args=args)
     assert len(images) == 5
     assert ["NUlIE recipe" in text for text in texts] == [False, False, True, False, True]

@@ -1,0 +1,1 @@
+"""Whole libraries of pictures: scored once, sorted, exported, their near-duplicates found."""

@@ -1,0 +1,346 @@
+"""The scores of a library's pictures, each read once for all times."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from io import BytesIO
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from .. import image_io
+from ..errors import ImageError
+from ..image_io import reason, shown_path
+from ..jobs.events import Event, Failed, Noted, Standing
+from ..jobs.host import Host
+from ..jobs.inputs import Item
+from ..jobs.journal import version_of
+from ..jobs.plan import Choice
+from ..jobs.queue import Queue
+from ..jobs.score import Scored
+from ..jobs.worker import Send
+from ..jobs.workers import Workers, cores, fitting
+from ..predictor import CLIP_NAMES, exact_form, score_photos
+from .judges import Judge, errors_key, judge_of
+from .store import Store
+
+if TYPE_CHECKING:
+    import torch
+
+    from ..predictor import Predictor
+    from ..predictor.clip import Clip
+
+MANY = 64
+"""Files from which the start of further processes pays."""
+LOOK = 0.25
+"""Seconds between two words on how it stands."""
+DECODERS = 8
+"""Threads at most that decode for one model."""
+Version = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A picture of the library."""
+
+    item: Item
+    score: float | None
+    error: str
+    predictor: str
+    size: int = 0
+    changed: int = 0
+    """Time of change, ns since 1970."""
+
+    @staticmethod
+    def of(item: Item, score: float | None, error: str, predictor: str) -> Row:
+        return Row(item, score, error, predictor, *(version_of(item.path) or (0, 0)))
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What came of a file: of its contents, or an error."""
+
+    number: int
+    version: Version | None = None
+    digest: bytes | None = None
+    score: float | None = None
+    error: str = ""
+    vector: Any = None
+    known: bool = False
+    """Whether the contents were known already."""
+
+
+@dataclass(frozen=True)
+class _Scoring:
+    """The task of a worker: it reads, and judges what it has read."""
+
+    choice: Choice
+    known: frozenset[bytes]
+
+    def begin(self, send: Send, cancel: threading.Event) -> Callable[[Any], None]:
+        from ..jobs.host import load
+
+        exact = exact_form(load(self.choice)[0])
+        return lambda chunk: self.work(exact, chunk, send)
+
+    def work(self, exact: Predictor, chunk: Iterable[tuple[int, Path]], send: Send) -> None:
+        batch = []
+        for number, path in chunk:
+            read, preview = look(number, path, exact.input_size, self.known)
+            if preview is None:
+                send(read)
+            else:
+                batch.append((read, preview))
+        for at in range(0, len(batch), exact.batch_size):
+            rows = batch[at : at + exact.batch_size]
+            scores = score_photos(exact, [preview for _, preview in rows])
+            for (read, _), worth in zip(rows, scores, strict=True):
+                send(replace(read, score=worth))
+
+
+def look(
+    number: int, path: Path, size: int, known: frozenset[bytes] | set[bytes]
+) -> tuple[_Read, torch.Tensor | None]:
+    """Reads a file: its digest, and its preview unless that is known or it cannot be read."""
+    from ..transforms.preview import shrink
+
+    version = version_of(path)
+    shown = shown_path(path)
+    try:
+        if not path.is_file():
+            image_io.load(path)  # has the words for it
+        data = path.read_bytes()
+    except ImageError as e:
+        return _Read(number, error=str(e).removeprefix(f"{shown}: ")), None
+    except (OSError, ValueError) as e:
+        return _Read(number, error=f"cannot be opened ({reason(e)}); check its name"), None
+    digest = hashlib.blake2b(data, digest_size=16).digest()
+    if digest in known:
+        return _Read(number, version, digest, known=True), None
+    try:
+        # A preview is made of at least four times its pixels.
+        photo = image_io.load(BytesIO(data), name=shown, least=2 * size)
+        return _Read(number, version, digest), shrink(photo.pixels, size)
+    except ImageError as e:
+        return _Read(number, version, digest, error=str(e).removeprefix(f"{shown}: ")), None
+
+
+class Scoring:
+    """Iterate over `events()` once."""
+
+    def __init__(
+        self, items: Sequence[Item], choice: Choice, host: Host, store: Store, workers: int | None
+    ) -> None:
+        """`workers`: None for as many as fit."""
+        self.items = tuple(items)
+        self._choice, self._host, self._store, self._workers = choice, host, store, workers
+        self._over = self._failed = 0
+        self._loaded: Predictor | None = None
+
+    def events(self) -> Generator[Event | Standing, None, None]:
+        """`Scored` or `Failed` of each file, and how it stands. Raises: ModelError, LibraryError,
+        WeightsError."""
+        if not self.items:
+            return
+        yield from self._choose()
+        self._judge = judge_of(self._choice)
+        self._versions = [version_of(item.path) for item in self.items]
+        digests = self._quick_look()
+        if self._judge.vectors:
+            yield from self._by_heads(digests)
+        known = self._store.scores(errors_key())
+        if self._judge.scores:
+            known |= self._store.scores(self._judge.scores)
+        left = []
+        for number, digest in enumerate(digests):
+            if digest is not None and digest in known:
+                yield self._row(number, known[digest].score, known[digest].error or "")
+            else:
+                left.append(number)
+        self._began, self._before, self._told_at = monotonic(), self._over, 0.0
+        for read in self._reads(left, frozenset(known)) if left else ():
+            if isinstance(read, Event):
+                yield read
+                continue
+            score, error = read.score, read.error
+            if read.known:
+                assert read.digest is not None
+                score, error = known[read.digest].score, known[read.digest].error or ""
+            self._keep(read)
+            yield self._row(read.number, score, error)
+            if monotonic() - self._told_at > LOOK:
+                self._told_at = monotonic()
+                yield self._standing()
+        self._store.commit(now=True)
+
+    def _choose(self) -> Generator[Event, None, None]:
+        """A library's scores are to be compared: `auto` is whoever judged it first."""
+        if self._choice.name == "auto":
+            name = self._store.about("predictor")
+            if name is None:
+                name = (yield from self._load()).name
+            self._choice = replace(self._choice, name=name)
+        if self._store.about("predictor") is None:
+            self._store.set_about("predictor", self._choice.name)
+
+    def _load(self) -> Generator[Event, None, Predictor]:
+        if self._loaded is None:
+            self._loaded, note = yield from self._host.predictor(self.items[0], self._choice)
+            if note:
+                yield Noted(self.items[0], note)
+        return self._loaded
+
+    def _quick_look(self) -> list[bytes | None]:
+        """The digests of files that are as they were when they were read."""
+        known = self._store.files()
+        digests: list[bytes | None] = []
+        for item, version in zip(self.items, self._versions, strict=True):
+            found = known.get(_key(item))
+            same = found is not None and version == found[:2]
+            digests.append(found[2] if found is not None and same else None)
+        return digests
+
+    def _by_heads(self, digests: Sequence[bytes | None]) -> Generator[Event, None, None]:
+        """Scores by the embeddings that are kept, where this head has not seen them yet."""
+        scored = self._store.scores(self._judge.scores).keys()
+        wanted = {digest for digest in digests if digest is not None} - scored
+        if not wanted or not wanted & self._store.with_vectors(self._judge.vectors):
+            return
+        yield from ()
+        head = _head(self._judge)
+        weight = head.weight.numpy()
+        for names, vectors in self._store.vectors(self._judge.vectors):
+            for digest, score in zip(names, vectors.astype("f4") @ weight + head.bias, strict=True):
+                if digest in wanted:
+                    self._store.put_score(self._judge.scores, digest, float(score))
+        self._store.commit(now=True)
+
+    def _reads(self, left: Sequence[int], known: frozenset[bytes]) -> Iterator[_Read | Event]:
+        files = [(number, self.items[number].path) for number in left]
+        count = min(self._workers or fitting(), len(files))
+        clip = self._choice.name in CLIP_NAMES or bool(self._judge.vectors)
+        if clip:
+            predictor = yield from self._load()
+            yield from _beside(exact_form(predictor), files, known)
+            return
+        task = _Scoring(self._choice, known)
+        few = len(files) < MANY if self._workers is None else count == 1
+        if few or count == 1 or self._choice.device not in ("auto", "cpu"):
+            predictor = yield from self._load()
+            yield from _here(task, exact_form(predictor), files)
+        else:
+            yield from _in_workers(task, files, count)
+
+    def _keep(self, read: _Read) -> None:
+        if read.digest is None or read.version is None:
+            return
+        self._store.put_file(_key(self.items[read.number]), *read.version, read.digest)
+        if not read.known:
+            if read.error:
+                self._store.put_score(errors_key(), read.digest, None, read.error)
+            elif self._judge.scores:
+                self._store.put_score(self._judge.scores, read.digest, read.score)
+            if read.vector is not None and self._judge.vectors:
+                self._store.put_vector(self._judge.vectors, read.digest, read.vector)
+        self._store.commit()
+
+    def _row(self, number: int, score: float | None, error: str) -> Event:
+        item, name = self.items[number], self._choice.name
+        self._over += 1
+        if score is None:
+            self._failed += 1
+            return Failed(item, f"{item.shown}: {error}")
+        return Scored(item, score, name)
+
+    def _standing(self) -> Standing:
+        spent = max(monotonic() - self._began, 1e-9)
+        left, rate = len(self.items) - self._over, (self._over - self._before) / spent
+        return Standing(self._over - self._failed, self._failed, left, rate)
+
+
+def _here(task: _Scoring, exact: Predictor, files: Sequence[tuple[int, Path]]) -> Iterator[_Read]:
+    for at in range(0, len(files), exact.batch_size):
+        told: list[_Read] = []
+        task.work(exact, files[at : at + exact.batch_size], told.append)
+        yield from told
+
+
+def _beside(
+    exact: Any, files: Sequence[tuple[int, Path]], known: frozenset[bytes]
+) -> Iterator[_Read]:
+    """Pictures are read in threads while the model is at work."""
+    size = exact.input_size
+    waiting: deque[Future[tuple[_Read, torch.Tensor | None]]] = deque()
+    rest = iter(files)
+    batch: list[tuple[_Read, torch.Tensor]] = []
+    with ThreadPoolExecutor(min(DECODERS, cores() + 1)) as pool:
+        try:
+            while True:
+                while len(waiting) < 2 * exact.batch_size + DECODERS:
+                    file = next(rest, None)
+                    if file is None:
+                        break
+                    waiting.append(pool.submit(look, *file, size, known))
+                if waiting:
+                    read, preview = waiting.popleft().result()
+                    if preview is None:
+                        yield read
+                    else:
+                        batch.append((read, preview))
+                if len(batch) == exact.batch_size or (batch and not waiting):
+                    yield from _judged(exact, batch)
+                    batch.clear()
+                if not waiting and not batch:
+                    return
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _judged(exact: Clip, batch: Sequence[tuple[_Read, torch.Tensor]]) -> Iterator[_Read]:
+    described = exact.describe([preview for _, preview in batch])
+    scores = exact.mark(described).tolist()
+    vectors = described.cpu().numpy()
+    for (read, _), score, vector in zip(batch, scores, vectors, strict=True):
+        yield replace(read, score=score, vector=vector)
+
+
+def _in_workers(task: _Scoring, files: Sequence[tuple[int, Path]], count: int) -> Iterator[_Read]:
+    queue = Queue([(place,) for place in range(len(files))], count)
+    over = [False] * len(files)
+    places = {number: place for place, (number, _) in enumerate(files)}
+    left = len(files)
+    with Workers(task, count) as workers:
+        while left:
+            for one in workers.idle():
+                if chunk := queue.next():
+                    one.do(chunk, [files[place] for place in chunk])
+            for one, read in workers.hear(LOOK):
+                if read is None:
+                    rest = tuple(place for place in one.work or () if not over[place])
+                    aside = queue.died(rest) if rest else None
+                    if aside is None:
+                        continue
+                    said = f"has ended its worker twice ({one.death}) and is set aside"
+                    read = _Read(files[aside][0], error=said)
+                over[places[read.number]] = True
+                left -= 1
+                yield read
+
+
+def _head(judge: Judge) -> Any:
+    """The head of a judge, read or fetched."""
+    from ..models.store import obtain
+    from ..predictor import heads
+    from ..predictor.published import WEIGHTS
+
+    return heads.load(judge.head or obtain(WEIGHTS[judge.part]))
+
+
+def _key(item: Item) -> str:
+    return str(item.path.absolute())
