@@ -21,7 +21,7 @@ from PIL import Image
 from torch.nn import functional
 
 from nulie import restore
-from nulie.fit import spoil
+from nulie.fit import critics, spoil
 from nulie.fit.restorers import psnr
 from nulie.restore import tiles
 from nulie.restore.own import Own
@@ -59,7 +59,7 @@ def cases() -> list[Case]:
     def camera(shot: float) -> Callable[[Pixels, np.random.Generator], Pixels]:
         return lambda clean, rng: spoil.to_levels(clean + spoil.camera_noise(clean, shot, rng))
 
-    found: list[Case] = [(f"x{scale}", f"x{scale}", {}, half(scale)) for scale in (2, 4)]
+    found: list[Case] = [(name, name, {}, half(int(name[-1]))) for name in ("x2", "vivid-x2", "x4")]
     for level in (10, 20, 40, 75, 90, 95):
         found.append((f"JPEG {level}", "repair", {"quality": level}, jpeg(level)))
     for sigma in (5, 15, 25, 50):
@@ -112,7 +112,8 @@ def quality(side: int, only: list[str], files: list[str]) -> None:
     columns = (
         f"{'':12} {'input':>6} {'Lanczos':>7} {'NLM':>6} {'nulie':>6} {'gain':>6} {'least':>6}"
     )
-    print(f"{columns} {'Y':>6} {'SSIM':>6}   PSNR of RGB in dB, mean of the photographs")
+    looks = f"{'looks':>6} {'before':>6}"
+    print(f"{columns} {'Y':>6} {'SSIM':>6} {looks}   PSNR of RGB in dB, mean of the photographs")
     own = {Path(file).stem: file for file in files}
     denoise = _opencv()
     for what, name, dials, spoils in cases():
@@ -137,13 +138,21 @@ def quality(side: int, only: list[str], files: list[str]) -> None:
             y = psnr(luma(made), luma(clean))
             nlm = psnr(other, clean) if other is not None else np.nan
             row = before, psnr(lanczos, clean), nlm, after, after - before, y, ssim(made, clean)
-            rows.append(row)
+            rows.append((*row, unlike(made, clean), unlike(bicubic, clean)))
         mean, least = np.mean(rows, 0), np.min(rows, 0)
         print(
             f"{what:12} {mean[0]:6.2f} {mean[1]:7.2f} {mean[2]:6.2f} {mean[3]:6.2f}"
-            f" {mean[4]:+6.2f} {least[4]:+6.2f} {mean[5]:6.2f} {mean[6]:6.3f}",
+            f" {mean[4]:+6.2f} {least[4]:+6.2f} {mean[5]:6.2f} {mean[6]:6.3f}"
+            f" {mean[7]:6.3f} {mean[8]:6.3f}",
             flush=True,
         )
+
+
+def unlike(one: Pixels, other: Pixels) -> float:
+    """How far apart they look, see `critics.unlike`."""
+    a, b = (torch.from_numpy(p.copy()).permute(2, 0, 1)[None].float() / 255 for p in (one, other))
+    with torch.inference_mode():
+        return float(critics.unlike(a, b))
 
 
 def _opencv() -> Callable[[Pixels, float], Pixels] | None:

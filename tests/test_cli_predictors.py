@@ -127,6 +127,9 @@ def test_weights_are_listed_checked_and_fetched(capsys) -> None:
         assert word in out
     assert main(["weights", "check"]) == 0
     assert main(["weights", "fetch", "clip-b32"]) == 2
+    told = capsys.readouterr().err
+    assert "ViT-B-32: " in told
+    assert "licence MIT" in told
     assert main(["weights", "fetch", "clip-b33"]) == 2
     assert main(["weights", "burn"]) == 2
     assert "--help" in capsys.readouterr().err

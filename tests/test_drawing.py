@@ -100,6 +100,7 @@ def test_the_report_is_one_file_and_safe() -> None:
         EVIL,
         photo,
         events[-1].result,
+        recipe=events[-1].result.recipe,
         nodes=run.tree.best(),
         points=points,
         predictor="fake",
@@ -120,6 +121,13 @@ def test_the_command_line_writes_a_report(
     command = [str(photo), "--evaluations", "50", "--predictor", "statistics", "--quiet"]
     assert main([*command, "--report", str(file)]) == 0
     assert "nulie-tree" in file.read_text(encoding="utf-8")
+    restored = [*command, "--overwrite", "--denoise", "20", "--upscale", "2"]
+    assert main([*restored, "--report", str(file)]) == 0
+    told = file.read_text(encoding="utf-8")
+    assert "denoise by denoise (sigma 20)" in told
+    assert "upscale by x2" in told
+    file.unlink()
+    assert main([*command, "--overwrite", "--report", str(file)]) == 0
     assert main([*command, "--overwrite", "--report", str(tmp_path / "r.png")]) == 2
     assert "it writes HTML" in capsys.readouterr().err
     assert main([*command, "--report", str(file)]) == 2, "it exists"

@@ -11,16 +11,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import nulie
 from nulie import image_io
 from nulie.errors import NulieError, RecipeError, SettingsError, UnknownModelError
-from nulie.image_io import Photo
+from nulie.fit.critics import unlike
+from nulie.fit.restorers import JOBS, to_bytes
+from nulie.image_io import Metadata, Photo, icc
 from nulie.jobs import restoration
 from nulie.jobs.plan import plan
 from nulie.recipe import ModelStep, Recipe
 from nulie.restore import catalog, create, model_id, pictures
+from nulie.restore.net import Net
 from nulie.restore.own import Own
 
 from .conftest import ROOT, photographs, picture
@@ -139,6 +143,8 @@ def test_a_photo_that_needs_nothing_is_copied(small: Path) -> None:
         ("--upscale 60", "would make 7200 x 5400 pixels"),
         ("--model nonsense", "no restorer is called 'nonsense'"),
         ("--model absent.pth", "absent.pth does not exist"),
+        ("--denoise --faithful 0.5", "--faithful says how a picture is enlarged"),
+        ("--upscale 2 --faithful 2", "faithful must be within 0..1, not 2"),
     ],
 )
 def test_mistakes_cost_a_sentence(options: str, message: str, small: Path) -> None:
@@ -149,6 +155,19 @@ def test_mistakes_cost_a_sentence(options: str, message: str, small: Path) -> No
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
     assert not small.with_name("small_nulie.png").exists()
+
+
+def test_a_licence_is_told_before_the_download(
+    small: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("spandrel")
+    monkeypatch.setenv("NULIE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("NULIE_RESTORERS_ENDPOINT", "http://127.0.0.1:9")  # nobody is there
+    options = "--model", "realesr-general-x4v3", "--no-search"
+    done = run(small, *options, cwd=small.parent, code=2)
+    assert done.stdout == ("realesr-general-x4v3 is downloaded, once: 5 MB, licence BSD-3-Clause\n")
+    assert "cannot reach 127.0.0.1:9" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_recipe_names_neither_files_nor_code(small: Path, monkeypatch, tmp_path: Path) -> None:
@@ -236,6 +255,23 @@ def test_pictures_of_any_size(name: str, size: tuple[int, int]) -> None:
     assert made.size == (size[0] * restorer.scale, size[1] * restorer.scale)
 
 
+def test_sizes_and_resolution_are_those_of_the_result(tmp_path: Path) -> None:
+    """Prints keep their size."""
+    exif = Image.Exif()
+    exif[0x011A], exif[0x011B], exif[0x0128] = 300, 150, 2
+    exif.get_ifd(0x8769).update({0xA002: 64, 0xA003: 48})
+    source, target = tmp_path / "a.jpg", tmp_path / "b.jpg"
+    picture(64, 48).save(source, dpi=(300, 150), exif=exif, quality=95)
+    run(source, "--upscale", "3", "--no-search", "-o", target, cwd=tmp_path)
+    with Image.open(target) as made:
+        assert made.size == (192, 144)
+        assert made.info["dpi"] == (900, 450)
+        said = made.getexif()
+        assert (said[0x011A], said[0x011B]) == (900, 450)
+        inside = said.get_ifd(0x8769)
+        assert (inside[0xA002], inside[0xA003]) == (192, 144)
+
+
 def test_sixteen_bits_stay_sixteen() -> None:
     """A ramp of 1,000 levels between two of 8 bits is still one, and no other than at 8 bits."""
     ramp = np.linspace(100 * 257, 110 * 257, 240)[None, :, None].repeat(60, 0).repeat(3, 2)
@@ -250,6 +286,32 @@ def test_sixteen_bits_stay_sixteen() -> None:
         assert len(np.unique(made.deep[10, :, 0])) > 150
         difference = made.deep[..., :3].astype(float) / 257 - np.asarray(made.pixels)
         assert np.abs(difference).max() <= 0.51
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_linear_light_is_taken_through_srgb(bits: int, tmp_path: Path) -> None:
+    """Where the profile says so; and back, with the profile."""
+    ordinary = Photo(picture(80, 60))
+    share = np.asarray(ordinary.pixels) / 255
+    light = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    profile = icc.of_chunks({b"cICP": b"\1\x08\0\1"}, grey=False)
+    assert profile is not None
+    assert icc.is_linear(profile)
+    assert not icc.is_linear(icc.srgb())
+    pixels = Image.fromarray((255 * light).round().astype(np.uint8))
+    deep = (65535 * light).round().astype(np.uint16) if bits == 16 else None
+    photo = Photo(pixels, metadata=Metadata(icc_profile=profile), deep=deep)
+    for name, params in (("x2", {}), ("denoise", {"sigma": 20.0})):
+        meant = pictures.restore(ordinary, create(name, "cpu"), params)
+        made = pictures.restore(photo, create(name, "cpu"), params)
+        assert made.metadata.icc_profile == profile
+        assert (made.deep is not None) == (bits == 16)
+        shown = icc.in_srgb(made.pixels, profile)
+        assert shown is not None
+        off = np.abs(np.asarray(shown).astype(int) - np.asarray(meant.pixels))
+        bright = np.asarray(meant.pixels) > 60  # below, linear levels of 8 bits are far apart
+        assert off[bright].max() <= 4
+        assert off[bright].mean() < 1
 
 
 def test_strength_is_a_mixture() -> None:
@@ -294,6 +356,51 @@ def test_they_are_worth_it(path: Path) -> None:
     assert gain("denoise", noisy, sigma=25) > 6
 
 
+def test_vivid_looks_nearer_and_is_not_far_off(data: Path) -> None:
+    """To a network that knows photographs; faithful is nearer point by point."""
+    rows = []
+    for parameters in photographs()[::4]:
+        image = Image.open(parameters.values[0]).convert("RGB")
+        image.thumbnail((512, 512), Image.Resampling.LANCZOS)
+        image = image.crop((0, 0, image.width // 8 * 8, image.height // 8 * 8))
+        size = image.width // 2, image.height // 2
+        small = Photo(image.resize(size, Image.Resampling.BICUBIC))
+        truth = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
+        row = []
+        for name in ("x2", "vivid-x2"):
+            made = np.array(pictures.restore(small, create(name, "cpu"), {}).pixels)
+            pixels = torch.from_numpy(made).permute(2, 0, 1)[None].float() / 255
+            decibels = -10 * torch.log10((pixels - truth).square().mean()).item()
+            row += [unlike(pixels, truth).item(), decibels]
+        rows.append(row)
+    looks, decibels, lively_looks, lively_decibels = np.mean(rows, 0)
+    assert lively_looks < looks
+    assert decibels - 1.5 < lively_decibels < decibels
+
+
+def test_faithful_is_a_mixture(small: Path) -> None:
+    photo = image_io.load(small)
+
+    def at(share: float | None) -> tuple[str, np.ndarray]:
+        wanted = restoration.read({"upscale": 2, "faithful": share})
+        (step,) = restoration.last_steps(photo, wanted, restoration.Restorers("cpu"))
+        made = pictures.restore(photo, create(step.name, "cpu"), dict(step.params))
+        return str(step), np.asarray(made.pixels).astype(float)
+
+    assert at(None)[0] == "upscale by x2 size=2"
+    assert at(1)[0] == "upscale by x2 size=2"
+    assert at(0.25)[0] == "upscale by vivid-x2 faithful=0.25 size=2"
+    large = restoration.read({"upscale": 4, "faithful": 0})
+    (step,) = restoration.last_steps(photo, large, restoration.Restorers("cpu"))
+    assert step.name == "vivid-x2"
+    made = pictures.restore(photo, create(step.name, "cpu"), dict(step.params))
+    assert made.size == (4 * photo.size[0], 4 * photo.size[1])
+    true, between, lively = (at(share)[1] for share in (1, 0.5, 0))
+    apart = np.abs(lively - true).mean()
+    assert 0 < np.abs(between - true).mean() < apart
+    assert 0 < np.abs(between - lively).mean() < apart
+
+
 def test_what_comes_along_says_what_it_is() -> None:
     sizes = [(catalog.FOLDER / f"{name}.safetensors").stat().st_size for name in catalog.OWN]
     assert sum(sizes) < 6_000_000
@@ -302,3 +409,35 @@ def test_what_comes_along_says_what_it_is() -> None:
         assert isinstance(restorer, Own)
         assert restorer.metadata["license"] == "MIT"
         assert "steps" in restorer.metadata
+        if name.startswith("vivid"):
+            # Else it could not be blended: it has to be made anew where that one was.
+            faithful = create(name.removeprefix("vivid-"), "cpu")
+            assert restorer.metadata["from"] == model_id(faithful)
+
+
+_LARGE = """
+import resource, sys
+from pathlib import Path
+from PIL import Image
+from nulie.image_io import Photo
+from nulie.restore import create, pictures
+
+photo = Photo(Image.effect_noise((6000, 4000), 60).convert("RGB"))
+made = pictures.restore(photo, create(sys.argv[1], "cpu"), {"quality": 40.0})
+assert made.size == (6000, 4000)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere memory is counted otherwise")
+def test_memory_for_24_megapixels(tmp_path: Path) -> None:
+    """By a small network, for time's sake: it is the tiles of 512 that a large one fills."""
+    path = tmp_path / "small.safetensors"
+    net = Net(1, 8, 1, guided=True)
+    path.write_bytes(to_bytes(net.state_dict(), JOBS["repair"]))
+    done = subprocess.run(
+        [sys.executable, "-c", _LARGE, str(path)],
+        cwd=ROOT, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) * 1024 < 2.0e9

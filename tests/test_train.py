@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,16 @@ import pytest
 import torch
 from PIL import Image
 
-from nulie.errors import SettingsError
+from nulie.errors import SettingsError, WeightsError
+from nulie.fit import critics
 from nulie.fit.restorers import JOBS, Training
 from nulie.fit.spoil import scan
 from nulie.image_io import Photo
 from nulie.jobs.inputs import items
+from nulie.jobs.restoration import Restorers, last_steps, read
 from nulie.jobs.train import KINDS, Train
-from nulie.restore import create, pictures
+from nulie.restore import create, model_id, pictures
+from nulie.restore.own import Own
 
 from .conftest import ROOT, picture
 
@@ -85,13 +89,15 @@ def test_the_same_command_makes_the_same_file(folder: Path, home: Path) -> None:
     assert (home / "one.safetensors").read_bytes() == (home / "two.safetensors").read_bytes()
 
 
-def test_it_is_stopped_and_goes_on(folder: Path, home: Path) -> None:
+@pytest.mark.parametrize("lively", [False, True])
+def test_it_is_stopped_and_goes_on(lively: bool, folder: Path, home: Path) -> None:
     """To the same file that it makes in one go."""
     found = items([str(folder)], recursive=False)
     cancel = threading.Event()
 
     def work(name: str, steps: int = 12) -> Train:
-        return Train("denoise", found, name, steps=steps, features=8, depth=1)
+        plain = Train("denoise", found, name, steps=steps, features=8, depth=1)
+        return replace(plain, perceptual=lively, adversarial=lively)
 
     def stop(what: str, share: float) -> None:
         if what.startswith("step 5"):
@@ -160,6 +166,56 @@ def test_a_loss_falls_and_the_average_is_what_is_kept() -> None:
     net = training.net.state_dict()
     assert set(training.average) == set(net)
     assert all(v.shape == net[k].shape for k, v in training.average.items())
+
+
+def test_what_looks_well_can_be_made_more_faithful(folder: Path, home: Path) -> None:
+    """As the network that it began with is."""
+    train("upscale", folder, "--name", "base", *SMALL)
+    goals = "--perceptual", "--adversarial", "--steps", 12
+    train("upscale", folder, "--name", "vivid", "--from", "base", *goals)
+    base, vivid = create("base", "cpu"), create("vivid", "cpu")
+    assert isinstance(vivid, Own)
+    assert vivid.metadata["from"] == model_id(base)
+    assert vivid.metadata["made by"] == "nulie train upscale --perceptual --adversarial"
+    photo = Photo(picture(40, 30))
+
+    def at(share: float) -> np.ndarray:
+        return np.asarray(pictures.restore(photo, vivid, {"faithful": share}).pixels).astype(int)
+
+    faithful = np.asarray(pictures.restore(photo, base, {}).pixels)
+    assert (at(1.0) == faithful).all()
+    lively = np.asarray(pictures.restore(photo, vivid, {}).pixels)
+    assert (at(0.0) == lively).all()
+    apart = np.abs(lively.astype(int) - faithful).mean()
+    assert 0 < np.abs(at(0.5) - faithful).mean() < apart
+    (wanted,) = last_steps(photo, read({"model": "vivid", "faithful": 0.5}), Restorers("cpu"))
+    assert dict(wanted.params)["faithful"] == 0.5
+    (home / "base.safetensors").unlink()
+    alone = create("vivid", "cpu")
+    assert not alone.dials
+    with pytest.raises(WeightsError, match=r"vivid was made from base@.* is not here"):
+        alone.restore(torch.zeros(1, 3, 8, 8), {"faithful": 0.5})
+    with pytest.raises(SettingsError, match=r"--faithful 0\.5: vivid can be only one way"):
+        last_steps(photo, read({"model": "vivid", "faithful": 0.5}), Restorers("cpu"))
+
+
+def test_what_is_blurred_looks_unlike_and_can_be_told() -> None:
+    torch.manual_seed(0)
+    clean = torch.from_numpy(np.array(picture(96, 96))).permute(2, 0, 1)[None].float() / 255
+    blurred = torch.nn.functional.avg_pool2d(clean, 3, 1, 1)
+    made = clean.lerp(blurred, 0.3).requires_grad_()
+    assert critics.unlike(clean, clean).item() == 0
+    near, far = critics.unlike(made, clean), critics.unlike(blurred, clean)
+    assert 0 < near.item() < far.item()
+    near.sum().backward()
+    assert made.grad is not None
+    assert made.grad.abs().max() > 0
+    opponent = critics.Opponent(2)
+    told = [opponent.judge(blurred, clean).item()]
+    for _ in range(30):
+        opponent.learn(blurred, clean)
+        told.append(opponent.judge(blurred, clean).item())
+    assert told[-1] > told[0] + 0.3
 
 
 def test_to_begin_with_another_network_is_to_know_what_it_knows() -> None:

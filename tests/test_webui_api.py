@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
 pytest.importorskip("fastapi")
@@ -93,6 +94,24 @@ def test_the_answer_has_its_form(app: FastAPI, web: Web, monkeypatch: Any) -> No
     assert report["after"]["score"] > report["before"]["score"]
     scored = client(app).post("/nulie/score", json={"image": body["image"]}).json()
     assert scored == {"score": report["before"]["score"], "predictor": "fake", "note": "a note"}
+
+
+def test_what_was_restored_comes_back_where_nothing_beats_it(
+    app: FastAPI, monkeypatch: Any
+) -> None:
+    class Content(FakePredictor):
+        def judge(self, photo: torch.Tensor) -> Any:
+            return lambda batch: torch.full((len(batch),), 5.0)
+
+    monkeypatch.setattr(PREDICTORS, "get", lambda *a, **k: (Content(), ""))
+    body = {"image": encoded(picture()), "seconds": None, "evaluations": 20}
+    data = client(app).post("/nulie/enhance", json={**body, "denoise": 20, "upscale": 2}).json()
+    assert data["variants"] == []
+    width, height = picture().size
+    assert decoded(data["image"]).size == (2 * width, 2 * height)
+    assert [s["op"] for s in data["report"]["recipe"]["steps"]] == ["denoise", "upscale"]
+    assert "denoise by denoise" in data["report"]["words"]
+    assert "nulie" in decoded(data["image"]).info
 
 
 def test_like_another_picture_and_half_of_it(app: FastAPI, web: Web, monkeypatch: Any) -> None:
@@ -178,6 +197,7 @@ def test_score_and_predictors(app: FastAPI) -> None:
     known = client(app).get("/nulie/predictors").json()
     assert "statistics" in [p["name"] for p in known["predictors"]]
     assert known["device"] == "cpu"
+    assert {"x2", "realesrgan-x4plus"} < set(known["restorers"])
 
 
 @pytest.mark.parametrize(
@@ -195,6 +215,8 @@ def test_score_and_predictors(app: FastAPI) -> None:
         {"predictor": "/etc/passwd"},
         {"predictor": "mine.safetensors"},
         {"predictor": "os:path"},
+        {"model": "/etc/passwd"},
+        {"model": "os:path"},
         {"recipe": "{}"},
         {"recipe": {"nulie": 1, "steps": [{"op": "nothing"}]}},
     ],

@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 pytest.importorskip("gradio")
@@ -85,8 +87,66 @@ def test_generated_images_are_restored_and_searched(generated: Any) -> None:
     assert again.image.tobytes() == pp.image.tobytes()
 
 
+def upscaler(folder: Path) -> Path:
+    """A file as web UIs have them: an ESRGAN of random weights, four times as large."""
+    pytest.importorskip("spandrel")
+    from spandrel.architectures.ESRGAN.__arch.RRDB import RRDBNet
+
+    torch.manual_seed(0)
+    folder.mkdir(parents=True)
+    path = folder / "4x my own.pth"
+    torch.save(RRDBNet(num_filters=8, num_blocks=1, scale=4).state_dict(), path)
+    return path
+
+
+@pytest.mark.parametrize("name", ["4x_my_own", "4x my own.pth"])
+def test_upscalers_of_the_web_ui_by_name(
+    name: str, restoring: Any, generated: Any, web: Web
+) -> None:
+    path = upscaler(web.folder / "models" / "ESRGAN")
+    pp = PostprocessedImage(noisy())
+    restoring.process(pp, enabled=True, restore=f"model={name}, upscale=3")
+    assert controls.ERROR not in pp.info
+    assert pp.image.size == (576, 432)
+    recipe = Recipe.from_json(pp.info[controls.RECIPE])
+    assert [step.name for step in recipe.before] == ["4x_my_own"]
+    assert pp.info["NUlIE restore"] == f"upscale=3, model={name}, only"
+    # Its recipe finds it again.
+    again = SimpleNamespace(image=noisy())
+    given = values(generated, enabled=True, mode="recipe", recipe=recipe.to_json())
+    generated.postprocess_image_after_composite(Processing(), again, *given)
+    assert again.image.tobytes() == pp.image.tobytes()
+    assert path.name not in pp.info[controls.RECIPE]
+
+
+def test_no_path_is_a_name(restoring: Any, web: Web) -> None:
+    """A request may come from another machine."""
+    path = upscaler(web.folder / "elsewhere")
+    pp = PostprocessedImage(noisy())
+    restoring.process(pp, enabled=True, restore=f"model={path}")
+    assert "no restorer is called" in pp.info[controls.ERROR]
+
+
+def test_what_is_painted_keeps_its_size_with_any_model(
+    generated: Any, web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upscaler(web.folder / "models" / "upscale_models")
+    monkeypatch.setattr(parts, "in_tiles", lambda p: True)
+    image = noisy()
+    pp, p = SimpleNamespace(image=image), Processing()
+    given = values(generated, enabled=True, restore="model=4x_my_own, denoise=15, only")
+    generated.postprocess_image_after_composite(p, pp, *given)
+    assert controls.ERROR not in p.extra_generation_params
+    assert pp.image.size == image.size
+    assert pp.image.tobytes() != image.tobytes()
+
+
 @pytest.mark.parametrize(
-    "text", ["repair", "denoise=12.5, upscale=4000x", "repair=40, scan, only", ""]
+    "text",
+    [
+        *("repair", "denoise=12.5, upscale=4000x", "repair=40, scan, only", ""),
+        "upscale=2, model=x4, faithful=0.25",
+    ],
 )
 def test_the_text_is_what_it_means(text: str) -> None:
     given = restoration.of_text(text)

@@ -123,6 +123,9 @@ def parser() -> arguments.Parser:
         " ESRGAN's; repeatable")
     add("--restore-strength", type=float, default=1.0, metavar="0..1",
         help="how much of all that is done, but for the size (default 1)")
+    add("--faithful", type=float, metavar="0..1",
+        help="1: what makes it larger keeps to what is sure (default); 0: it looks sharper, and is"
+        " less true")
     add("--no-search", action="store_false", dest="search", help="restore only")
     add = parser.add_argument_group("search").add_argument
     add("--mode", help="soft (default) or hard, with wider ranges and drastic ops, too")
@@ -251,7 +254,7 @@ def _report(outcome: Outcome) -> str:
 
     assert outcome.result is not None  # a report tells of a search
     return report(
-        outcome.name, outcome.before, outcome.result,
+        outcome.name, outcome.before, outcome.result, recipe=outcome.recipe,
         nodes=outcome.nodes, points=outcome.points, predictor=outcome.predictor,
     )  # fmt: skip
 

@@ -49,9 +49,10 @@ def _of_search(outcome: Outcome, result: Result, wanted: int) -> list[str]:
         for number, (variant, recipe) in enumerate(made, 1)
     ]
     if not result.variants:
+        stays = f"restored alone, {describe(outcome.recipe)}" * outcome.changed
         lines.append(
             f"nothing found that beats it (score {result.base.score:.2f},"
-            f" {outcome.predictor}): it stays as it is"
+            f" {outcome.predictor}): {stays or 'it stays as it is'}"
         )
     elif len(result.variants) < wanted:
         lines.append(f"only {len(result.variants)} of {wanted}: no other one that looks distinct")

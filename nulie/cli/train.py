@@ -53,6 +53,17 @@ def parser() -> arguments.Parser:
         " the same file")  # fmt: skip
     add("--from", dest="start", metavar="NAME|FILE",
         help="begin with this network, such as x2 or scan: less is to be learned")  # fmt: skip
+    add(
+        "--perceptual",
+        action="store_true",
+        help="let it look like the truth, too, to a small network that knows photographs",
+    )
+    add(
+        "--adversarial",
+        action="store_true",
+        help="let it look real, too, to a network that learns to tell it from photographs; both are"
+        " for a --from that knows its job, and make what is sharper and less true",
+    )
     add("--scale", type=int, default=2, metavar="2|4", help="of upscale (default 2)")
     add("--features", type=int, default=48, metavar="N", help="width of the network (default 48)")
     add("--depth", type=int, default=8, metavar="N", help="its hidden layers (default 8)")

@@ -10,6 +10,7 @@ from ..predictor.published import WEIGHTS as JUDGING
 from ..restore.catalog import PUBLISHED
 from ..restore.color_models import WEIGHTS as COLORING
 from . import arguments
+from .console import complain
 from .progress import download_bar
 
 WEIGHTS = {**JUDGING, **PUBLISHED, **COLORING}
@@ -40,8 +41,10 @@ def main(argv: Sequence[str]) -> int:
     if verb not in ("list", "fetch", "check") or len(names) > (verb == "fetch"):
         raise SettingsError(f"weights {' '.join(options.what)}: see nulie weights --help")
     if verb == "fetch":
+        name = names[0] if names else "clip-sac"
+        for weights in [] if options.quiet else store.named(WEIGHTS, name):
+            complain(f"{weights.name}: {weights.size / 1e6:,.0f} MB, licence {weights.license}")
         with download_bar(hide=options.quiet) as progress:
-            name = names[0] if names else "clip-sac"
             for path in store.fetch(WEIGHTS, name, progress=progress):
                 print(path)
         return 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..image_io import Photo
 from ..jobs.look import Look
+from ..recipe import Recipe
 from ..search import Node
 from ..transforms import describe
 from .curve import curve
@@ -41,10 +42,11 @@ _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-
 
 
 def report(
-    name: str, photo: Photo, result: Result, *,
+    name: str, photo: Photo, result: Result, *, recipe: Recipe,
     nodes: Sequence[Node], points: Sequence[tuple[float, float]], predictor: str,
 ) -> str:  # fmt: skip
-    """The whole file. `points`: (seconds, best score) at each improvement of the search; `nodes`:
+    """The whole file. `photo` is what the search began with, `recipe` all that was done, before it
+    and after it, too; `points`: (seconds, best score) at each improvement of the search; `nodes`:
     what its tree remembers, best first."""
     before = embed(photo.pixels, photo, LONGEST)
     if result.variants:
@@ -67,8 +69,8 @@ def report(
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(name)} - nulie</title><style>{_LOOK}{CSS}</style></head><body>"
         f"<h1>{escape(name)}</h1>{view}<p>{end} \u00b7 {escape(cost(result, predictor))}</p>"
-        f"<p><b>Recipe:</b> {escape(describe(result.recipe))}</p>"
-        f"<pre>{escape(result.recipe.to_json())}</pre>"
+        f"<p><b>Recipe:</b> {escape(describe(recipe))}</p>"
+        f"<pre>{escape(recipe.to_json())}</pre>"
         f"{gallery}"
         f"<h2>What the score is made of</h2>{terms_table(result.base, result.terms)}"
         f"<h2>How it was found</h2>{curve(points, result.base.total, result.seconds)}"

@@ -17,7 +17,7 @@ from torch import nn
 from ..models import device as devices
 from ..restore.base import KIND
 from ..restore.net import Net
-from . import spoil
+from . import critics, spoil
 
 PATCH, BATCH = 48, 16
 """Side of a patch at the resolution at which the convolutions work, and patches in a step."""
@@ -28,6 +28,8 @@ GENTLE = 0.3
 """Share of the rates for a network that knows its job, and is to learn of other pictures alone."""
 WARM_UP = 0.02
 """Share of the steps in which the rates rise; then they fall as a cosine."""
+LOOKS, REALITY = 2.0, 0.15
+"""What the looks of a picture weigh, and how real it seems, beside its error."""
 MEMORY = 0.999
 """Share of the moving average of the weights that a step keeps, at the end."""
 SOFTNESS = 1e-3
@@ -113,6 +115,10 @@ class Training:
     start: Mapping[str, torch.Tensor] | None = None
     """Weights to begin with: of a network of the same features and depth, of any scale."""
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    perceptual: bool = False
+    """Whether it shall also look like the truth, see `critics.unlike`."""
+    adversarial: bool = False
+    """Whether it shall also look real, to a `critics.Critic` that learns beside it."""
     done: int = field(default=0, init=False)
     """Steps."""
 
@@ -121,6 +127,7 @@ class Training:
         with torch.random.fork_rng(devices=()):  # others' random numbers stay theirs
             torch.manual_seed(self.seed)
             self.net = Net(self.job.scale, self.features, self.depth, bool(self.job.map))
+            self.opponent = critics.Opponent(max(2, self.job.scale)) if self.adversarial else None
         with torch.no_grad():
             list(self.net.parameters())[-2].mul_(0.1)  # to begin with the picture as it is
             for kernel in hidden_kernels(self.net):
@@ -135,6 +142,8 @@ class Training:
             self._pace = GENTLE if len(alike) == len(own) else 1.0
         self.net.to(self.device)
         self.net.to(memory_format=torch.channels_last)
+        if self.opponent is not None:
+            self.opponent.to(self.device)
         self.average = {k: v.clone() for k, v in self.net.state_dict().items()}
         self.optimizer = Muon(self.net)
         self._dtype = devices.dtype("auto", self.device)
@@ -145,23 +154,35 @@ class Training:
         """One step, with so much of the training done; the mean error, in parts of the range."""
         rate = self._pace * min(1, share / WARM_UP + 1e-3) * (0.5 + 0.5 * math.cos(math.pi * share))
         seen, truth, strength = (tensor.to(self.device) for tensor in self.batch())
-        rounded = self._dtype != torch.float32
-        with torch.autocast(self.device.type, self._dtype if rounded else None, enabled=rounded):
+        with self._rounded():
             given = self.net(seen, strength)
-        errors = ((given.float() - truth).square() + SOFTNESS**2).sqrt().mean((1, 2, 3))
+        given = given.float()
+        errors = ((given - truth).square() + SOFTNESS**2).sqrt().mean((1, 2, 3))
         # A share of the error counts, as in decibels: a weak fault as much as a strong one, or the
         # network would spoil what is hardly spoiled.
         loss = errors.log().mean()
+        with self._rounded():
+            if self.perceptual:
+                loss = loss + LOOKS * critics.unlike(given, truth).log().mean()
+            if self.opponent is not None:
+                loss = loss + REALITY * self.opponent.judge(given, truth)
         for parameter in self.net.parameters():
             parameter.grad = None
         loss.backward()
         self.optimizer.step(rate)
+        if self.opponent is not None:
+            with self._rounded():
+                self.opponent.learn(given.detach(), truth)
         self.done += 1
         keep = min(MEMORY, self.done / (self.done + 10))
         with torch.no_grad():
             for name, value in self.net.state_dict().items():
                 self.average[name].lerp_(value, 1 - keep)
         return float(errors.mean().item())
+
+    def _rounded(self) -> torch.autocast:
+        rounded = self._dtype != torch.float32
+        return torch.autocast(self.device.type, self._dtype if rounded else None, enabled=rounded)
 
     def batch(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """What the network sees, `[B, 3, P, P]`, what it should give, and the strengths `[B]`."""
@@ -198,8 +219,11 @@ class Training:
 
     def state(self) -> dict[str, Any]:
         """What `load_state` needs in order to go on, for `torch.save`."""
+        opponent = self.opponent
+        against = opponent and {"critic": opponent.state_dict(), "by": opponent.adam.state_dict()}
         return {
             "done": self.done,
+            "opponent": against,
             "net": self.net.state_dict(),
             "average": self.average,
             "momentum": self.optimizer.momentum,
@@ -214,6 +238,9 @@ class Training:
         self.optimizer.momentum = state["momentum"]
         self.optimizer.adam.load_state_dict(state["adam"])
         self.rng.bit_generator.state = state["rng"]
+        if self.opponent is not None:
+            self.opponent.load_state_dict(state["opponent"]["critic"])
+            self.opponent.adam.load_state_dict(state["opponent"]["by"])
 
 
 def to_bytes(weights: Mapping[str, torch.Tensor], job: Job, **facts: str) -> bytes:

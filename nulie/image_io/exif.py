@@ -117,15 +117,30 @@ def with_resolution(exif: bytes | None, dpi: tuple[float, float]) -> bytes:
     return tiff.edited(exif, {field.tag: field for field in rows})
 
 
-def with_size(exif: bytes, size: tuple[int, int]) -> bytes:
-    """EXIF whose fields for the picture's size, as many as there are, say `size`."""
+def with_size(exif: bytes, size: tuple[int, int], grown: tuple[float, float] = (1.0, 1.0)) -> bytes:
+    """EXIF whose fields for the picture's size, as many as there are, say `size`, and those for its
+    resolution as many times as much as it has `grown`, so that prints keep their size."""
     found = tiff.fields(exif)
+    finer = {
+        field.tag: Field(field.tag, _RATIONAL, 1, _times(field.value, by))
+        for tag, by in zip(_RESOLUTIONS, grown, strict=True)
+        if by != 1
+        and (field := _first(found).get(tag))
+        and (field.kind, field.count) == (_RATIONAL, 1)
+    }
+    if finer:
+        exif = tiff.edited(exif, finer)
     for there, tags, under in ((_first(found), _TIFF_SIZE, 0), (_nested(found), _SIZE, _DIRECTORY)):
         pairs = [(tag, struct.pack("<I", v)) for tag, v in zip(tags, size, strict=True)]
         changes = {tag: Field(tag, _LONG, 1, value) for tag, value in pairs if tag in there}
         if changes:
             exif = tiff.edited(exif, changes, under=under)
     return exif
+
+
+def _times(rational: bytes, by: float) -> bytes:
+    above, below = struct.unpack("<II", rational)
+    return struct.pack("<II", min(round(100 * above / max(below, 1) * by), 2**32 - 1), 100)
 
 
 def _first(fields: tuple[Field, ...]) -> dict[int, Field]:

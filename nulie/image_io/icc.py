@@ -53,6 +53,14 @@ def in_srgb(image: Image.Image, profile: bytes) -> Image.Image | None:
     return made
 
 
+@cache
+def is_linear(profile: bytes) -> bool:
+    """Whether levels are about as light, by a profile for RGB or grey: half of the full level then
+    is 188 in sRGB, and 128 where they go by sRGB's curve."""
+    shown = in_srgb(Image.new("RGB", (1, 1), (128,) * 3), profile)
+    return shown is not None and min(shown.tobytes()) > 175
+
+
 def of_chunks(chunks: Mapping[bytes, bytes], *, grey: bool) -> bytes | None:
     """The profile that says the same as a PNG's chunks, unless that is sRGB or no meaning."""
     try:

@@ -16,6 +16,9 @@ from . import exif
 
 Deep = npt.NDArray[np.uint16]
 
+MOST_DPI = 65_535.0
+"""What a JPEG has room for."""
+
 
 @dataclass(frozen=True)
 class Metadata:
@@ -68,15 +71,20 @@ class Photo:
 
     def with_pixels(self, pixels: Image.Image, alpha: Image.Image | None = None) -> Photo:
         """The photo with other pixels, RGB, and none at 16 bits; the metadata follow their size,
-        and so does alpha where it is not given."""
+        resolution, too, so that prints keep theirs, and so does alpha where it is not given."""
         if pixels.size == self.size:
             return replace(self, pixels=pixels, alpha=alpha or self.alpha, deep=None)
         if alpha is None and self.alpha is not None:
             alpha = self.alpha.resize(pixels.size, Image.Resampling.LANCZOS)
         metadata = self.metadata
+        x, y = (now / was for now, was in zip(pixels.size, self.size, strict=True))
+        if metadata.dpi is not None:
+            finer = metadata.dpi[0] * x, metadata.dpi[1] * y
+            metadata = replace(metadata, dpi=(min(finer[0], MOST_DPI), min(finer[1], MOST_DPI)))
         if metadata.exif is not None:
             with suppress(ValueError):  # damaged, and so states nothing
-                metadata = replace(metadata, exif=exif.with_size(metadata.exif, pixels.size))
+                said = exif.with_size(metadata.exif, pixels.size, (x, y))
+                metadata = replace(metadata, exif=said)
         return replace(self, pixels=pixels, alpha=alpha, metadata=metadata, deep=None)
 
 

@@ -38,8 +38,8 @@ def enhance(
     like: Picture | None = None, strength: float = 1.0,
     repair: float | str | None = None, denoise: float | str | None = None, scan: bool = False,
     upscale: float | str | None = None, model: str | Sequence[str] = (),
-    colorize: bool | str = False, color_variant: str | None = None, hint: str | Sequence[str] = (),
-    **settings: Any,
+    faithful: float | None = None, colorize: bool | str = False, color_variant: str | None = None,
+    hint: str | Sequence[str] = (), **settings: Any,
 ) -> Result:  # fmt: skip
     """The best version of an image that a search finds.
 
@@ -61,28 +61,23 @@ def enhance(
     `repair` takes away traces of JPEG, "auto" or its quality 1..100; `denoise` noise, "auto" or its
     standard deviation in levels; `scan` what a printed page has: before the search. `upscale`
     enlarges after it, to a factor or a size such as "4000x". `model` are names or files of other
-    restorers. `colorize` guesses colours for a black-and-white photo, by nulie's own model or one
-    of that name; `color_variant` is "plain", "soft" or "vivid", and `hint` the colours of points,
-    such as "120,80=#7a2230". `result.base` is then what the restored image is worth.
+    restorers; with a `faithful` below 1, down to 0, what is larger looks sharper, and is less true.
+    `colorize` guesses colours for a black-and-white photo, by nulie's own model or one of that
+    name; `color_variant` is "plain", "soft" or "vivid", and `hint` the colours of points, such as
+    "120,80=#7a2230". `result.base` is then what the restored image is worth.
 
     Raises: TypeError on a setting that does not exist, else a NulieError: SettingsError,
     ImageError, ModelError."""
     chosen = _settings({**(values.NO_GUARDS if like is not None else {}), **settings})
     strength = values.strength(strength)
     judge = _predictor(predictor, device) if like is None else _like(like, predictor, device)
-    wanted = restoration.read(
-        {
-            "repair": repair,
-            "denoise": denoise,
-            "scan": scan,
-            "upscale": upscale,
-            "model": model,
-            "colorize": colorize,
-            "color_variant": color_variant,
-            "hint": hint,
-        }
-    )
+    wanted = restoration.read({
+        "repair": repair, "denoise": denoise, "scan": scan, "upscale": upscale, "model": model,
+        "faithful": faithful, "colorize": colorize, "color_variant": color_variant, "hint": hint,
+    })  # fmt: skip
     models = restoration.Restorers(device, wanted.models)
+    for note in models.to_come(wanted.models, wanted.colorists):
+        _log.warning("%s", note)
     photo = _photo(image)
     first, notes = restoration.first_steps(photo, wanted, models)
     last = restoration.last_steps(photo, wanted, models)

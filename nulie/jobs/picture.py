@@ -42,11 +42,10 @@ def enhance(
     host = replace(host, models=models)
     if plan.recipe is not None or (plan.search and not plan.restoration):
         return (yield from _enhance(item, photo, plan, host, cancel, keeper, others))
-    first, notes = restoration.first_steps(photo, plan.restoration, models)
-    for note in notes:
-        yield Noted(item, note)
-    # Before the search, so that what cannot be made is known before it.
-    last = restoration.last_steps(photo, plan.restoration, models)
+    planned = yield from restoration.steps(item, photo, plan.restoration, models, cancel)
+    if planned is None:
+        return None
+    first, last = planned
     restored = yield from restoration.apply(item, Recipe((), first), photo, models, cancel)
     if restored is None:
         return None

@@ -211,10 +211,12 @@ def _check_together(given: Mapping[str, Any], results: Results, files: int) -> N
     recipe, resume = given.get("recipe"), given.get("resume")
     if recipe is not None and (resume or results.checkpoint):
         raise SettingsError("--recipe applies a recipe without a search; leave checkpoints out")
-    names = [name for name in restoration.NAMES if name != "restore_strength"]
+    names = [n for n in restoration.NAMES if n not in ("restore_strength", "faithful")]
     restored = [name for name in names if given.get(name)]
     if recipe is not None and restored and restored != ["model"]:
         raise SettingsError(f"--{restored[0]} and --recipe: a recipe says itself what is restored")
+    if given.get("faithful") is not None and not {"upscale", "model"} & {*restored}:
+        raise SettingsError("--faithful says how a picture is enlarged; add --upscale")
     if given.get("same") and (recipe is not None or resume or int(given.get("top", 1)) > 1):
         option = "top" if recipe is None and not resume else "recipe" if recipe else "resume"
         raise SettingsError(f"--same searches one recipe for all; leave --{option} out")

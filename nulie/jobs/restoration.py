@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from ..recipe.steps import ModelSteps
 from ..restore import catalog, color_models, create, model_id, size
 from . import coloring, values
 from .coloring import Coloring
-from .events import Event, Restoring
+from .events import Event, Noted, Restoring
 from .inputs import Item
 
 if TYPE_CHECKING:
@@ -51,22 +51,34 @@ class Restoration:
     first, in their order."""
     strength: float = 1.0
     """How much of what they do is done, 0..1, where they do not enlarge."""
+    faithful: float | None = None
+    """How near the truth an enlargement is to be, 0..1, where it cannot be both that and lifelike;
+    None: as its model was made, x2 and x4 to be so alone."""
     color: Coloring | None = None
+    enlarge: bool = True
+    """Whether its size may change at all."""
 
     def __bool__(self) -> bool:
-        steps = (self.repair, self.denoise, self.scan, self.upscale, self.models, self.color)
+        size = self.upscale and self.enlarge
+        steps = (self.repair, self.denoise, self.scan, size, self.models, self.color)
         return any(steps)
 
+    @property
+    def colorists(self) -> tuple[str, ...]:
+        return (self.color.model,) if self.color else ()
 
-NAMES = ("repair", "denoise", "scan", "upscale", "model", "restore_strength", *coloring.NAMES)
+
+NAMES = (
+    *("repair", "denoise", "scan", "upscale", "model", "restore_strength", "faithful"),
+    *coloring.NAMES,
+)
 
 
 def read(given: Mapping[str, Any]) -> Restoration:
     """From values by `NAMES`. Raises: SettingsError."""
     models = given.get("model") or ()
-    strength = values.number("restore-strength", given.get("restore_strength", 1.0))
-    if not 0 <= strength <= 1:
-        raise SettingsError(f"restore-strength must be within 0..1, not {strength:g}")
+    strength = _share("restore-strength", given.get("restore_strength", 1.0))
+    faithful = given.get("faithful")
     upscale = given.get("upscale")
     return Restoration(
         _amount("repair", given.get("repair"), 1, 100),
@@ -75,8 +87,16 @@ def read(given: Mapping[str, Any]) -> Restoration:
         size.parse(upscale).text if upscale else None,
         (str(models),) if isinstance(models, (str, Path)) else tuple(map(str, models)),
         strength,
-        color=coloring.read(given),
+        None if faithful is None else _share("faithful", faithful),
+        coloring.read(given),
     )
+
+
+def _share(name: str, value: Any) -> float:
+    share = values.number(name, value)
+    if not 0 <= share <= 1:
+        raise SettingsError(f"{name} must be within 0..1, not {share:g}")
+    return share
 
 
 def _amount(name: str, value: Any, least: float, most: float) -> Amount:
@@ -112,27 +132,33 @@ def of_text(text: str) -> dict[str, Any]:
 
 
 def to_text(wanted: Restoration, *, search: bool) -> str:
-    """The text that `of_text` reads."""
-    asked = {"repair": wanted.repair, "denoise": wanted.denoise, "upscale": wanted.upscale}
+    """The text that `of_text` reads, which has room for one model."""
+    asked = {name: getattr(wanted, name) for name in ("repair", "denoise", "upscale", "faithful")}
     told = [
         name if value == AUTO else f"{name}={value if isinstance(value, str) else f'{value:g}'}"
         for name, value in asked.items()
-        if value
+        if value is not None
     ]
+    told += [f"model={model}" for model in wanted.models[:1]]
     told += ["scan"] * wanted.scan + ["only"] * (not search)
     told += [coloring.to_text(wanted.color)] if wanted.color else []
     return ", ".join(told)
 
 
-_WORDS = ("repair", "denoise", "scan", "upscale", "colorize", "only")
+_WORDS = ("repair", "denoise", "scan", "upscale", "model", "faithful", "colorize", "only")
 
 
 class Restorers:
     """Loads each restorer once; the `pipeline.Models` of a job."""
 
-    def __init__(self, device: str = "auto", given: Sequence[str] = ()) -> None:
-        """`given`: models of the user's own choice, which recipes may name, too."""
+    def __init__(
+        self, device: str = "auto", given: Sequence[str] = (), *,
+        folders: Sequence[Path] = (), named_only: bool = False,
+    ) -> None:  # fmt: skip
+        """`given`: models of the user's own choice, which recipes may name, too; names alone with
+        `named_only`, see `create`. `folders`: where files lie that have names."""
         self._device, self._given = device, given
+        self._named_only, self._folders = named_only, folders
         self._loaded: dict[str, Restorer] = {}
         self._colorists: dict[str, Colorist] = {}
         self._lock = threading.Lock()
@@ -145,7 +171,10 @@ class Restorers:
                 published = catalog.PUBLISHED.get(model.partition("@")[0])
                 if published is not None:
                     self._obtain(published)
-                self._loaded[model] = create(model, self._device, named_only=named_only)
+                only = named_only or self._named_only
+                self._loaded[model] = create(
+                    model, self._device, named_only=only, folders=self._folders
+                )
             return self._loaded[model]
 
     def colorist(self, model: str, *, named_only: bool = False) -> Colorist:
@@ -155,22 +184,31 @@ class Restorers:
                 needed = color_models.needed(model)
                 if needed is not None:
                     self._obtain(needed)
-                found = color_models.create(model, self._device, named_only=named_only)
+                only = named_only or self._named_only
+                found = color_models.create(model, self._device, named_only=only)
                 self._colorists[model] = self._colorists[color_models.model_id(found)] = found
             return self._colorists[model]
 
+    def to_come(self, models: Iterable[str], colorists: Iterable[str]) -> Iterator[str]:
+        """What will be downloaded for these, and under which licence, in sentences. Raises:
+        ExtraError where it could not be used."""
+        from ..models import store
+
+        needed = [catalog.PUBLISHED.get(model.partition("@")[0]) for model in models]
+        for weights in (*needed, *map(color_models.needed, colorists)):
+            if weights is not None and store.find(weights) is None:
+                _require(weights)
+                told = f"{weights.size / 1e6:,.0f} MB, licence {weights.license}"
+                yield f"{weights.name} is downloaded, once: {told}"
+
     def _obtain(self, weights: Any) -> None:
         from ..models import store
-        from ..restore import community
 
-        if weights.name in catalog.PUBLISHED:
-            community.require()
-        elif weights.name == "ddcolor":
-            color_models.require()
+        _require(weights)
 
         def progress(file: str, done: int, whole: int) -> None:
-            words = f"downloading {file}, once: {done / 1e6:,.0f} of {whole / 1e6:,.0f} MB"
-            self.tell(f"{words} ({weights.license})", done / max(1, whole))
+            words = f"downloading {file}: {done / 1e6:,.0f} of {whole / 1e6:,.0f} MB"
+            self.tell(words, done / max(1, whole))
 
         store.obtain(weights, progress=progress)
 
@@ -207,15 +245,30 @@ class Restorers:
         return restore
 
     def upscaler(self, wanted: Restoration, photo: Photo) -> Restorer | None:
-        """The one that enlarges: that of `wanted`, else the own one next to the size asked for."""
+        """The one that enlarges: that of `wanted`, else the own one next to the size asked for; the
+        vivid one, which there is for twice alone, does it as often as it takes."""
+        if not wanted.enlarge:
+            return None
         for model in wanted.models:
             restorer = self.get(model)
             if restorer.scale > 1:
                 return restorer
         if wanted.upscale is None:
             return None
+        if wanted.faithful not in (None, 1):
+            return self.get("vivid-x2")
         width, height = size.parse(wanted.upscale).of(*photo.size)
         return self.get("x2" if max(width / photo.size[0], height / photo.size[1]) <= 2 else "x4")
+
+
+def _require(weights: Any) -> None:
+    """Raises: ExtraError where a published model could not be used."""
+    from ..restore import community
+
+    if weights.name in catalog.PUBLISHED:
+        community.require()
+    elif weights.name == "ddcolor":
+        color_models.require()
 
 
 def first_steps(
@@ -228,6 +281,8 @@ def first_steps(
     def add(op: str, restorer: Restorer, **params: float | str) -> None:
         if wanted.strength < 1:
             params["strength"] = wanted.strength
+        if wanted.faithful is not None and _has_dial(restorer, "faithful"):
+            params["faithful"] = wanted.faithful
         steps.append(ModelStep.of(op, model_id(restorer), **params))
 
     for model in wanted.models:
@@ -269,7 +324,37 @@ def last_steps(photo: Photo, wanted: Restoration, restorers: Restorers) -> Model
         return ()
     asked = wanted.upscale or f"{restorer.scale}"
     size.parse(asked).of(*photo.size)
-    return (ModelStep.of("upscale", model_id(restorer), size=asked),)
+    params: dict[str, float | str] = {"size": asked}
+    if wanted.faithful is not None and _has_dial(restorer, "faithful"):
+        params["faithful"] = wanted.faithful
+    elif wanted.faithful not in (None, 1):
+        raise SettingsError(f"--faithful {wanted.faithful:g}: {restorer.name} can be only one way")
+    return (ModelStep.of("upscale", model_id(restorer), **params),)
+
+
+def _has_dial(restorer: Restorer, name: str) -> bool:
+    return any(dial.name == name for dial in restorer.dials)
+
+
+def steps(
+    item: Item, photo: Photo, wanted: Restoration, restorers: Restorers, cancel: threading.Event
+) -> Generator[Event, None, tuple[ModelSteps, ModelSteps] | None]:
+    """What comes before a search and after it: both before it, so that what cannot be made is known
+    then. None when `cancel` was set meanwhile. Raises: as `first_steps` and `last_steps`."""
+    for note in restorers.to_come(wanted.models, wanted.colorists):
+        yield Noted(item, note)
+
+    def find() -> tuple[ModelSteps, list[str], ModelSteps]:
+        first, notes = first_steps(photo, wanted, restorers)
+        return first, notes, last_steps(photo, wanted, restorers)
+
+    found = yield from watch(item, restorers, find, cancel)
+    if found is None:
+        return None
+    first, notes, last = found
+    for note in notes:
+        yield Noted(item, note)
+    return first, last
 
 
 def _quality(photo: Photo) -> float:
@@ -300,8 +385,13 @@ def apply(
     they did. With nothing to apply it is the photo itself. Raises: as that does."""
     if recipe == Recipe():
         return photo
-    if not (recipe.before or recipe.after) or not isinstance(models, Restorers):
+    steps = (*recipe.before, *recipe.after)
+    if not steps or not isinstance(models, Restorers):
         return pipeline.apply(recipe, photo, models)
+    colorists = [step.name for step in steps if step.op == coloring.OP]
+    others = [step.name for step in steps if step.op != coloring.OP]
+    for note in models.to_come(others, colorists):
+        yield Noted(item, note)
     return (yield from watch(item, models, lambda: pipeline.apply(recipe, photo, models), cancel))
 
 
@@ -310,7 +400,7 @@ def watch(
 ) -> Generator[Event, None, Made | None]:
     """Does the work in a thread, telling how far it is. None when `cancel` was set meanwhile, but
     not when it was set before: a search that was ended has its result finished. Raises: as it."""
-    told: queue.SimpleQueue[tuple[str, float]] = queue.SimpleQueue()
+    told: queue.SimpleQueue[tuple[str, float] | None] = queue.SimpleQueue()
     made: Future[Made] = Future()
     late = cancel.is_set()
 
@@ -324,17 +414,17 @@ def watch(
             made.set_result(work())
         except BaseException as e:
             made.set_exception(e)
+        told.put(None)
 
     restorers.tell = tell
-    thread = threading.Thread(target=run, name="nulie restore", daemon=True)
-    thread.start()
-    while thread.is_alive() or not told.empty():
+    threading.Thread(target=run, name="nulie restore", daemon=True).start()
+    while not made.done() or not told.empty():
         try:
-            words, share = told.get(timeout=0.1)
+            said = told.get(timeout=0.5)  # for ever, Ctrl-C would not come through everywhere
         except queue.Empty:
             continue
-        if told.empty():
-            yield Restoring(item, words, share)
+        if said is not None and told.empty():
+            yield Restoring(item, *said)
     restorers.tell = untold
     try:
         return made.result()

@@ -46,6 +46,8 @@ def with_recipe(
         small.append(_small(photo.pixels))
     if first is None or host.models is None:
         raise ImageError("none of the photos can be read, so there is no recipe for all of them")
+    for note in host.models.to_come(plan.restoration.models, plan.restoration.colorists):
+        yield Noted(chosen[0], note)
     before, notes = restoration.first_steps(first, plan.restoration, host.models)
     last = restoration.last_steps(first, plan.restoration, host.models)
     for note in notes:

@@ -15,7 +15,7 @@ from PIL import Image
 from .. import image_io
 from ..errors import ImageError, ModelError, SettingsError
 from ..image_io import atomic, shown_path
-from ..restore import catalog, trained_folder
+from ..restore import catalog, create, model_id, trained_folder
 from .inputs import Item
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ..fit.restorers import Job, Training
 
 KINDS = ("upscale", "repair", "denoise", "scan")
+GOALS = ("perceptual", "adversarial")
+"""Beside the nearness to the truth."""
 MOST_PIXELS = 300_000_000
 """Of all pictures together, which are held in memory at 3 bytes each."""
 APART = 0.1
@@ -69,6 +71,9 @@ class Train:
     features: int = 48
     depth: int = 8
     seed: int = 0
+    perceptual: bool = False
+    adversarial: bool = False
+    """Whether it shall look like the truth, and real, besides being near it."""
     device: str = "auto"
     overwrite: bool = False
 
@@ -138,14 +143,18 @@ class Train:
             loss = now if not loss else 0.98 * loss + 0.02 * now
             show(f"step {training.done:,}, {255 * loss:.2f} levels off", done)
         figures = self._judge(training, apart)
+        asked = [f" --{goal}" for goal in GOALS if getattr(self, goal)]
         facts = {
-            "made by": f"nulie train {self.kind}",
+            "made by": f"nulie train {self.kind}{''.join(asked)}",
             "pictures": str(len(kept)),
             "steps": str(training.done),
             "seed": str(self.seed),
             "before": f"{figures.before:.2f} dB",
             "after": f"{figures.after:.2f} dB",
         }
+        if asked and self.start is not None:
+            # With which it can be blended.
+            facts["from"] = model_id(create(self.start, "cpu"))
         weights = {name: value.cpu() for name, value in training.average.items()}
         atomic.write(self.path, to_bytes(weights, self.job, **facts), overwrite=self.overwrite)
         state.unlink(missing_ok=True)
@@ -180,7 +189,6 @@ class Train:
 
     def _training(self, kept: Sequence[list[np.ndarray]], device: Any) -> Training:
         from ..fit.restorers import Training
-        from ..restore import create
         from ..restore.own import Own
 
         start, features, depth = None, self.features, self.depth
@@ -192,7 +200,7 @@ class Train:
             features, depth = known.net.features, known.net.depth
         return Training(
             self.job, [pair[0] for pair in kept], [p[1] for p in kept if len(p) > 1],
-            features, depth, self.seed, start, device,
+            features, depth, self.seed, start, device, self.perceptual, self.adversarial,
         )  # fmt: skip
 
     def _settings(self) -> dict[str, Any]:

@@ -7,9 +7,10 @@ import difflib
 import inspect
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..errors import DuplicateModelError, ModelError, UnknownModelError, WeightsError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 Options = TypeVar("Options")
 Model = TypeVar("Model")
 
+_NO_FILES: Mapping[str, Path] = MappingProxyType({})
 _OWN_CODE = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*")
 
 
@@ -75,9 +77,12 @@ class Registry(Generic[Options, Model]):
             said[name] = f"of the package {' and of '.join(map(_package, points))}"
         return said
 
-    def find(self, text: str, *, named_only: bool = False) -> Callable[[Options], Model]:
+    def find(
+        self, text: str, *, named_only: bool = False, files: Mapping[str, Path] = _NO_FILES
+    ) -> Callable[[Options], Model]:
         """The loader for a name, the path of a file, or `module:Name`. With `named_only` it must
         be a name: for requests from other machines, which must neither open files nor import code.
+        `files` are the user's own that have names, too.
 
         Raises: UnknownModelError; DuplicateModelError when several packages offer the name;
         WeightsError when the file is missing, damaged, or of no known kind. The loader raises
@@ -92,6 +97,8 @@ class Registry(Generic[Options, Model]):
             )
         if points:
             return self._own(points[0], f"{text} of the package {_package(points[0])}")
+        if text in files:
+            return self._file(files[text])
         if not named_only:
             path = Path(text)
             if _OWN_CODE.fullmatch(text) and not path.is_file():
@@ -100,7 +107,7 @@ class Registry(Generic[Options, Model]):
                 return self._own(EntryPoint(text, text, self._group), text, here=True)
             if path.suffix or path.name != text or path.is_file():
                 return self._file(path)
-        known = self.names()
+        known = (*self.names(), *files)
         close = difflib.get_close_matches(text, known, 1)
         hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known) or 'none'}"
         raise UnknownModelError(f"no {self._noun} is called {text!r}; {hint}")

@@ -7,8 +7,10 @@ normalization taken into the convolution before it, see `benchmarks/fold_glance.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping
 from functools import cache
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -39,24 +41,37 @@ _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 def cells(photos: torch.Tensor) -> torch.Tensor:
     """`[B, 3, H, W]` uint8 -> `[B, CHANNELS, GRID * GRID]` float32, on the same device."""
     scale = SIDE / min(photos.shape[2:])
-    mean, deviation = (
-        torch.tensor(values, device=photos.device).view(1, 3, 1, 1)
-        for values in (_MEAN, _DEVIATION)
-    )
     pixels = photos.float()
     if scale > 1:
         size = [max(1, round(side * scale)) for side in photos.shape[2:]]
         pixels = functional.interpolate(pixels, size, mode="bicubic").clamp(0, 255)
-    pixels = (pixels / 255 - mean) / deviation
+    pixels = _normalized(pixels / 255)
     weights = _weights(photos.device)
     seen = torch.cat([forward(weights, part) for part in torch.split(pixels, AT_ONCE)])
     both = (seen, lab(photos) / 50)
     return torch.cat([functional.adaptive_avg_pool2d(x, GRID) for x in both], 1).flatten(2)
 
 
+def stages(photos: torch.Tensor, count: int) -> list[torch.Tensor]:
+    """`[B, 3, H, W]` in 0..1 -> what the first `count` of `BLOCKS` give, of less and less detail;
+    gradients flow through it."""
+    return list(islice(_stages(_weights(photos.device), _normalized(photos)), count))
+
+
 def forward(weights: Mapping[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
     """The network: normalized pixels `[B, 3, H, W]` -> `[B, 64, H / 16, W / 16]`, rounded up."""
+    return deque(_stages(weights, x), maxlen=1).pop()
 
+
+def _normalized(photos: torch.Tensor) -> torch.Tensor:
+    mean, deviation = (
+        torch.tensor(values, device=photos.device).view(1, 3, 1, 1)
+        for values in (_MEAN, _DEVIATION)
+    )
+    return (photos - mean) / deviation
+
+
+def _stages(weights: Mapping[str, torch.Tensor], x: torch.Tensor) -> Iterator[torch.Tensor]:
     def convolved(x: torch.Tensor, name: str, stride: int = 1) -> torch.Tensor:
         weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
         groups = x.shape[1] // weight.shape[1]
@@ -70,7 +85,7 @@ def forward(weights: Mapping[str, torch.Tensor], x: torch.Tensor) -> torch.Tenso
         inside = functional.relu6(convolved(inside, f"{number}.depthwise", stride), True)
         inside = convolved(inside, f"{number}.project")
         x = x + inside if inside.shape == x.shape else inside
-    return x
+        yield x
 
 
 @cache

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 KIND = "nulie restorer"
 """The entry of a `.safetensors` file's metadata that says what network of nulie's it holds, as
 JSON: its scale, what its map of strength means, how it was made."""
+SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin")
+"""Of files of weights."""
 FACTS = ("name", "digest", "scale", "channels", "halo", "multiple", "tile", "dials")
 
 
@@ -66,17 +69,15 @@ def model_id(restorer: Restorer) -> str:
     return f"{restorer.name}@{restorer.digest}"
 
 
-def create(model: str, device: str = "auto", *, named_only: bool = False) -> Restorer:
-    """The restorer of a name, of a file or of `module:Name`, as in `Registry.find`; or, of a
-    recipe's `NAME@sha256`, the one whose weights have that digest. Names are also those that were
-    `trained` here.
+def create(
+    model: str, device: str = "auto", *, named_only: bool = False, folders: Sequence[Path] = ()
+) -> Restorer:
+    """The restorer of a name, of a file or of `module:Name`, see `find`; or, of a recipe's
+    `NAME@sha256`, the one whose weights have that digest.
 
     Raises: UnknownModelError, ModelError; WeightsError where the digest is another one."""
     name, _, digest = model.partition("@")
-    known = trained()
-    if name not in REGISTRY.names() and name in known:
-        name, named_only = str(known[name]), False
-    restorer = REGISTRY.find(name, named_only=named_only)(device)
+    restorer = find(name, named_only=named_only, folders=folders)(device)
     if digest and restorer.digest != digest:
         raise WeightsError(
             f"the recipe was made with other weights of the restorer {name}: their SHA-256 begins"
@@ -85,14 +86,33 @@ def create(model: str, device: str = "auto", *, named_only: bool = False) -> Res
     return restorer
 
 
+def find(
+    name: str, *, named_only: bool = False, folders: Sequence[Path] = ()
+) -> Callable[[str], Restorer]:
+    """What loads a restorer, with a device's name: see `Registry.find`. Names are also those of
+    `files`, with or without what they end with. Raises: as that does."""
+    known = files(folders)
+    name = next((called for called, path in known.items() if path.name == name), name)
+    return REGISTRY.find(name, named_only=named_only, files=known)
+
+
+def files(folders: Sequence[Path] = ()) -> dict[str, Path]:
+    """The user's own restorers by name: those that were trained here, and files in `folders`."""
+    found = (path for folder in folders for path in sorted(folder.glob("*.*")))
+    kept = [path for path in found if path.suffix.lower() in SUFFIXES]
+    return {
+        name_of(path): path for path in (*kept, *sorted(trained_folder().glob("*.safetensors")))
+    }
+
+
+def name_of(path: Path) -> str:
+    """What the restorer in a file is called, in recipes, too."""
+    return re.sub(r"[@\s,=]+", "_", path.stem)[:100]
+
+
 def trained_folder() -> Path:
     """Where `nulie train` keeps what it has made."""
     return digests.cache_folder() / "trained"
-
-
-def trained() -> dict[str, Path]:
-    """The user's own restorers by name."""
-    return {path.stem: path for path in sorted(trained_folder().glob("*.safetensors"))}
 
 
 def _own(thing: Any, name: str, device: str) -> Restorer:

@@ -9,13 +9,14 @@ from pathlib import Path
 from ..models import store
 from ..models.registry import Entry, FileKind
 from ..models.weights import WebFile, Weights
-from .base import KIND, REGISTRY, Restorer
+from .base import KIND, REGISTRY, Restorer, name_of
 
 FOLDER = Path(__file__).parent / "weights"
 """nulie's own networks."""
 OWN = {
     "x2": "twice as large",
     "x4": "four times as large",
+    "vivid-x2": "twice as large, sharper and less true",
     "repair": "traces of JPEG, by a dial of its quality",
     "denoise": "noise, by a dial of its strength",
     "scan": "halftone, grain and dust of scanned pages",
@@ -101,11 +102,11 @@ REGISTRY.add(
     FileKind(
         "a restorer of nulie train",
         lambda contents: KIND in contents.metadata,
-        lambda contents, device: _own(contents.path.stem, contents.path)(device),
+        lambda contents, device: _own(name_of(contents.path), contents.path)(device),
     ),
     FileKind(
         "a model that spandrel knows, such as ESRGAN's",
         lambda contents: bool(contents.shapes),
-        lambda contents, device: _community(contents.path.stem, lambda: contents.path)(device),
+        lambda contents, device: _community(name_of(contents.path), lambda: contents.path)(device),
     ),
 )

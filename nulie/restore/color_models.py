@@ -16,7 +16,7 @@ from ..errors import ModelError, WeightsError, needed_for
 from ..models import store
 from ..models.registry import Entry, FileKind, Registry, instance
 from ..models.weights import HubFile, WebFile, Weights
-from .base import trained
+from .base import files
 
 if TYPE_CHECKING:
     import torch
@@ -77,10 +77,7 @@ def model_id(colorist: Colorist) -> str:
 def create(model: str, device: str = "auto", *, named_only: bool = False) -> Colorist:
     """As `base.create`, which see, for models that colour."""
     name, _, digest = model.partition("@")
-    known = trained()
-    if name not in REGISTRY.names() and name in known:
-        name, named_only = str(known[name]), False
-    colorist = REGISTRY.find(name, named_only=named_only)(device)
+    colorist = REGISTRY.find(name, named_only=named_only, files=files())(device)
     if digest and colorist.digest != digest:
         raise WeightsError(
             f"the recipe was made with other weights of {name}: their SHA-256 begins with"
@@ -291,7 +288,7 @@ def needed(model: str) -> Weights | None:
     name = model.partition("@")[0]
     if name in PUBLISHED:
         return PUBLISHED[name]
-    return MOBILENET if name == OWN or name in trained() else None
+    return MOBILENET if name == OWN or name in files() else None
 
 
 _KINDS: Mapping[str, Callable[[str, Path, str], Colorist]] = {

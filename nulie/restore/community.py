@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -55,7 +54,7 @@ class Community:
         able = {torch.float16: model.supports_half, torch.bfloat16: model.supports_bfloat16}
         self.dtype = dtype if able.get(dtype, True) else torch.float32
         self.model = model.eval()
-        self.name = re.sub(r"[@\s]+", "_", name)[:100]
+        self.name = name
         self.scale, self.channels = model.scale, model.input_channels
         needs = model.size_requirements
         self.multiple = max(1, needs.multiple_of)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Mapping
@@ -12,10 +13,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load
 
-from ..errors import WeightsError
+from ..errors import ModelError, WeightsError
 from ..models import device as devices
 from ..recipe import Dial
-from .base import KIND
+from .base import KIND, create
 from .net import Net
 
 DIALS = {
@@ -25,6 +26,9 @@ DIALS = {
 """What a map of strength may mean."""
 STRENGTH = Dial("strength", 0, 1, 0, "share")
 """How much of what the network does is done."""
+FAITHFUL = Dial("faithful", 0, 1, 0, "share")
+"""Of a network that was taught to look well: how much of its weights is that of the one it was made
+from, which was taught to be near the truth alone."""
 TILE = 512
 """Larger ones leave the cache: the whole of a picture at once takes half as long again."""
 
@@ -54,8 +58,13 @@ class Own:
         self.multiple, self.tile = self.net.fold, TILE
         meaning = self.metadata.get("map", "")
         self.map = DIALS.get(meaning)
-        shared = (STRENGTH,) if self.scale == 1 else ()
-        self.dials = (*((self.map,) if self.map else ()), *shared)
+        self.origin = self._origin()
+        self._blended = 0.0, self.net
+        self.dials = (
+            *((self.map,) if self.map else ()),
+            *((STRENGTH,) if self.scale == 1 else ()),
+            *((FAITHFUL,) if self.origin else ()),
+        )
 
     @torch.inference_mode()
     def restore(self, image: torch.Tensor, params: Mapping[str, float | str]) -> torch.Tensor:
@@ -65,8 +74,27 @@ class Own:
         if self.map is not None:
             value = float(params.get(self.map.name, self.map.neutral))
             given = torch.full((len(image),), value, device=self.device)
-        made: torch.Tensor = self.net(image, given)
+        made: torch.Tensor = self._net(float(params.get(FAITHFUL.name, 0)))(image, given)
         return mixed(image, made, params) if self.scale == 1 else made
+
+    def _origin(self) -> Net | None:
+        """The network that this one was made from, where it is known here, and was not changed."""
+        try:
+            origin = create(str(self.metadata["from"]), str(self.device), named_only=True)
+        except (KeyError, ModelError):
+            return None
+        return origin.net if isinstance(origin, Own) else None
+
+    def _net(self, faithful: float) -> Net:
+        if faithful != self._blended[0]:
+            if self.origin is None:
+                known = self.metadata.get("from", "another network")
+                raise WeightsError(f"{self.name} was made from {known}, and that is not here")
+            ours, theirs = self.net.state_dict(), self.origin.state_dict()
+            net = copy.deepcopy(self.net)
+            net.load_state_dict({name: ours[name].lerp(theirs[name], faithful) for name in ours})
+            self._blended = faithful, net
+        return self._blended[1]
 
 
 def mixed(

@@ -8,13 +8,17 @@ from dataclasses import replace
 import numpy as np
 import torch
 from PIL import Image
+from torch.nn import functional
 
-from ..image_io import Photo
+from ..image_io import Photo, icc
 from ..image_io.photo import to_8_bits
 from . import size, tiles
 from .base import Restorer
 from .tiles import Tell
 
+CELL = 64
+"""Side of the parts, in pixels, whose mean a restorer is not to change of which nothing is known:
+some tint places. Below it lies what they are to change, of noise even most."""
 SIZE = "size"
 """Parameter of a step that enlarges: a text that `size.parse` reads."""
 
@@ -29,11 +33,17 @@ def restore(
     """The photo as the restorer gives it back; at an exact size where `params` have a `SIZE`.
 
     The mean of each channel is kept, grey stays grey, and 16 bits are 16. Transparency is enlarged
-    like a picture; beneath it colors are continued, so that none creeps in from there. Raises:
-    ImageError, SettingsError on the size; what `tell` raises."""
+    like a picture; beneath it colors are continued, so that none creeps in from there. Networks
+    know pictures of sRGB's curve: levels that are linear light by their profile go by that one
+    meanwhile. Raises: ImageError, SettingsError on the size; what `tell` raises."""
     wanted = size.parse(str(params[SIZE])).of(*photo.size) if SIZE in params else None
     transparent = photo.transparent and restorer.scale > 1
     levels = _levels(photo)
+    metadata = photo.metadata
+    profile = metadata.icc_profile or icc.of_chunks(dict(metadata.png_chunks), grey=photo.grey)
+    curves = _curves(levels.dtype) if profile and icc.is_linear(profile) else None
+    if curves is not None:
+        levels = curves[0][levels]
     if photo.alpha is not None and transparent:
         levels = bleed(levels, np.asarray(photo.alpha))
 
@@ -42,6 +52,8 @@ def restore(
 
     share = 0.5 if transparent else 1.0
     made = _through(levels, restorer, params, wanted, share_of(0.0, share))
+    if curves is not None:
+        made = curves[1][made]
     if photo.grey:
         made = np.repeat(made.mean(2, keepdims=True).round().astype(made.dtype), 3, 2)
     alpha = None
@@ -63,6 +75,16 @@ def restore(
 def _levels(photo: Photo) -> np.ndarray:
     """`[H, W, 3]`, uint8 or uint16."""
     return np.array(photo.pixels) if photo.deep is None else photo.deep[..., :3].copy()
+
+
+def _curves(kind: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+    """Tables from levels of a kind that are linear light to those of sRGB's curve, uint16 for the
+    dark ones' sake, and back."""
+    most = np.iinfo(kind).max
+    light, seen = np.arange(most + 1) / most, np.arange(65536) / 65535
+    bent = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    back = np.where(seen <= 0.04045, seen / 12.92, ((seen + 0.055) / 1.055) ** 2.4)
+    return (65535 * bent).round().astype(np.uint16), (most * back).round().astype(kind)
 
 
 def _through(
@@ -93,7 +115,7 @@ def _once(
     wide = levels.astype(np.uint8 if levels.dtype == np.uint8 else np.int32)
     pixels = torch.from_numpy(wide).permute(2, 0, 1).contiguous()
     made, _ = tiles.run(restorer, pixels, params, tell=tell)
-    made = _keep_mean(pixels, made)
+    made = _keep_means(pixels, made, CELL if restorer.halo is None else None)
     return made.permute(1, 2, 0).contiguous().numpy().astype(levels.dtype)
 
 
@@ -109,18 +131,40 @@ def _resized(levels: np.ndarray, wanted: tuple[int, int]) -> np.ndarray:
     return reduced
 
 
-def _keep_mean(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
-    """`after` with the mean of each channel moved to that of `before`, where they differ by more
-    than a tenth of a level. Both `[C, H, W]`; dithered, for a shift may be below a level."""
-    most = tiles.most(before)
-    shift = before.float().mean((1, 2)) - after.float().mean((1, 2))
-    if float(shift.abs().max()) < 0.1 * most / 255:
+def _keep_means(before: torch.Tensor, after: torch.Tensor, cell: int | None) -> torch.Tensor:
+    """`after` with the mean of each channel, or of each of its cells of `cell` pixels of `before`,
+    moved to that of `before`, where they differ by more than a tenth of a level. Both `[C, H, W]`,
+    the one that is larger by a whole factor; dithered, for a shift may be below a level."""
+    most, scale = tiles.most(before), after.shape[2] // before.shape[2]
+    sides = [(cell * by, cell * by) if cell else None for by in (1, scale)]
+    shifts = [
+        _means(was, sides[0]) - _means(made, sides[1])
+        for was, made in zip(before, after, strict=True)
+    ]
+    if max(float(shift.abs().max()) for shift in shifts) < 0.1 * most / 255:
         return after
-    noise = torch.rand(after.shape[1:], generator=torch.Generator().manual_seed(0))
-    for channel, by in enumerate(shift.tolist()):
-        moved = after[channel].float() + by + noise
-        after[channel] = moved.floor().clamp(0, most).to(after.dtype)
+    height, width = after.shape[1:]
+    noise = torch.rand((height, width), generator=torch.Generator().manual_seed(0))
+    for made, shift in zip(after, shifts, strict=True):
+        rows, columns = sides[1] or (height, width)
+        size = (rows * shift.shape[0], columns * shift.shape[1])
+        by = functional.interpolate(shift[None, None], size, mode="bilinear")[0, 0, :height, :width]
+        made.copy_((by + noise).add_(made).floor_().clamp_(0, most))
     return after
+
+
+def _means(levels: torch.Tensor, sides: tuple[int, int] | None) -> torch.Tensor:
+    """`[H, W]` to `[h, w]`, of cells with such sides, or of all."""
+    if sides is None:
+        return levels.float().mean()[None, None]
+    rows, columns = sides
+    strips = (
+        functional.avg_pool2d(
+            strip[None].float(), (len(strip), min(columns, strip.shape[1])), ceil_mode=True
+        )[0]
+        for strip in torch.split(levels, rows)
+    )
+    return torch.cat(list(strips))
 
 
 def bleed(levels: np.ndarray, alpha: np.ndarray) -> np.ndarray:

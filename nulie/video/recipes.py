@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..image_io import Photo
@@ -50,6 +50,8 @@ class Recipes:
         pixels = Pixels(facts, facts.pix_fmt)
         first = pixels.photo(next(self.source.frames()))
         assert self.host.models is not None
+        wanted = self.plan.restoration
+        yield from self._note(self.host.models.to_come(wanted.models, wanted.colorists))
         self._last = restoration.last_steps(first, self.plan.restoration, self.host.models)
         if not self._differ():
             # Lengths are what all frames have in common.
@@ -144,7 +146,7 @@ class Recipes:
         recipe = freeze(recipe, *(photo.pixels for photo in restored))
         return Shot(0.0, 0, recipe, before, after)
 
-    def _note(self, texts: Sequence[str]) -> Iterator[Noted]:
+    def _note(self, texts: Iterable[str]) -> Iterator[Noted]:
         """What is new: shots are many, and say the same."""
         for text in texts:
             if text not in self._told:

@@ -15,7 +15,7 @@ from fastapi import Depends, FastAPI, HTTPException
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 from pydantic import BaseModel
 
-from .. import __version__
+from .. import __version__, restore
 from ..errors import ImageError, NulieError, SettingsError, WeightsError
 from ..image_io import Photo, load
 from ..image_io.encode import encoded, merged_text
@@ -62,6 +62,9 @@ class EnhanceRequest(BaseModel):
     """A number, or auto, see `nulie --help`."""
     scan: bool = False
     upscale: float | str | None = None
+    model: str = ""
+    """A restorer's name; `/nulie/predictors` lists them."""
+    faithful: float | None = None
     search: bool = True
     """Whether there is a search; else it is restored alone."""
     strength: float = 1.0
@@ -144,7 +147,10 @@ def _enhance(webui: WebUI, request: EnhanceRequest) -> dict[str, Any]:
         own = outcome.recipes()[number]
         image = _encode(outcome.variant(number), own, outcome.score(number))
         variants.append({"image": image, "words": describe(own), **told})
-    image = variants[0]["image"] if variants else _encode(photo)
+    if variants:
+        image = variants[0]["image"]
+    else:  # restored it may be all the same
+        image = _encode(outcome.after, recipe if outcome.changed else None)
     return {"image": image, "variants": variants, "report": report}
 
 
@@ -154,6 +160,8 @@ def _plan(webui: WebUI, request: EnhanceRequest) -> Plan:
     if request.recipe is not None:
         return plan({"recipe": request.recipe, "strength": request.strength, "like": like})
     given = {name: value for name, value in request if name not in ("image", "recipe")}
+    if request.model:
+        restore.find(request.model, named_only=True, folders=webui.restorers_folders())
     if request.seconds is None and request.evaluations is None:
         # To a plan both mean the default, but who writes null means no limit.
         raise SettingsError("give seconds or evaluations, or the search never ends")
@@ -178,6 +186,7 @@ def _predictors(webui: WebUI) -> dict[str, Any]:
         "nulie": __version__,
         "predictors": [{"name": name, "present": name not in absent} for name in NAMES],
         "default": str(webui.option("predictor")),
+        "restorers": [*restore.REGISTRY.names(), *restore.files(webui.restorers_folders())],
         "device": webui.device,
         "weights": [
             {

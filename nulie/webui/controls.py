@@ -54,7 +54,7 @@ CONTROLS = (
     ),
     Control(
         "restore", "Restore", "Textbox", "",
-        {"placeholder": "repair, denoise, scan, upscale=2; only: no search after it"},
+        {"placeholder": "repair, denoise, scan, upscale=2, model=NAME; only: no search after it"},
     ),
     Control("variants", "Variants to give", "Slider", _DEFAULTS.top, span(1, 8, 1)),
     Control("strength", "Strength of what is done", "Slider", 1.0, span(0, MOST, 0.05)),
@@ -63,7 +63,8 @@ OF_RESTORING = (
     Control(
         "restore", "Restore", "Textbox", "repair, denoise",
         {"info": "repair, denoise (as far as it is needed, or repair=40, denoise=12), scan,"
-                 " upscale=2 or upscale=4000x"},
+                 " upscale=2 or upscale=4000x, model=NAME (of nulie's, or a file of models/ESRGAN"
+                 " and the like)"},
     ),
 )  # fmt: skip
 OF_GENERATION = tuple(c for c in CONTROLS if c.name != "variants")

@@ -86,7 +86,7 @@ def enhance_generated(p: Any, pp: Any, values: Mapping[str, Any]) -> None:
             plan = replace(plan, recipe=plan.recipe or parts.recipe_of_tiles(p))
             if painted or parts.in_tiles(p):
                 # It goes back to where it came from, at its size.
-                plan = replace(plan, restoration=replace(plan.restoration, upscale=None))
+                plan = replace(plan, restoration=replace(plan.restoration, enlarge=False))
             outcome = _enhance(webui, image, plan, number, p.batch_size)
         finally:
             if number >= p.batch_size - 1:

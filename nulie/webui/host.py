@@ -10,6 +10,9 @@ from typing import Any
 from ..errors import NulieError
 from . import options
 
+UPSCALERS = ("ESRGAN", "RealESRGAN", "SwinIR", "upscale_models")
+"""Folders of models that restore, in web UIs and in ComfyUI, whose folder may be shared."""
+
 
 @dataclass(frozen=True)
 class WebUI:
@@ -55,6 +58,13 @@ class WebUI:
         given = [Path(extra)] if extra else []
         own = [self.models / folder for folder in ("nulie", "CLIP", "clip", "text_encoder")]
         return tuple(folder for folder in (*given, *own) if folder.is_dir())
+
+    def restorers_folders(self) -> tuple[Path, ...]:
+        """Where the web UI's upscalers lie, which its command line may have said."""
+        options = self.shared.cmd_opts
+        given = {kind: getattr(options, f"{kind.lower()}_models_path", None) for kind in UPSCALERS}
+        folders = [Path(path or self.models / kind) for kind, path in given.items()]
+        return tuple(folder for folder in folders if folder.is_dir())
 
     def results_folder(self) -> Path:
         """Where the page's results go."""

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +21,7 @@ from ..jobs.inputs import Item
 from ..jobs.look import Look
 from ..jobs.outcome import Outcome
 from ..jobs.plan import Choice, Plan
+from ..jobs.restoration import Restorers
 from ..predictor import Predictor
 from ..recipe import Recipe
 from . import memory, predictors, state
@@ -61,7 +63,12 @@ def enhance(
 
     Raises: NulieError."""
     screen = _Screen(show, photo)
-    events = picture.enhance(ITEM, photo, plan, _host(webui), cancel=threading.Event())
+    # Names alone: what asks for them may have come from another machine.
+    models = Restorers(
+        webui.device, plan.restoration.models, folders=webui.restorers_folders(), named_only=True
+    )
+    host = replace(_host(webui), models=models)
+    events = picture.enhance(ITEM, photo, plan, host, cancel=threading.Event())
     return screen.follow(events), tuple(screen.notes)
 
 
