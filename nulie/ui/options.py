@@ -20,6 +20,7 @@ RESTORED = {
     "repair traces of JPEG, as far as there are any": "repair",
     "take noise away, as far as there is any": "denoise",
     "clean a scanned page: halftone, grain, dust": "scan",
+    "give a black-and-white photo colours, which are guessed": "colorize",
 }
 """What a plan calls it."""
 NOT_RESTORED = {**dict.fromkeys(RESTORED.values()), "upscale": None, "search": True}

@@ -27,6 +27,7 @@ from ..predictor import NAMES
 from ..predictor.published import WEIGHTS
 from ..recipe import Recipe
 from ..recipe.settings import Settings
+from ..restore import color_models
 from ..transforms import describe
 from . import job, state
 from .host import WebUI
@@ -65,6 +66,11 @@ class EnhanceRequest(BaseModel):
     model: str = ""
     """A restorer's name; `/nulie/predictors` lists them."""
     faithful: float | None = None
+    colorize: bool | str = False
+    """True or a model's name: colours are guessed for a black-and-white image."""
+    color_variant: str | None = None
+    hint: list[str] = []  # pydantic copies it
+    """Colours of points, such as 120,80=#7a2230."""
     search: bool = True
     """Whether there is a search; else it is restored alone."""
     strength: float = 1.0
@@ -166,7 +172,10 @@ def _plan(webui: WebUI, request: EnhanceRequest) -> Plan:
         # To a plan both mean the default, but who writes null means no limit.
         raise SettingsError("give seconds or evaluations, or the search never ends")
     name = _predictor_name(webui, request.predictor)
-    return plan({**given, "like": like, "predictor": name if like is None else request.predictor})
+    made = plan({**given, "like": like, "predictor": name if like is None else request.predictor})
+    for model in made.restoration.colorists:
+        color_models.REGISTRY.find(model, named_only=True, files=restore.files())
+    return made
 
 
 def _score(webui: WebUI, request: ScoreRequest) -> dict[str, Any]:
@@ -187,6 +196,7 @@ def _predictors(webui: WebUI) -> dict[str, Any]:
         "predictors": [{"name": name, "present": name not in absent} for name in NAMES],
         "default": str(webui.option("predictor")),
         "restorers": [*restore.REGISTRY.names(), *restore.files(webui.restorers_folders())],
+        "colorists": list(color_models.REGISTRY.names()),
         "device": webui.device,
         "weights": [
             {
