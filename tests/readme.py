@@ -43,7 +43,8 @@ def _row(action: argparse.Action) -> str:
     if metavar and not isinstance(action, argparse.BooleanOptionalAction):
         names[-1] += f" [{metavar}]" if action.nargs == "?" else f" {metavar}"
     shown = ", ".join(f"`{name}`" for name in names)
-    return f"| {shown} | {(action.help or '').replace('|', chr(92) + '|')} |"
+    said = (action.help or "") % {}
+    return f"| {shown} | {said.replace('|', chr(92) + '|')} |"
 
 
 if __name__ == "__main__":
