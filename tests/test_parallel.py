@@ -367,7 +367,7 @@ def test_a_predictor_that_cannot_be_had(place: Path) -> None:
 
 @linux
 def test_a_second_driver_is_refused(place: Path) -> None:
-    child = started(*words("--quiet"), env={**os.environ, "SLOW": "0.5"})
+    child = started(*words("--quiet"), env={**os.environ, "SLOW": "2"})
     until(lambda: Path("a.job.lock").exists() and bool(Path("a.job.lock").read_bytes()))
     refused(job(), "another one is at work on this job", f"process {child.pid}")
     assert ", at work" in process("job", "a.job").out

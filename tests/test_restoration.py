@@ -301,6 +301,8 @@ def test_linear_light_is_taken_through_srgb(bits: int, tmp_path: Path) -> None:
     pixels = Image.fromarray((255 * light).round().astype(np.uint8))
     deep = (65535 * light).round().astype(np.uint16) if bits == 16 else None
     photo = Photo(pixels, metadata=Metadata(icc_profile=profile), deep=deep)
+    if bits == 8:  # what is rounded in linear light is another picture, and nets see that
+        ordinary = Photo(icc.in_srgb(pixels, profile) or pixels)
     for name, params in (("x2", {}), ("denoise", {"sigma": 20.0})):
         meant = pictures.restore(ordinary, create(name, "cpu"), params)
         made = pictures.restore(photo, create(name, "cpu"), params)
