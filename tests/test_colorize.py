@@ -483,6 +483,7 @@ def test_it_learns() -> None:
     assert np.mean(offs[-3:]) < 0.6 * np.mean(offs[:2])
 
 
+@pytest.mark.slow
 def test_it_goes_on_from_its_state() -> None:
     photos = photographs(3)
     learner, other = training(photos), training(photos)
@@ -522,6 +523,7 @@ def test_figures() -> None:
     assert none.colorful == pytest.approx(0)
 
 
+@pytest.mark.slow
 def test_training_on_the_command_line(
     mobilenet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

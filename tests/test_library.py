@@ -145,6 +145,7 @@ def test_processes_score_as_one_does(place: Path) -> None:
     assert len(found[0][1]) == 76
 
 
+@pytest.mark.slow
 def test_a_picture_that_ends_its_worker_is_a_row(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

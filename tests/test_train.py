@@ -89,7 +89,7 @@ def test_the_same_command_makes_the_same_file(folder: Path, home: Path) -> None:
     assert (home / "one.safetensors").read_bytes() == (home / "two.safetensors").read_bytes()
 
 
-@pytest.mark.parametrize("lively", [False, True])
+@pytest.mark.parametrize("lively", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_it_is_stopped_and_goes_on(lively: bool, folder: Path, home: Path) -> None:
     """To the same file that it makes in one go."""
     found = items([str(folder)], recursive=False)
@@ -168,6 +168,7 @@ def test_a_loss_falls_and_the_average_is_what_is_kept() -> None:
     assert all(v.shape == net[k].shape for k, v in training.average.items())
 
 
+@pytest.mark.slow
 def test_what_looks_well_can_be_made_more_faithful(folder: Path, home: Path) -> None:
     """As the network that it began with is."""
     train("upscale", folder, "--name", "base", *SMALL)

@@ -177,6 +177,7 @@ def test_all_but_the_pictures_stays(tmp_path: Path) -> None:
         assert probe(result, "-show_format")["format"]["tags"]["title"] == "My film"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", ["30000/1001", "24000/1001"])
 def test_rotation_rate_and_timecode(tmp_path: Path, rate: str) -> None:
     upright = ffmpeg(tmp_path / "a.mov", *bars(rate=rate), *H264)
@@ -254,6 +255,7 @@ def test_ten_bits_become_what_eight_become(tmp_path: Path) -> None:
     assert np.abs(seen[0] - seen[1]).max() < 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", ["vp9", "av1", "ffv1"])
 def test_other_codecs_in_matroska(tmp_path: Path, clip: Path, codec: str) -> None:
     film = ffmpeg(tmp_path / "film.mkv", "-i", clip, "-c", "copy")
@@ -262,6 +264,7 @@ def test_other_codecs_in_matroska(tmp_path: Path, clip: Path, codec: str) -> Non
     assert times(result) == times(film)
 
 
+@pytest.mark.slow
 def test_codec_and_quality(clip: Path) -> None:
     sizes = []
     for crf in (18, 40):
@@ -337,6 +340,7 @@ def test_what_stays_in_the_picture_stays(tmp_path: Path) -> None:
             assert (plane[:, at:] == first[:, at:]).all()
 
 
+@pytest.mark.slow
 def test_models_work_frame_by_frame(tmp_path: Path, clip: Path) -> None:
     short = ffmpeg(tmp_path / "short.mp4", "-i", clip, "-frames:v", "3", *H264)
     options = ("--no-search", "--denoise", 8, "--upscale", 2)
@@ -599,6 +603,7 @@ def test_ctrl_c_leaves_a_playable_part_or_nothing(long_clip: Path, keep: bool) -
 # Beside photos, and in a program.
 
 
+@pytest.mark.slow
 def test_photos_and_films_of_a_folder(tmp_path: Path) -> None:
     album = tmp_path / "album"
     album.mkdir()

@@ -89,7 +89,8 @@ def process(
     if outcome is None:
         return False
     amiss = [keeper.failure] if keeper and keeper.failure else []
-    changed = _version(_look_at(item)) != _version(source)
+    now = yield from _once_there(item, plan.results, lambda: _found(item, plan.results))
+    changed = _version(now) != _version(source)
     if changed and mark:
         raise ImageError(f"{item.shown}: has changed meanwhile; the next run does it")
     if changed:
@@ -305,10 +306,14 @@ def _write(
 
     def put(photo: Photo, recipe: Recipe, target: Path, score: Mapping[str, Any] | None) -> Path:
         _check_place(results)
-        return write(
-            photo, recipe, target, results,
-            score=score, source=source, mode=mode, say=say, mark=mark,
-        )  # fmt: skip
+        try:
+            return write(
+                photo, recipe, target, results,
+                score=score, source=source, mode=mode, say=say, mark=mark,
+            )  # fmt: skip
+        except ImageError:
+            _check_place(results)  # it may have gone meanwhile
+            raise
 
     if not outcome.changed:
         copy = partial(put, outcome.before, Recipe(), targets[0], None)

@@ -376,9 +376,10 @@ class ParallelJob:
 
     def _sweep(self, owner: str) -> None:
         results = self.plan.results
+        # Of all files: a worker may have been killed at the last one of a folder.
         folders = {
             results.output_dir / item.folder if results.output_dir else item.path.parent
-            for item, _ in self._files
+            for item in self.items
         }
         for folder in folders:
             atomic.sweep(folder, owner)
