@@ -427,30 +427,17 @@ def test_a_job_gives_up_after_its_time(place: Path, small_disk: Path) -> None:
     assert process(*named).code == 0
 
 
-@pytest.mark.slow
 @linux
-def test_a_share_that_is_gone_is_waited_for(place: Path) -> None:
+@pytest.mark.parametrize("place_of", ["in", "out"])
+def test_a_share_that_is_gone_is_waited_for(place_of: str, place: Path) -> None:
+    """Of the library, and of the results, whose folder is not made anew meanwhile."""
     child = started(*words(), env={**os.environ, "SLOW": "0.2"})
     assert child.stderr is not None
     until(lambda: len(results()) >= 1 if Path("out").is_dir() else False)
-    Path("out").rename("away")
-    assert "out: is gone" in child.stderr.readline()
-    assert not Path("out").exists()
-    Path("away").rename("out")
-    child.communicate(timeout=60)
-    assert child.returncode == 0
-    assert results() == expected()
-
-
-@pytest.mark.slow
-@linux
-def test_a_library_that_is_gone_is_waited_for(place: Path) -> None:
-    child = started(*words(), env={**os.environ, "SLOW": "0.2"})
-    assert child.stderr is not None
-    until(lambda: len(results()) >= 1 if Path("out").is_dir() else False)
-    Path("in").rename("away")
-    assert "in: is gone" in child.stderr.readline()
-    Path("away").rename("in")
+    Path(place_of).rename("away")
+    assert f"{place_of}: is gone" in child.stderr.readline()
+    assert not Path(place_of).exists()
+    Path("away").rename(place_of)
     child.communicate(timeout=60)
     assert child.returncode == 0
     assert results() == expected()

@@ -96,7 +96,7 @@ def test_it_is_stopped_and_goes_on(lively: bool, folder: Path, home: Path) -> No
     cancel = threading.Event()
 
     def work(name: str, steps: int = 12) -> Train:
-        plain = Train("denoise", found, name, steps=steps, features=8, depth=1)
+        plain = Train(kind="denoise", items=found, name=name, steps=steps, features=8, depth=1)
         return replace(plain, perceptual=lively, adversarial=lively)
 
     def stop(what: str, share: float) -> None:
@@ -260,4 +260,4 @@ def test_a_book_of_ones_own(tmp_path: Path, data: Path, home: Path) -> None:
 
 def test_values_are_checked_before_any_picture_is_read() -> None:
     with pytest.raises(SettingsError, match="scale must be 2 or 4"):
-        Train("upscale", [], "a", scale=3)
+        Train(kind="upscale", items=[], name="a", scale=3)

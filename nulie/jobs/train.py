@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +12,9 @@ from PIL import Image
 
 from .. import image_io
 from ..errors import ImageError, ModelError, SettingsError
-from ..image_io import atomic, shown_path
-from ..restore import catalog, create, model_id, trained_folder
-from .inputs import Item
+from ..image_io import atomic
+from ..restore import create, model_id
+from .course import Course, Show
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,10 +32,6 @@ APART = 0.1
 MOST_APART = 8
 SHEET = 160
 """Side of the parts on the contact sheet, in pixels."""
-KEEP = 120
-"""Seconds between two writings of the state."""
-
-Show = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
@@ -53,50 +47,26 @@ class Trained:
     """Mean PSNR in dB of the pictures kept apart; `before` of an enlargement is the bicubic one."""
 
 
-@dataclass(frozen=True)
-class Train:
+@dataclass(frozen=True, kw_only=True)
+class Train(Course):
     """A training, checked; `run` it once. Raises: SettingsError, ImageError."""
 
     kind: str
-    items: Sequence[Item]
-    name: str
-    spoiled: Path | None = None
-    """Folder with the same pictures, by the same names, as they are to be mended."""
-    minutes: float = 30.0
-    steps: int | None = None
-    """In place of `minutes`: then the same command always makes the same file, on one machine."""
-    start: str | None = None
-    """Name or file of a restorer of nulie's to begin with."""
     scale: int = 2
     features: int = 48
     depth: int = 8
-    seed: int = 0
     perceptual: bool = False
     adversarial: bool = False
     """Whether it shall look like the truth, and real, besides being near it."""
-    device: str = "auto"
-    overwrite: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise SettingsError(f"there is no training {self.kind!r}; known: {', '.join(KINDS)}")
-        if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,60}", self.name):
-            raise SettingsError(f"--name {self.name!r}: use letters, digits, - and _")
-        if self.name in (*catalog.OWN, *catalog.PUBLISHED):
-            raise SettingsError(f"--name {self.name}: nulie has a restorer of that name")
-        if not 0 < self.minutes <= 10_000:
-            raise SettingsError(f"--minutes must be above 0, not {self.minutes:g}")
-        if self.steps is not None and self.steps < 1:
-            raise SettingsError(f"--steps must be at least 1, not {self.steps}")
         if self.scale not in (2, 4):
             raise SettingsError(f"--scale must be 2 or 4, not {self.scale}")
         if not (8 <= self.features <= 128 and 1 <= self.depth <= 32):
             raise SettingsError("--features must be within 8..128, and --depth within 1..32")
-        atomic.check(self.path, overwrite=self.overwrite)
-
-    @property
-    def path(self) -> Path:
-        return trained_folder() / f"{self.name}.safetensors"
+        super().__post_init__()
 
     @property
     def job(self) -> Job:
@@ -123,25 +93,8 @@ class Train:
         apart = pairs[:: max(1, round(1 / APART))][:MOST_APART]
         kept = [pair for pair in pairs if not any(pair is other for other in apart)]
         training = self._training(kept, devices.resolve(self.device))
-        state = self.path.with_suffix(".state")
-        spent = self._go_on(training, state)
-        begin = last = time.monotonic()
-
-        def share() -> float:
-            if self.steps is not None:
-                return training.done / self.steps
-            return (spent + time.monotonic() - begin) / (60 * self.minutes)
-
-        loss = 0.0
-        while (done := share()) < 1:
-            if cancel.is_set() or time.monotonic() - last > KEEP:
-                last = time.monotonic()
-                self._keep(training, state, spent + last - begin)
-                if cancel.is_set():
-                    return None
-            now = training.step(done)
-            loss = now if not loss else 0.98 * loss + 0.02 * now
-            show(f"step {training.done:,}, {255 * loss:.2f} levels off", done)
+        if not self.learn(training, show, cancel, lambda off: f"{255 * off:.2f} levels off"):
+            return None
         figures = self._judge(training, apart)
         asked = [f" --{goal}" for goal in GOALS if getattr(self, goal)]
         facts = {
@@ -156,8 +109,7 @@ class Train:
             # With which it can be blended.
             facts["from"] = model_id(create(self.start, "cpu"))
         weights = {name: value.cpu() for name, value in training.average.items()}
-        atomic.write(self.path, to_bytes(weights, self.job, **facts), overwrite=self.overwrite)
-        state.unlink(missing_ok=True)
+        self.write(to_bytes(weights, self.job, **facts))
         return figures
 
     def _pairs(self, show: Show, complain: Callable[[str], None]) -> Iterator[list[np.ndarray]]:
@@ -202,45 +154,6 @@ class Train:
             self.job, [pair[0] for pair in kept], [p[1] for p in kept if len(p) > 1],
             features, depth, self.seed, start, device, self.perceptual, self.adversarial,
         )  # fmt: skip
-
-    def _settings(self) -> dict[str, Any]:
-        """What must be the same for a training to be gone on with."""
-        settings = asdict(self)
-        for free in ("items", "overwrite", "device"):
-            del settings[free]
-        return {name: str(value) for name, value in settings.items()} | {
-            "pictures": str(len(self.items))
-        }
-
-    def _go_on(self, training: Training, state: Path) -> float:
-        """Seconds that were spent before."""
-        import torch
-
-        if not state.is_file():
-            return 0.0
-        try:
-            kept = torch.load(state, map_location=training.device, weights_only=True)
-            settings = kept["settings"]
-            if settings == self._settings():
-                training.load_state(kept["training"])
-                return float(kept["seconds"])
-        except Exception as e:
-            raise ModelError(f"{shown_path(state)} is damaged; delete it to begin anew") from e
-        other = [name for name, value in self._settings().items() if settings.get(name) != value]
-        raise SettingsError(
-            f"a training called {self.name} was stopped that had another {' and '.join(other)};"
-            f" go on with that, or delete {shown_path(state)}"
-        )
-
-    def _keep(self, training: Training, state: Path, seconds: float) -> None:
-        import io
-
-        import torch
-
-        stream = io.BytesIO()
-        kept = {"training": training.state(), "settings": self._settings(), "seconds": seconds}
-        torch.save(kept, stream)
-        atomic.write(state, stream.getvalue(), overwrite=True)
 
     def _judge(self, training: Training, apart: Sequence[list[np.ndarray]]) -> Trained:
         """Restores what was kept apart, and lays it beside the truth."""

@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import io
-import re
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from .. import image_io
 from ..errors import ImageError, ModelError, SettingsError
-from ..image_io import atomic, shown_path
-from ..restore import catalog, trained_folder
-from ..restore.color_models import REGISTRY
-from .inputs import Item
+from ..image_io import atomic
+from .course import Course, Show
 
 if TYPE_CHECKING:
     import numpy as np
 
     from ..fit.colors import Figures, Training
 
-Show = Callable[[str, float], None]
 SIDE = 256
 """To which the short side of the photographs is reduced."""
 LEAST = 64
@@ -36,8 +31,6 @@ APART, MOST_APART = 10, 40
 """One photograph of so many is kept apart, and at most so many in all."""
 SHOWN, PART = 8, 160
 """Rows of the contact sheet, and the side of its parts."""
-KEEP = 120
-"""Seconds between two writings of the state."""
 
 
 @dataclass(frozen=True)
@@ -61,39 +54,14 @@ class TrainedColor:
         return "\n".join(lines)
 
 
-@dataclass(frozen=True)
-class TrainColor:
+@dataclass(frozen=True, kw_only=True)
+class TrainColor(Course):
     """A training, checked; `run` it once. Raises: SettingsError, ImageError."""
 
-    items: Sequence[Item]
-    name: str
-    minutes: float = 30.0
-    steps: int | None = None
-    """In place of `minutes`."""
-    start: str | None = None
-    """Name or file of a model of nulie's to begin with."""
-    spoiled: Path | None = None
-    """Must be None: photographs are made grey here."""
-    seed: int = 0
-    device: str = "auto"
-    overwrite: bool = False
-
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,60}", self.name):
-            raise SettingsError(f"--name {self.name!r}: use letters, digits, - and _")
-        if self.name in (*catalog.OWN, *catalog.PUBLISHED, *REGISTRY.names()):
-            raise SettingsError(f"--name {self.name}: nulie has a restorer of that name")
-        if not 0 < self.minutes <= 10_000:
-            raise SettingsError(f"--minutes must be above 0, not {self.minutes:g}")
-        if self.steps is not None and self.steps < 1:
-            raise SettingsError(f"--steps must be at least 1, not {self.steps}")
         if self.spoiled is not None:
             raise SettingsError("--spoiled is not for color: its photographs are made grey")
-        atomic.check(self.path, overwrite=self.overwrite)
-
-    @property
-    def path(self) -> Path:
-        return trained_folder() / f"{self.name}.safetensors"
+        super().__post_init__()
 
     def run(
         self, show: Show, complain: Callable[[str], None], cancel: threading.Event
@@ -112,30 +80,12 @@ class TrainColor:
         apart = photos[::APART][:MOST_APART]
         kept = [photo for photo in photos if not any(photo is other for other in apart)]
         training = self._training(kept)
-        state = self.path.with_suffix(".state")
-        spent = self._go_on(training, state)
-        begin = last = time.monotonic()
-
-        def share() -> float:
-            if self.steps is not None:
-                return training.done / self.steps
-            return (spent + time.monotonic() - begin) / (60 * self.minutes)
-
-        off = 0.0
-        while (spent_share := share()) < 1:
-            if cancel.is_set() or time.monotonic() - last > KEEP:
-                last = time.monotonic()
-                self._keep(training, state, spent + last - begin)
-                if cancel.is_set():
-                    return None
-            now = training.step(spent_share)
-            off = now if not off else 0.98 * off + 0.02 * now
-            show(f"step {training.done:,}, off by {off:.2f} of what grey is", spent_share)
+        if not self.learn(training, show, cancel, lambda off: f"off by {off:.2f} of what grey is"):
+            return None
         lively = gain(training, apart)
         done = {"pictures": len(kept), "steps": training.done, "seed": self.seed}
         data = to_bytes(training.average, gain=lively, made="by nulie train color", **done)
-        atomic.write(self.path, data, overwrite=self.overwrite)
-        state.unlink(missing_ok=True)
+        self.write(data)
         return self._judge(apart, len(kept), training.done)
 
     def _judge(self, apart: Sequence[np.ndarray], pictures: int, steps: int) -> TrainedColor:
@@ -211,43 +161,6 @@ class TrainColor:
             start = known.net.state_dict()
         features = Features(unpickle(store.obtain(MOBILENET)))
         return Training(features, kept, self.seed, start, devices.resolve(self.device))
-
-    def _settings(self) -> dict[str, Any]:
-        """What must be the same for a training to be gone on with."""
-        settings = asdict(self)
-        for free in ("items", "overwrite", "device"):
-            del settings[free]
-        return {name: str(value) for name, value in settings.items()} | {
-            "pictures": str(len(self.items))
-        }
-
-    def _go_on(self, training: Training, state: Path) -> float:
-        """Seconds that were spent before."""
-        import torch
-
-        if not state.is_file():
-            return 0.0
-        try:
-            kept = torch.load(state, map_location=training.device, weights_only=True)
-            settings = kept["settings"]
-            if settings == self._settings():
-                training.load_state(kept["training"])
-                return float(kept["seconds"])
-        except Exception as e:
-            raise ModelError(f"{shown_path(state)} is damaged; delete it to begin anew") from e
-        other = [name for name, value in self._settings().items() if settings.get(name) != value]
-        raise SettingsError(
-            f"a training called {self.name} was stopped that had another {' and '.join(other)};"
-            f" go on with that, or delete {shown_path(state)}"
-        )
-
-    def _keep(self, training: Training, state: Path, seconds: float) -> None:
-        import torch
-
-        stream = io.BytesIO()
-        kept = {"training": training.state(), "settings": self._settings(), "seconds": seconds}
-        torch.save(kept, stream)
-        atomic.write(state, stream.getvalue(), overwrite=True)
 
 
 def colored(picture: Image.Image) -> bool:
