@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import shutil
@@ -17,8 +18,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from nulie.cli import main
-from nulie.errors import LibraryError, SettingsError
-from nulie.image_io import load, marks, read_text
+from nulie.errors import ImageError, LibraryError, SettingsError
+from nulie.image_io import jpeg, load, marks, read_text
 from nulie.image_io import xmp as xmp_packet
 from nulie.image_io.metadata import SCORE_KEY
 from nulie.jobs.events import Failed
@@ -356,6 +357,41 @@ def _coded(kind: str, data: bytes) -> bytes:
     return data[8 : 8 + 60 * 40 * 3]
 
 
+@pytest.mark.parametrize("behind", [False, True], ids=["before", "behind"])
+def test_further_pictures_of_a_jpeg_are_found_after_it(behind: bool, tmp_path: Path) -> None:
+    """As in those of cameras and phones, which have an index of them: its places are counted from
+    itself, so a packet that lies behind it may not grow."""
+    path = tmp_path / "a.jpg"
+    picture(60, 40).save(path, "MPO", save_all=True, append_images=[picture(30, 20, seed=1)])
+    if behind:
+        data = path.read_bytes()
+        segments = [(m, data[a:b]) for m, a, b in jpeg.walk(data)]
+        index = next(s for m, s in segments if m == 0xE2 and s.startswith(jpeg.MPF))
+        at = data.index(index) + len(index)
+        path.write_bytes(data[:at] + jpeg.put(0xE1, jpeg.XMP, PERSON) + data[at:])
+        before = path.read_bytes()
+        with pytest.raises(ImageError, match=r"would not be found.*use --xmp sidecar"):
+            marks.embed(path, marks.Mark(6.25, "clip-sac", 4))
+        assert path.read_bytes() == before
+        return
+    assert marks.embed(path, marks.Mark(6.25, "clip-sac", 4))
+    with Image.open(path) as image:
+        image.seek(1)
+        assert image.size == (30, 20)
+
+
+def test_what_no_decoder_opens_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.png"
+    picture(60, 40).save(path)
+    before = path.read_bytes()
+    monkeypatch.setitem(marks._KINDS, "PNG", lambda data, _: data[:60])
+    with pytest.raises(ImageError, match="takes no score"):
+        marks.embed(path, marks.Mark(6.25, "clip-sac", 4))
+    assert path.read_bytes() == before
+
+
 def test_a_score_is_not_for_every_kind(place: Path, run: Run) -> None:
     picture(20, 20).save("in/a.bmp")
     before = Path("in/a.bmp").read_bytes()
@@ -524,6 +560,26 @@ def test_nothing_is_moved_over_another_file(place: Path, tmp_path: Path) -> None
         duplicates.put_aside([duplicates.Group(pair, (1.0, 0.5))], tmp_path / "aside")
     assert (tmp_path / "aside" / "1.jpg").read_bytes() == b"mine"
     assert Path("in/1/1.jpg").is_file()
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["one disk", "another disk"])
+def test_what_is_moved_is_there_whole(
+    links: bool, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path("in/1/1.jpg")
+    os.utime(path, ns=(10**18, 10**18))
+    data, mode = path.read_bytes(), path.stat().st_mode
+    if not links:
+
+        def refused(*_: object) -> None:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+        monkeypatch.setattr(os, "link", refused)
+    pair = (Item(Path("in/0/0.png")), Item(path))
+    [(_, target)] = duplicates.put_aside([duplicates.Group(pair, (1.0, 0.5))], tmp_path / "aside")
+    assert not path.exists()
+    assert target.read_bytes() == data
+    assert (target.stat().st_mode, target.stat().st_mtime_ns) == (mode, 10**18)
 
 
 def test_help_of_the_commands(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from ..errors import ImageError
 from . import atomic, headers, jpeg, png, riff, tiff
 from . import xmp as xmp_packet
 from .metadata import SCORE_KEY
-from .read import reason, shown_path
+from .read import check_opens, reason, shown_path
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,10 @@ def embed(path: Path, mark: Mark) -> bool:
         raise ImageError(f"{shown}: takes no score ({e}); use --xmp sidecar") from None
     if after == data:
         return False
+    try:
+        check_opens(after, kind)
+    except Exception as e:  # whatever a decoder raises
+        raise ImageError(f"{shown}: takes no score ({reason(e)}); use --xmp sidecar") from None
     atomic.write(path, after, overwrite=True, mode=stat.S_IMODE(found.st_mode))
     with suppress(OSError):
         path.chmod(stat.S_IMODE(found.st_mode))
@@ -103,19 +107,27 @@ def _png(data: bytes, mark: Mark) -> bytes:
 
 def _jpeg(data: bytes, mark: Mark) -> bytes:
     out, at, packet, place = [data[:2]], 2, None, 1
+    # Places of further pictures are counted from their index: nothing may change behind it.
+    index, behind = 0, False
     for marker, start, end in jpeg.walk(data):
         if marker == jpeg.SCAN or marker == jpeg.END[1]:
             break
         segment = data[start:end]
         if marker == 0xE1 and segment.startswith(jpeg.XMP) and packet is None:
-            packet = segment[len(jpeg.XMP) :]
+            packet, behind = segment[len(jpeg.XMP) :], bool(index)
         else:
             out.append(data[at:end])
+            if marker == 0xE2 and segment.startswith(jpeg.MPF):
+                index = len(out)
             # JFIF and EXIF come first.
             if marker in (0xE0, 0xE1) and segment.startswith((b"JFIF\0", jpeg.EXIF)):
                 place = len(out)
         at = end
     written = _marked(packet, mark)
+    if written == packet:
+        return data
+    if index and (behind or place >= index):
+        raise ValueError("the further pictures in it would not be found")
     if len(written) > jpeg.ROOM - len(jpeg.XMP):
         raise ValueError("its XMP has no room for more")
     out.insert(place, jpeg.put(0xE1, jpeg.XMP, written))

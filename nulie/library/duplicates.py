@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
+import stat
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -99,14 +99,30 @@ def put_aside(found: Sequence[Group], folder: Path) -> list[tuple[Path, Path]]:
             target = folder / item.folder / item.path.name
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
-                if os.path.lexists(target):
-                    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
-                shutil.move(item.path, target)
+                _move(item.path, target)
             except OSError as e:
                 shown = shown_path(target)
                 raise ImageError(f"{shown}: cannot be moved there ({reason(e)})") from None
             moved.append((item.path, target))
     return moved
+
+
+def _move(source: Path, target: Path) -> None:
+    """No moment has the file in neither place, or a part of it. Raises: OSError, ImageError, also
+    where there is a file of the target's name."""
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        raise
+    except OSError:  # another disk, or one without hard links
+        mode = stat.S_IMODE(source.stat().st_mode)
+        with (
+            source.open("rb") as given,
+            atomic.writing(target, overwrite=False, mode=mode) as draft,
+        ):
+            shutil.copyfileobj(given, draft.file)
+        shutil.copystat(source, target)
+    source.unlink()
 
 
 def _groups(matrix: Floats, least: float) -> Iterator[list[int]]:

@@ -152,7 +152,7 @@ class Scoring:
         self._versions = [version_of(item.path) for item in self.items]
         digests = self._quick_look()
         if self._judge.vectors:
-            yield from self._by_heads(digests)
+            self._by_heads(digests)
         known = self._store.scores(errors_key())
         if self._judge.scores:
             known |= self._store.scores(self._judge.scores)
@@ -205,13 +205,12 @@ class Scoring:
             digests.append(found[2] if found is not None and same else None)
         return digests
 
-    def _by_heads(self, digests: Sequence[bytes | None]) -> Generator[Event, None, None]:
+    def _by_heads(self, digests: Sequence[bytes | None]) -> None:
         """Scores by the embeddings that are kept, where this head has not seen them yet."""
         scored = self._store.scores(self._judge.scores).keys()
         wanted = {digest for digest in digests if digest is not None} - scored
         if not wanted or not wanted & self._store.with_vectors(self._judge.vectors):
             return
-        yield from ()
         head = _head(self._judge)
         weight = head.weight.numpy()
         for names, vectors in self._store.vectors(self._judge.vectors):
