@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
+from .. import color
 from ..image_io import Photo, icc
 from ..image_io.photo import to_8_bits
 from . import size, tiles
@@ -81,9 +82,8 @@ def _curves(kind: np.dtype) -> tuple[np.ndarray, np.ndarray]:
     """Tables from levels of a kind that are linear light to those of sRGB's curve, uint16 for the
     dark ones' sake, and back."""
     most = np.iinfo(kind).max
-    light, seen = np.arange(most + 1) / most, np.arange(65536) / 65535
-    bent = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    back = np.where(seen <= 0.04045, seen / 12.92, ((seen + 0.055) / 1.055) ** 2.4)
+    bent = color.to_levels(torch.arange(most + 1, dtype=torch.float64) / most).numpy()
+    back = color.to_linear(torch.arange(65536, dtype=torch.float64) / 65535).numpy()
     return (65535 * bent).round().astype(np.uint16), (most * back).round().astype(kind)
 
 
