@@ -575,10 +575,16 @@ def at_work(film: Path, *options: object) -> subprocess.Popen[str]:
 
 
 @posix
-def test_who_is_killed_leaves_no_result(long_clip: Path) -> None:
+def test_what_a_killed_run_leaves_goes_with_the_next_one(long_clip: Path) -> None:
+    folder = long_clip.parent
     with at_work(long_clip) as child:
         child.kill()
-    assert not (long_clip.parent / "long_nulie.mp4").exists()
+    [left] = folder.glob(".nulie-*")
+    assert names(folder) == {"long.mp4", "look.json", left.name}
+    done = process(long_clip, "--recipe", recipe_file(folder))
+    assert (done.code, done.err) == (0, "")
+    assert times(folder / "long_nulie.mp4") == times(long_clip)
+    assert names(folder) == {"long.mp4", "look.json", "long_nulie.mp4"}
 
 
 @posix

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 import time
@@ -130,6 +131,7 @@ class _Making:
         ImageError."""
         recipes = self.recipes
         item, plan, source, cancel = recipes.item, recipes.plan, recipes.source, recipes.cancel
+        overwrite = plan.results.overwrite
         shown, facts = item.shown, source.facts
         size = yield from self._size()
         if size is None:
@@ -139,7 +141,7 @@ class _Making:
         painter = Painter(facts, format, recipes.stretches, recipes.host.models)
         try:
             with (
-                atomic.writing(target, overwrite=plan.results.overwrite, mode=mode) as draft,
+                atomic.writing(target, overwrite=overwrite, mode=mode, of=_owner(target)) as draft,
                 source.reading() as (film, main),
                 _Workers(painter, shown, one=self._has_models()) as workers,
             ):
@@ -196,6 +198,11 @@ class _Making:
         given = (recipes.stretches[0].recipe, first, recipes.host.models, recipes.cancel)
         made = yield from restoration.apply(recipes.item, *given)
         return None if made is None else made.size
+
+
+def _owner(target: Path) -> str:
+    """By what the unfinished files of a result are known, if it is killed."""
+    return hashlib.sha256(os.fsencode(target.absolute())).hexdigest()[:12]
 
 
 class _Stopped(Exception):
