@@ -450,6 +450,61 @@ def test_each_shot_has_a_recipe_and_a_scene_seen_again_its_own(tmp_path: Path) -
     assert "shot 3, from 0:02.0, 25 frames: looks like shot 1, and has its recipe" in again.out
 
 
+def test_recipes_of_shots_are_written_and_applied_again(tmp_path: Path) -> None:
+    film = slides(tmp_path / "clip.mp4", "black", "white")
+    look, report = tmp_path / "shots.json", tmp_path / "report.html"
+    beside = ("--save-recipe", look, "--report", report)
+    done = process(film, "--evaluations", 60, *EMBEDDED, "--min-light", 0, *beside)
+    assert (done.code, done.err) == (0, "")
+    saved = json.loads(look.read_text())
+    assert [(shot["begin"], shot["frames"]) for shot in saved["shots"]] == [(0, 25), (1, 25)]
+    assert saved["shots"][0]["recipe"] != saved["shots"][1]["recipe"]
+    page = report.read_text()
+    assert page.count("Shot 2, from 0:01.0, 25 frames") == 1
+    assert page.count('<input type="range"') == 2
+    pictures = re.findall('data:image/jpeg;base64,[^"]+', page)
+    assert len(set(pictures)) == len(pictures) == 4
+    words = re.findall(r"score .*, (.*)\n", done.out)
+    assert len(words) == 2
+    assert all(line.partition("), ")[2] in page for line in words)
+    again = tmp_path / "again.mp4"
+    done = process(film, "--recipe", look, "-o", again)
+    assert (done.code, done.err) == (0, "")
+    assert packets(again, "video") == packets(tmp_path / "clip_nulie.mp4", "video")
+    picture().save(photo := tmp_path / "photo.png")
+    refused(process(photo, "--recipe", look), "shots.json: has recipes for 2 shots of a video")
+    longer = ffmpeg(tmp_path / "longer.mp4", *bars(5), *H264)
+    told = "the recipes of 2 shots are of a video of 50 frames, and"
+    refused(process(longer, "--recipe", look), told, "longer.mp4 has 125")
+
+
+def test_the_recipe_of_one_shot_is_for_anything(clip: Path, run: Run) -> None:
+    look = clip.with_name("one.json")
+    found = run(clip, "--evaluations", 40, *EMBEDDED, "--min-light", 0, "--save-recipe", look)
+    assert (found.code, found.err) == (0, "")
+    [shot] = json.loads(look.read_text())["shots"]
+    picture().save(photo := clip.with_name("photo.png"))
+    told = json.loads(run(photo, "--recipe", look, "--json").out)
+    bare = [{k: v for k, v in s.items() if k != "frozen"} for s in shot["recipe"]["steps"]]
+    assert told["recipe"] == {"nulie": 2, "frozen": False, "steps": bare}
+    assert bare
+
+
+@pytest.mark.parametrize(
+    ("shots", "told"),
+    [
+        ([], "has no shots"),
+        ([{"begin": 0, "recipe": {"nulie": 2, "steps": []}}], "shot 1: has no begin, number of"),
+        ([{"begin": 0, "frames": -1, "recipe": {"nulie": 2, "steps": []}}], "cannot be below 0"),
+        ([{"begin": 0, "frames": 5, "recipe": {"nulie": 2}}], "shot 1: not a nulie recipe"),
+    ],
+)
+def test_damaged_recipes_of_shots(clip: Path, run: Run, shots: list[Any], told: str) -> None:
+    look = clip.with_name("look.json")
+    look.write_text(json.dumps({"nulie video": 1, "shots": shots}))
+    refused(run(clip, "--recipe", look), f"{look}: ", told)
+
+
 # What is refused, what fails.
 
 
@@ -487,7 +542,7 @@ def test_a_file_that_is_no_film(tmp_path: Path) -> None:
         (("--crf", "70"), "crf must be within 0..63"),
         (("--codec", "h264", "--crf", "60"), "--crf for h264 is within 0..51"),
         (("--output", "x.gif"), "a video is written as one of .mp4"),
-        (("--save-recipe", "x.json"), "--save-recipe is for photos"),
+        (("--checkpoint", "x.json"), "--checkpoint is for photos"),
         (("--top", "2"), "--top is for photos"),
     ],
 )  # fmt: skip

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..jobs.job import Job
     from ..jobs.outcome import Outcome
     from ..jobs.parallel import ParallelJob
+    from ..jobs.video import Film
 
 DESCRIPTION = "Makes images and videos more pleasing by searching chains of simple operations."
 EPILOG = """\
@@ -164,9 +165,10 @@ def parser() -> arguments.Parser:
     add("--strength", type=float, default=1.0, metavar="0..1.5",
         help="turn what was found, or the recipe that is applied, down (below 1) or up, and write"
         " that (default 1)")
-    add("--save-recipe", type=Path, metavar="FILE", help="write the best recipe")
+    add("--save-recipe", type=Path, metavar="FILE",
+        help="write the best recipe, or those of a video's shots")
     add("--report", type=Path, metavar="FILE.html",
-        help="write a page of its own: slider, score curve, tree, recipe")
+        help="write a page of its own: slider, score curve, tree, recipe; of a video, its shots")
     add("--checkpoint", type=Path, metavar="FILE",
         help="keep the state of a long search there, written every minute and at the end")
     add("--resume", type=Path, metavar="FILE",
@@ -249,9 +251,12 @@ def _points(text: str) -> float:
         raise argparse.ArgumentTypeError(message) from None
 
 
-def _report(outcome: Outcome) -> str:
-    from ..drawing import report
+def _report(outcome: Outcome | Film) -> str:
+    from ..drawing import film_report, report
+    from ..jobs.video import Film
 
+    if isinstance(outcome, Film):
+        return film_report(outcome)
     assert outcome.result is not None  # a report tells of a search
     return report(
         outcome.name, outcome.before, outcome.result, recipe=outcome.recipe,

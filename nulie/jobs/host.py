@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..predictor import Predictor
     from .outcome import Outcome
     from .restoration import Restorers
+    from .video import Film
 
 LOOK = 0.1
 """Seconds between two looks at a download, or at the line before a device."""
@@ -93,7 +94,7 @@ class Host:
     """Whether `turn` would have to wait for another job of the program."""
     interrupted: Callable[[], bool] = lambda: False
     """Polled during a search: whether the program wants it to end with the best so far."""
-    draw: Callable[[Outcome], str] | None = None
+    draw: Callable[[Outcome | Film], str] | None = None
     """The page of HTML that tells of a search, where a plan asks for that."""
     film: Callable[..., Generator[Event, None, bool]] | None = None
     """What does to a film what `file.process` does to a photo; None where there are no films."""

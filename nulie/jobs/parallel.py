@@ -421,6 +421,7 @@ def described(plan: Plan) -> dict[str, Any]:
         **asdict(plan.settings),
         **{f"restore {name}": value for name, value in asdict(plan.restoration).items()},
         "recipe": plan.recipe and plan.recipe.to_json(),
+        "shots": [shot.data() for shot in plan.shots],
         "predictor": choice.name, "precision": choice.precision, "views": choice.views,
         "device": choice.device, "search": plan.search, "strength": plan.strength,
         "format": results.suffix, "quality": results.quality, "keep_dates": results.keep_dates,

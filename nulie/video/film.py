@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from ..errors import ImageError, SettingsError
 from ..image_io import atomic, shown_path
 from ..jobs import restoration, video
 from ..jobs.events import Amiss, Event, Filmed, Filming, Noted, Planned, Skipped
-from ..jobs.file import be_as_old, mode_for
+from ..jobs.file import be_as_old, check_beside, mode_for, write_texts
 from ..jobs.host import Host
 from ..jobs.inputs import Item
 from ..jobs.names import Names
@@ -51,14 +52,15 @@ def process(
     host.check(item.path, item.shown)
     source = Source(item.path, item.shown)
     own.check_place(item.shown, target)
+    beside = check_beside([target], plan, own)
     if results.dry_run:
         own.add(target)
-        yield Planned(item, (target,))
+        yield Planned(item, (target, *beside))
         return True
     suffix = target.suffix.lower()
     codec, crf = coding(plan.video.codec, plan.video.crf, source.facts, suffix, item.shown)
     host = replace(host, models=host.models or restorers(plan))
-    recipes = Recipes(item, plan, host, source, cancel)
+    recipes = Recipes(item, plan, host, source, cancel, show=results.report is not None)
     if not (yield from recipes.find()):
         return False
     making = _Making(recipes, codec, crf)
@@ -66,11 +68,17 @@ def process(
     if path is None:
         return False
     own.add(path)
+    film, amiss = making.film(), making.amiss()
+    texts = {results.save_recipe: partial(video.to_text, film.shots)}
+    if host.draw is not None:
+        texts[results.report] = partial(host.draw, film)
+    beside = [*write_texts(texts, results, amiss, mode_for(item.path.stat()))]
     if results.keep_dates:
-        be_as_old(path, item.path.stat())
-    if (told := making.amiss()) is not None:
-        yield told
-    yield Filmed(item, making.film(), (path,))
+        for one in (path, *beside):
+            be_as_old(one, item.path.stat())
+    for text in amiss:
+        yield Amiss(item, text)
+    yield Filmed(item, film, (path,))
     return making.whole
 
 
@@ -78,7 +86,6 @@ def _check(plan: Plan) -> None:
     """Raises: SettingsError on what says nothing of films."""
     results = plan.results
     asked = {
-        "save-recipe": results.save_recipe, "report": results.report,
         "checkpoint": results.checkpoint, "resume": plan.resume_file,
         "top": plan.settings.top > 1,
     }  # fmt: skip
@@ -114,17 +121,17 @@ class _Making:
     def film(self) -> Film:
         recipes, seconds = self.recipes, time.monotonic() - self._begun
         shots = recipes.shots or [Shot(0.0, self._frames, recipes.stretches[0].recipe)]
-        told = (self._frames, seconds, recipes.predictor, self.whole)
+        told = (self._frames, seconds, recipes.predictor, self.whole, tuple(recipes.keys))
         return Film(recipes.item.file_name, tuple(shots), *told)
 
-    def amiss(self) -> Amiss | None:
-        """What could not be read."""
+    def amiss(self) -> list[str]:
+        """What could not be read, in a sentence."""
         item, damage = self.recipes.item, self.recipes.source.damage
         if not damage:
-            return None
+            return []
         more = f" and {len(damage) - 1} more places" if len(damage) > 1 else ""
         told = f"is damaged at {damage[0]}{more}; what could be read of it is in the result"
-        return Amiss(item, f"{item.shown}: {told}")
+        return [f"{item.shown}: {told}"]
 
     def write(self, target: Path) -> Generator[Event, None, Path | None]:
         """The path of what was written; None where it was stopped and no part is kept. Raises:

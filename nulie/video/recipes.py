@@ -6,15 +6,20 @@ import threading
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from io import BytesIO
 
+from PIL import Image
+
+from ..errors import RecipeError
 from ..image_io import Photo
 from ..jobs import restoration
 from ..jobs.events import Event, Filming, Noted
 from ..jobs.host import Host
 from ..jobs.inputs import Item
+from ..jobs.look import scale_down
 from ..jobs.plan import Plan
 from ..jobs.restoration import AUTO, Restoration
-from ..jobs.video import Shot
+from ..jobs.video import KeyFrame, Shot
 from ..recipe import Recipe
 from ..recipe.steps import ModelSteps
 from ..transforms import freeze, get
@@ -23,6 +28,8 @@ from .pixels import Pixels
 from .shots import ALIKE, Finder, Found, Histogram, apart, look
 from .source import Source
 
+SHOWN = 720
+"""Pixels of the long side of key frames that are shown."""
 LOOK = 0.1
 """Seconds between two looks at the progress."""
 
@@ -40,6 +47,9 @@ class Recipes:
     stretches: list[Stretch] = field(default_factory=list)
     shots: list[Shot] = field(default_factory=list)
     predictor: str = ""
+    show: bool = False
+    """Whether `keys` are wanted, one of each shot."""
+    keys: list[KeyFrame] = field(default_factory=list)
     _looks: list[Histogram] = field(default_factory=list)
     _told: set[str] = field(default_factory=set)
     _last: ModelSteps = ()
@@ -49,11 +59,14 @@ class Recipes:
         facts = self.source.facts
         pixels = Pixels(facts, facts.pix_fmt)
         first = pixels.photo(next(self.source.frames()))
+        if self._are_given():
+            self._take_given(first)
+            return not self.cancel.is_set()
         assert self.host.models is not None
         wanted = self.plan.restoration
         yield from self._note(self.host.models.to_come(wanted.models, wanted.colorists))
         self._last = restoration.last_steps(first, self.plan.restoration, self.host.models)
-        if not self._differ():
+        if not (self._differ() or self.show):
             # Lengths are what all frames have in common.
             recipe = freeze((yield from self._given(first)), first.pixels)
             self.stretches.append(Stretch(0, recipe))
@@ -76,9 +89,31 @@ class Recipes:
         """Whether each shot has a recipe of its own."""
         plan = self.plan
         if plan.recipe is not None:
-            measure = (get(s.op).needs for s in plan.recipe.steps if s.frozen is None)
-            return any(needs not in ("nothing", "short side") for needs in measure)
+            return _measures(plan.recipe)
         return plan.search or AUTO in (plan.restoration.repair, plan.restoration.denoise)
+
+    def _are_given(self) -> bool:
+        """Whether the plan has the shots of this film. Raises: RecipeError where it has those of
+        another."""
+        given, frames = self.plan.shots, self.source.facts.frames
+        count = sum(shot.frames for shot in given)
+        if given and (not frames or abs(count - frames) <= max(2, frames // 50)):
+            return True
+        if len(given) > 1:
+            told = f"are of a video of {count:,} frames, and {self.item.shown} has {frames:,}"
+            raise RecipeError(f"the recipes of {len(given)} shots {told}; give it one of its own")
+        return False
+
+    def _take_given(self, first: Photo) -> None:
+        begin = 0
+        for number, shot in enumerate(self.plan.shots, 1):
+            if _measures(shot.recipe):
+                told = 'a shot\'s recipe carries what it has measured, and says so by "frozen"'
+                raise RecipeError(f"shot {number}: {told}")
+            recipe = freeze(shot.recipe, first.pixels)
+            self.stretches.append(Stretch(begin, recipe, shot.cut))
+            begin += shot.frames
+        self.shots += self.plan.shots
 
     def _given(self, photo: Photo) -> Generator[Event, None, Recipe]:
         """The plan's recipe, or what it restores of such a photo, without a search."""
@@ -106,7 +141,18 @@ class Recipes:
         self._looks.append(seen)
         self.stretches.append(Stretch(found.begin, shot.recipe, found.cut))
         frames = found.end - found.begin
-        self.shots.append(replace(shot, begin=found.time, frames=frames))
+        shot = replace(shot, begin=found.time, frames=frames, cut=found.cut)
+        self.shots.append(shot)
+        return not self.show or (yield from self._show(keys[len(keys) // 2], shot.recipe))
+
+    def _show(self, photo: Photo, recipe: Recipe) -> Generator[Event, None, bool]:
+        given = (recipe, photo, self.host.models, self.cancel)
+        made = yield from restoration.apply(self.item, *given)
+        if made is None:
+            return False
+        before = scale_down(photo.pixels, SHOWN)
+        after = made.pixels.resize(before.size, reducing_gap=2.0)
+        self.keys.append(KeyFrame(_jpeg(before), _jpeg(after), before.size))
         return True
 
     def _searched(self, keys: Sequence[Photo]) -> Generator[Event, None, Shot | None]:
@@ -152,3 +198,15 @@ class Recipes:
             if text not in self._told:
                 self._told.add(text)
                 yield Noted(self.item, text)
+
+
+def _measures(recipe: Recipe) -> bool:
+    """Whether it has steps that do something else to each picture, beside lengths."""
+    measure = (get(s.op).needs for s in recipe.steps if s.frozen is None)
+    return any(needs not in ("nothing", "short side") for needs in measure)
+
+
+def _jpeg(image: Image.Image) -> bytes:
+    stream = BytesIO()
+    image.save(stream, "JPEG", quality=90, subsampling=0)
+    return stream.getvalue()
