@@ -8,6 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +25,7 @@ from nulie.jobs import events
 from nulie.jobs.host import Host
 from nulie.jobs.inputs import items
 from nulie.jobs.job import Job
+from nulie.jobs.names import Names
 from nulie.jobs.plan import plan
 from nulie.recipe import Recipe, Step
 from nulie.transforms import freeze, render, table_of
@@ -33,8 +37,11 @@ from .test_faults import names, no_larger, posix, until
 __all__ = ["run"]  # a fixture
 
 av = pytest.importorskip("av", reason="needs PyAV, the extra [video]")
-from nulie.video import paint, shots, source  # noqa: E402
+from nulie.video import film as film_module  # noqa: E402
+from nulie.video import paint, parts, shots, source  # noqa: E402
+from nulie.video.film import process as process_film  # noqa: E402
 from nulie.video.pixels import Pixels  # noqa: E402
+from nulie.video.recipes import Recipes  # noqa: E402
 
 pytestmark = pytest.mark.skipif(
     not (shutil.which("ffmpeg") and shutil.which("ffprobe")),
@@ -704,3 +711,147 @@ def test_without_pyav_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setattr(source, "PYTHON", (99, 0))
     with pytest.raises(ExtraError, match=r"today's needs Python 99.0, and this one is older$"):
         source.require()
+
+
+# Jobs that go on.
+
+
+JOB = "0123456789abcdef"
+
+
+def of_a_job(film: Path, stop: Callable[[events.Event], bool], **given: Any) -> list[events.Event]:
+    """What is told of a film of a job, in this process, until `stop` of an event."""
+    wanted = plan({"evaluations": 60, "predictor": "statistics", "min_light": 0, **given})
+    wanted = replace(wanted, results=replace(wanted.results, job=JOB))
+    [item], cancel, told = items([str(film)], recursive=False), threading.Event(), []
+    own = Names([item.path], overwrite=False)
+    for event in process_film(item, wanted, Host(), own, cancel=cancel):
+        told.append(event)
+        if stop(event):
+            cancel.set()
+    return told
+
+
+def never(event: events.Event) -> bool:
+    return False
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "bframes"),
+    [("clip.mp4", "h264", True), ("clip.mkv", "ffv1", False), ("clip.mkv", "hevc", True)],
+)
+def test_parts_are_joined_without_a_loss(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, codec: str, bframes: bool
+) -> None:
+    """Irregular times, sound, and frames that are stored out of order."""
+    film = ffmpeg(
+        tmp_path / name, *bars(3, 30), "-f", "lavfi", "-i", "sine=440:d=3", "-vf",
+        "select='not(mod(n*n,7)-2)+eq(mod(n,3),0)'", "-vsync", "passthrough", *H264, "-c:a", "aac",
+    )  # fmt: skip
+    monkeypatch.setattr(parts, "MOST", 20)
+    look = {"recipe": VIVID.to_json(), "codec": codec}
+    filmed = of_a_job(film, never, **look)[-1]
+    assert isinstance(filmed, events.Filmed)
+    joined = film.with_stem("clip_nulie")
+    assert filmed.written == (joined,)
+    assert times(joined) == times(film)
+    assert packets(joined, "audio") == packets(film, "audio")
+    out = tmp_path / f"direct{film.suffix}"
+    job = Job(
+        items([str(film)], recursive=False), plan({**look, "output": out}), Host(film=process_film)
+    )
+    list(job.events())
+    one, other = probe(joined, "-show_packets"), probe(out, "-show_packets")
+    stored = [p for p in one["packets"] if p["codec_type"] == "video"]
+    assert len(stored) == filmed.film.frames == len(times(film))
+    assert sum("K" in p["flags"] for p in stored) >= 3
+    assert bframes == any(a["pts"] > b["pts"] for a, b in pairwise(stored))
+    if name == "clip.mp4":  # Matroska does not write them down
+        assert all(a["dts"] < b["dts"] <= b["pts"] for a, b in pairwise(stored))
+    assert [s.get("duration_ts") for s in probe(joined, "-show_streams")["streams"]] == [
+        s.get("duration_ts") for s in probe(out, "-show_streams")["streams"]
+    ]
+    assert len(one["packets"]) == len(other["packets"])
+    ours, theirs = (np.stack([frame[0] for frame in planes(path)]) for path in (joined, out))
+    if codec == "ffv1":
+        assert (ours == theirs).all()
+    for number, frame in enumerate(ours.astype(int)):  # else encoders lose in other places
+        assert np.abs(theirs - frame).mean((1, 2)).argmin() == number
+    assert names(tmp_path) - {film.name, joined.name, out.name} == {
+        p.name for p in tmp_path.glob(".nulie-*.film")
+    }
+
+
+def test_what_a_job_has_found_and_encoded_is_not_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = slides(tmp_path / "clip.mp4", "black", "white", "grey")
+    monkeypatch.setattr(parts, "LEAST", 20)
+    monkeypatch.setattr(film_module, "LOOK", 0.0)
+    searched: list[int] = []
+    encoded: list[int | None] = []
+    search, write = Recipes._searched, parts.Part.write
+
+    def searching(self: Recipes, keys: Any) -> Any:
+        searched.append(len(self.shots))
+        return search(self, keys)
+
+    def writing(self: parts.Part, frame: Any) -> None:
+        encoded.append(frame and frame.pts)
+        write(self, frame)
+
+    monkeypatch.setattr(Recipes, "_searched", searching)
+    monkeypatch.setattr(parts.Part, "write", writing)
+    # Ended within the search for the second shot.
+    of_a_job(film, lambda e: isinstance(e, events.Searching) and len(searched) > 1)
+    assert searched == [0, 1]
+    [kept] = tmp_path.glob(".nulie-*.film")
+    [first] = json.loads(kept.read_text())["shots"]
+    # Ended within the second part.
+    of_a_job(film, lambda e: isinstance(e, events.Filming) and len(encoded) > 30)
+    assert searched == [0, 1, 1, 2]
+    assert sorted(p.suffix for p in tmp_path.glob(".nulie-*")) == [".film", ".part"]
+    assert not (tmp_path / "clip_nulie.mp4").exists()
+    before = len(encoded)
+    told = of_a_job(film, never)
+    assert searched == [0, 1, 1, 2], "all are known"
+    assert isinstance(told[-1], events.Filmed)
+    assert told[-1].film.shots[0].data() == first
+    assert len([pts for pts in encoded[before:] if pts is not None]) == 50, "of 75"
+    assert times(tmp_path / "clip_nulie.mp4") == times(film)
+    [event] = of_a_job(film, never)
+    assert isinstance(event, events.Skipped)
+
+
+@posix
+def test_a_job_goes_on_after_a_kill(tmp_path: Path) -> None:
+    """As its user meets it: the same command again, and a folder in which one is done."""
+    album = tmp_path / "album"
+    album.mkdir()
+    short = ffmpeg(album / "a.mp4", *bars(0.4), *H264)
+    long = ffmpeg(album / "b.mp4", *bars(30, 30, "640x360"), "-preset", "ultrafast", *H264)
+    command = (album, "--recipe", recipe_file(tmp_path, VIVID), "--job", tmp_path / "x.job")
+    with started(*command) as child:
+        until(lambda: any(album.glob(".nulie-*-0.part")), child)
+        child.kill()
+    done = album / "a_nulie.mp4"
+    assert done.exists()
+    assert not (album / "b_nulie.mp4").exists()
+    at = done.stat().st_mtime_ns
+    other = process(*command, "--crf", 30)
+    refused(other, "x.job: the job began with crf not given, and now it is 30")
+    again = process(*command)
+    assert (again.code, again.err) == (0, "")
+    assert done.stat().st_mtime_ns == at
+    assert times(album / "b_nulie.mp4") == times(long)
+    assert times(done) == times(short)
+    assert names(album) == {"a.mp4", "b.mp4", "a_nulie.mp4", "b_nulie.mp4"}
+    assert names(tmp_path) - {f"album/{name}" for name in names(album)} == {"look.json", "x.job"}
+    last = process(*command)
+    assert (last.code, last.err) == (0, "")
+    assert "2 of 2 images were done before" in last.out
+
+
+def test_a_job_keeps_no_part_of_its_own(clip: Path, run: Run) -> None:
+    job = ("--job", clip.with_name("x.job"), "--recipe", recipe_file(clip.parent))
+    refused(run(clip, *job, "--keep-part"), "--job goes on with what is written")

@@ -226,7 +226,7 @@ def _enhance(options: argparse.Namespace, items: list[Item], *, to_stdout: bool 
         from ..jobs.host import Host
         from ..jobs.parallel import job
     made = job(
-        items, plan, Host(draw=_report, film=_film),
+        items, plan, Host(draw=_report, film=film),
         workers=options.workers, journal=options.journal, told=values,
     )  # fmt: skip
     return Show(made, as_json=options.json, quiet=options.quiet, to_stdout=to_stdout).run()
@@ -237,7 +237,7 @@ def _films() -> bool:
     return find_spec("av") is not None
 
 
-def _film(*given: Any, **named: Any) -> Generator[events.Event, None, bool]:
+def film(*given: Any, **named: Any) -> Generator[events.Event, None, bool]:
     with load_libraries():
         from ..video.film import process
     return (yield from process(*given, **named))
@@ -273,6 +273,7 @@ class Show:
         self._job, self._json, self._quiet, self._to_stdout = job, as_json, quiet, to_stdout
         self._bar = Bar(hide=quiet)
         self._searching = self._written = self._unsaid = self._stopped = self._several = False
+        self._filming = False
         self._held = ""
         self._number = 0
 
@@ -309,7 +310,8 @@ class Show:
     def _show(self, event: events.Event | events.Standing, download: Download) -> None:
         if isinstance(event, events.Standing):
             self._searching = self._several = True  # Ctrl-C ends it in an orderly way
-            self._bar.stand(event)
+            if not self._filming:
+                self._bar.stand(event)
         elif isinstance(event, events.Begun):
             self._number = event.number
             self._bar.place = f"{event.number} of {event.count}, " if event.count > 1 else ""
@@ -328,6 +330,7 @@ class Show:
             self._bar.show(event)
         elif isinstance(event, events.Searching | events.Filming):
             self._searching = True
+            self._filming = isinstance(event, events.Filming)
             self._bar.show(event)
         elif isinstance(event, events.Filmed):
             self._filmed(event)
@@ -375,6 +378,7 @@ class Show:
 
     def _over(self) -> None:
         self._searching = self._several
+        self._filming = False
         self._held = ""
         self._bar.close()
 
@@ -397,7 +401,9 @@ class Show:
             complain(f"given up: {ended.stopped}; {left}; the same command goes on")
             return 1
         if self._job.cancel.is_set() and ended.left:
-            complain(f"stopped; {left}" if ended.done else console.NOTHING_WRITTEN)
+            goes_on = "; the same command goes on" * bool(self._job.plan.results.job)
+            some = ended.done or goes_on
+            complain(f"stopped; {left}{goes_on}" if some else console.NOTHING_WRITTEN)
             return console.INTERRUPTED
         return self._code(ended)
 

@@ -27,11 +27,13 @@ owner = ""
 known by it. Set once by a process that somebody sweeps after."""
 
 
-def sweep(folder: Path, of: str) -> None:
-    """Removes the unfinished files of a folder that were written by the `owner` of that name."""
+def sweep(folder: Path, of: str, *kinds: str) -> None:
+    """Removes the unfinished files of a folder that were written by the `owner` of that name; or
+    what it keeps there, by the `kinds` of suffixes."""
     with contextlib.suppress(OSError):
-        for path in folder.glob(f".nulie-{of}-*.tmp"):
-            path.unlink()
+        for kind in kinds or (".tmp",):
+            for path in folder.glob(f".nulie-{of}-*{kind}"):
+                path.unlink()
 
 
 def sweep_dead(folder: Path, of: str) -> None:

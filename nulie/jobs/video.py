@@ -81,6 +81,8 @@ class Shot:
         told["cut"] = self.cut
         if self.before is not None:
             told |= {"before": self.before, "after": self.after}
+        if self.like is not None:
+            told["like"] = self.like
         return {**told, "recipe": json.loads(self.recipe.to_json())}
 
 
@@ -156,6 +158,7 @@ def _shot(data: Any, shown: str) -> Shot:
         before, after = (
             None if data.get(name) is None else float(data[name]) for name in ("before", "after")
         )
+        like = None if data.get("like") is None else int(data["like"])
         cut = bool(data.get("cut", True))
     except RecipeError as e:
         raise RecipeError(f"{shown}: {e}") from None
@@ -163,7 +166,7 @@ def _shot(data: Any, shown: str) -> Shot:
         raise RecipeError(f"{shown}: has no begin, number of frames and recipe") from None
     if not (frames >= 0 and 0 <= begin < float("inf")):
         raise RecipeError(f"{shown}: begin and frames cannot be below 0")
-    return Shot(begin, frames, recipe, before, after, cut=cut)
+    return Shot(begin, frames, recipe, before, after, like, cut)
 
 
 def line(given: str, film: Film, written: tuple[Path, ...]) -> dict[str, Any]:

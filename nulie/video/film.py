@@ -7,31 +7,39 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import partial
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..errors import ImageError, SettingsError
+from ..errors import ImageError, PlaceError, SettingsError
 from ..image_io import atomic, shown_path
 from ..jobs import restoration, video
-from ..jobs.events import Amiss, Event, Filmed, Filming, Noted, Planned, Skipped
-from ..jobs.file import be_as_old, check_beside, mode_for, write_texts
+from ..jobs.events import Amiss, Event, Filmed, Filming, Held, Noted, Planned, Skipped
+from ..jobs.file import PAUSE, be_as_old, check_beside, mode_for, write_texts
 from ..jobs.host import Host
 from ..jobs.inputs import Item
+from ..jobs.journal import version_of
 from ..jobs.names import Names
 from ..jobs.plan import Plan, restorers
 from ..jobs.video import Film, Shot
 from .paint import Painter
+from .parts import Borders, Memory, Parts
 from .pixels import Pixels
 from .recipes import LOOK, Recipes
 from .result import ELSE, MUXERS, Result, coding, pix_fmt
 from .source import Source
 
 if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.stream import Stream
     from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
 
 MOST_WORKERS = 4
 """Frames that are worked on at once, at most, where filters alone do not do it."""
@@ -45,11 +53,16 @@ def process(
     as `Amiss`. Raises: NulieError; nothing is written then."""
     _check(plan)
     target, results = _target(item, plan), plan.results
+    memory = Memory.of(item.path, target, results.job) if results.job else None
+    if memory is not None and memory.is_of(target):
+        yield Skipped(item, target)
+        return False
     passes = (item.found and results.output is None) or results.skip_existing
     if passes and own.is_there(target) and not results.overwrite:
         yield Skipped(item, target)
         return False
     host.check(item.path, item.shown)
+    version = version_of(item.path)
     source = Source(item.path, item.shown)
     own.check_place(item.shown, target)
     beside = check_beside([target], plan, own)
@@ -60,14 +73,19 @@ def process(
     suffix = target.suffix.lower()
     codec, crf = coding(plan.video.codec, plan.video.crf, source.facts, suffix, item.shown)
     host = replace(host, models=host.models or restorers(plan))
-    recipes = Recipes(item, plan, host, source, cancel, show=results.report is not None)
+    recipes = Recipes(item, plan, host, source, cancel, memory=memory)
+    recipes.show = results.report is not None
     if not (yield from recipes.find()):
         return False
     making = _Making(recipes, codec, crf)
-    path = yield from making.write(target)
+    path = yield from _once_there(item, plan, lambda: making.write(target))
     if path is None:
         return False
     own.add(path)
+    if memory is not None:
+        memory.forget_parts()
+        if version_of(item.path) != version:
+            raise ImageError(f"{item.shown}: has changed meanwhile; the next run does it")
     film, amiss = making.film(), making.amiss()
     texts = {results.save_recipe: partial(video.to_text, film.shots)}
     if host.draw is not None:
@@ -80,6 +98,21 @@ def process(
         yield Amiss(item, text)
     yield Filmed(item, film, (path,))
     return making.whole
+
+
+def _once_there(
+    item: Item, plan: Plan, write: Callable[[], Generator[Event, None, Path | None]]
+) -> Generator[Event, None, Path | None]:
+    """What `write` gives; a job waits for its place and tries again, see `jobs.file`."""
+    until = time.monotonic() + plan.results.wait
+    while True:
+        try:
+            return (yield from write())
+        except PlaceError as e:
+            if not plan.results.job or time.monotonic() >= until:
+                raise
+            yield Held(item, str(e))
+        time.sleep(max(0.0, min(PAUSE, until - time.monotonic())))
 
 
 def _check(plan: Plan) -> None:
@@ -114,6 +147,7 @@ class _Making:
     codec: str
     crf: int | None
     whole: bool = True
+    damage: list[str] = field(default_factory=list)
     _frames: int = 0
     _begun: float = field(default_factory=time.monotonic)
     _told: float = 0.0
@@ -126,7 +160,7 @@ class _Making:
 
     def amiss(self) -> list[str]:
         """What could not be read, in a sentence."""
-        item, damage = self.recipes.item, self.recipes.source.damage
+        item, damage = self.recipes.item, self.damage
         if not damage:
             return []
         more = f" and {len(damage) - 1} more places" if len(damage) > 1 else ""
@@ -138,53 +172,134 @@ class _Making:
         ImageError."""
         recipes = self.recipes
         item, plan, source, cancel = recipes.item, recipes.plan, recipes.source, recipes.cancel
-        overwrite = plan.results.overwrite
-        shown, facts = item.shown, source.facts
+        overwrite, memory = plan.results.overwrite, recipes.memory
         size = yield from self._size()
         if size is None:
             return None
-        format = pix_fmt(self.codec, facts, size, shown)
-        mode = mode_for(item.path.stat())
-        painter = Painter(facts, format, recipes.stretches, recipes.host.models)
+        format = pix_fmt(self.codec, source.facts, size, item.shown)
+        coding: dict[str, Any] = {
+            "codec": self.codec,
+            "crf": self.crf,
+            "size": size,
+            "pix_fmt": format,
+        }
+        painter = Painter(source.facts, format, recipes.stretches, recipes.host.models)
+        muxer, mode = MUXERS[target.suffix.lower()], mode_for(item.path.stat())
+        self._frames = 0
         try:
+            if memory is not None:
+                yield from self._encode_parts(memory, painter, muxer, coding)
             with (
                 atomic.writing(target, overwrite=overwrite, mode=mode, of=_owner(target)) as draft,
                 source.reading() as (film, main),
-                _Workers(painter, shown, one=self._has_models()) as workers,
             ):
-                muxer = MUXERS[target.suffix.lower()]
-                result = Result(
-                    draft.file, muxer, film, main, facts, codec=self.codec, crf=self.crf,
-                    size=size, pix_fmt=format, shown=shown,
-                )  # fmt: skip
+                given = (film, main, source.facts)
+                result = Result(draft.file, muxer, *given, **coding, shown=item.shown)
                 for note in result.notes:
                     yield Noted(item, note)
-                streams = [stream for stream in film.streams if stream.type != "attachment"]
-                for packet in source.packets(film, streams):
-                    if cancel.is_set():
-                        break
-                    if packet.stream.index != main.index:
-                        result.copy(packet)
-                        continue
-                    for frame in source.decoded(packet):
-                        for made in workers.add(frame):
-                            result.write(made)
-                            self._frames += 1
-                            yield from self._progress()
-                for made in workers.rest():
-                    result.write(made)
-                    self._frames += 1
+                if memory is not None:
+                    parts = Parts(memory, muxer, main, source.facts, coding, recipes.stretches)
+                    self._join(result, film, main, parts.packets())
+                else:
+                    yield from self._go_through(result, film, main, painter)
                 if not self._frames:
-                    raise ImageError(f"{shown}: none of its frames can be read; it is damaged")
+                    told = "none of its frames can be read; it is damaged"
+                    raise ImageError(f"{item.shown}: {told}")
                 if cancel.is_set():
                     self.whole = False
                     if not plan.video.keep_part:
                         raise _Stopped
                     draft.path = video.part(target)
                 result.close()
+                if memory is not None:
+                    memory.expect(draft.file)
         except _Stopped:
             return None
         return draft.path
+
+    def _go_through(
+        self, result: Result, film: InputContainer, main: VideoStream, painter: Painter
+    ) -> Iterator[Event]:
+        """All packets in their order, those of the pictures decoded and encoded, or as many as
+        there were before it was cancelled."""
+        recipes, source = self.recipes, self.recipes.source
+        with _Workers(painter, recipes.item.shown, one=self._has_models()) as workers:
+            for packet in source.packets(film, _streams(film)):
+                if recipes.cancel.is_set():
+                    break
+                if packet.stream.index != main.index:
+                    result.copy(packet)
+                    continue
+                for frame in source.decoded(packet):
+                    for made in workers.add(frame):
+                        result.write(made)
+                        self._frames += 1
+                        yield from self._progress()
+            for made in workers.rest():
+                result.write(made)
+                self._frames += 1
+        self.damage = source.damage
+
+    def _encode_parts(
+        self, memory: Memory, painter: Painter, muxer: str, coding: dict[str, Any]
+    ) -> Iterator[Event]:
+        """Those that are not there. Raises: _Stopped when it was cancelled."""
+        recipes, source = self.recipes, self.recipes.source
+        borders = Borders(recipes.stretches)
+        if memory.damage is not None:
+            self.damage = memory.damage
+            return
+        with (
+            source.reading() as (film, main),
+            _Workers(painter, recipes.item.shown, one=self._has_models()) as workers,
+        ):
+            parts = Parts(memory, muxer, main, source.facts, coding, recipes.stretches)
+            frames = (f for p in source.packets(film, [main]) for f in source.decoded(p))
+            numbered = ((borders.part_of(number), frame) for number, frame in enumerate(frames))
+            for number, part in groupby(numbered, lambda one: one[0]):
+                if parts.is_there(number):
+                    for _ in part:
+                        workers.skip()
+                        self._frames += 1
+                        yield from self._progress()
+                    continue
+                with parts.writing(number) as made:
+                    for _, frame in part:
+                        if recipes.cancel.is_set():
+                            raise _Stopped
+                        for done in workers.add(frame):
+                            made.write(done)
+                            self._frames += 1
+                            yield from self._progress()
+                    for done in workers.rest():
+                        made.write(done)
+                        self._frames += 1
+            memory.damage = self.damage = source.damage
+        memory.keep()
+
+    def _join(
+        self, result: Result, film: InputContainer, main: VideoStream,
+        pictures: Iterator[Packet[Any]],
+    ) -> None:  # fmt: skip
+        """All packets in the order in which they are due."""
+        self._frames = 0
+        waiting = next(pictures, None)
+
+        def add(until: Fraction | None) -> None:
+            nonlocal waiting
+            while waiting is not None and (
+                until is None or (waiting.dts or 0) * result.time_base <= until
+            ):
+                result.add(waiting)
+                self._frames += 1
+                waiting = next(pictures, None)
+
+        others = [stream for stream in _streams(film) if stream.index != main.index]
+        for packet in self.recipes.source.packets(film, others) if others else ():
+            if packet.dts is not None and packet.time_base is not None:
+                add(packet.dts * packet.time_base)
+            result.copy(packet)
+        add(None)
 
     def _progress(self) -> Iterator[Filming]:
         now = time.monotonic()
@@ -210,6 +325,11 @@ class _Making:
 def _owner(target: Path) -> str:
     """By what the unfinished files of a result are known, if it is killed."""
     return hashlib.sha256(os.fsencode(target.absolute())).hexdigest()[:12]
+
+
+def _streams(film: InputContainer) -> list[Stream]:
+    """Those that have packets."""
+    return [stream for stream in film.streams if stream.type != "attachment"]
 
 
 class _Stopped(Exception):
@@ -258,6 +378,10 @@ class _Workers:
             self._waiting.append(self._pool.submit(self._painter.paint, frame, recipes))
         while len(self._waiting) > (0 if chain is not None else self._count):
             yield self._next()
+
+    def skip(self) -> None:
+        """A frame that was made before."""
+        self._number += 1
 
     def rest(self) -> Iterator[VideoFrame]:
         while self._waiting:

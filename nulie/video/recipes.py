@@ -24,6 +24,7 @@ from ..recipe import Recipe
 from ..recipe.steps import ModelSteps
 from ..transforms import freeze, get
 from .paint import Stretch
+from .parts import Memory
 from .pixels import Pixels
 from .shots import ALIKE, Finder, Found, Histogram, apart, look
 from .source import Source
@@ -50,6 +51,8 @@ class Recipes:
     show: bool = False
     """Whether `keys` are wanted, one of each shot."""
     keys: list[KeyFrame] = field(default_factory=list)
+    memory: Memory | None = None
+    """Where they are kept as they are found, and may be known from."""
     _looks: list[Histogram] = field(default_factory=list)
     _told: set[str] = field(default_factory=set)
     _last: ModelSteps = ()
@@ -59,8 +62,14 @@ class Recipes:
         facts = self.source.facts
         pixels = Pixels(facts, facts.pix_fmt)
         first = pixels.photo(next(self.source.frames()))
+        memory = self.memory
+        if memory is not None:
+            self.predictor = memory.predictor
+        if memory is not None and memory.whole:
+            self._take_given(memory.shots, first)
+            return not self.cancel.is_set()
         if self._are_given():
-            self._take_given(first)
+            self._take_given(self.plan.shots, first)
             return not self.cancel.is_set()
         assert self.host.models is not None
         wanted = self.plan.restoration
@@ -83,7 +92,11 @@ class Recipes:
                 told = time.monotonic()
                 spent = told - begun
                 yield Filming(self.item, "looking for shots", number + 1, facts.frames, spent)
-        return (yield from self._take(finder.end(), pixels))
+        whole = yield from self._take(finder.end(), pixels)
+        if whole and memory is not None:
+            memory.whole = True
+            memory.keep()
+        return whole
 
     def _differ(self) -> bool:
         """Whether each shot has a recipe of its own."""
@@ -104,16 +117,16 @@ class Recipes:
             raise RecipeError(f"the recipes of {len(given)} shots {told}; give it one of its own")
         return False
 
-    def _take_given(self, first: Photo) -> None:
+    def _take_given(self, shots: Sequence[Shot], first: Photo) -> None:
         begin = 0
-        for number, shot in enumerate(self.plan.shots, 1):
+        for number, shot in enumerate(shots, 1):
             if _measures(shot.recipe):
                 told = 'a shot\'s recipe carries what it has measured, and says so by "frozen"'
                 raise RecipeError(f"shot {number}: {told}")
             recipe = freeze(shot.recipe, first.pixels)
             self.stretches.append(Stretch(begin, recipe, shot.cut))
             begin += shot.frames
-        self.shots += self.plan.shots
+        self.shots += shots
 
     def _given(self, photo: Photo) -> Generator[Event, None, Recipe]:
         """The plan's recipe, or what it restores of such a photo, without a search."""
@@ -130,9 +143,12 @@ class Recipes:
         keys = [pixels.photo(frame) for frame in found.keys]
         seen = look(*(key.pixels for key in keys))
         alike = [n for n, other in enumerate(self._looks) if apart(seen, other) <= ALIKE]
-        if alike:
-            known = self.shots[alike[0]]
-            shot = replace(known, like=known.like or alike[0] + 1)
+        known = self._remembered(found)
+        if known is not None:
+            shot = known
+        elif alike:
+            same = self.shots[alike[0]]
+            shot = replace(same, like=same.like or alike[0] + 1)
         else:
             made = yield from self._searched(keys)
             if made is None:
@@ -143,7 +159,19 @@ class Recipes:
         frames = found.end - found.begin
         shot = replace(shot, begin=found.time, frames=frames, cut=found.cut)
         self.shots.append(shot)
+        if self.memory is not None and known is None:
+            self.memory.shots, self.memory.predictor = tuple(self.shots), self.predictor
+            self.memory.keep()
         return not self.show or (yield from self._show(keys[len(keys) // 2], shot.recipe))
+
+    def _remembered(self, found: Found) -> Shot | None:
+        """The shot as an earlier run has kept it."""
+        kept = self.memory.shots[len(self.shots) :][:1] if self.memory is not None else ()
+        if kept and (kept[0].begin, kept[0].frames) == (
+            round(found.time, 3), found.end - found.begin,
+        ):  # fmt: skip
+            return kept[0]
+        return None
 
     def _show(self, photo: Photo, recipe: Recipe) -> Generator[Event, None, bool]:
         given = (recipe, photo, self.host.models, self.cancel)
