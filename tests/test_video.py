@@ -32,9 +32,10 @@ from nulie.transforms import freeze, render, table_of
 
 from .conftest import picture
 from .test_cli import EMBEDDED, Run, process, refused, run, started
+from .test_colorize import decoder, mobilenet
 from .test_faults import names, no_larger, posix, until
 
-__all__ = ["run"]  # a fixture
+__all__ = ["decoder", "mobilenet", "run"]  # fixtures
 
 av = pytest.importorskip("av", reason="needs PyAV, the extra [video]")
 from nulie.video import film as film_module  # noqa: E402
@@ -357,6 +358,38 @@ def test_models_work_frame_by_frame(tmp_path: Path, clip: Path) -> None:
     assert (stream(result)["width"], stream(result)["height"]) == (320, 240)
     assert times(result) == times(short)
     assert "denoise by denoise (sigma 8), upscale by x2 (size 2)" in done.out
+
+
+def test_a_grey_film_gets_colours_that_do_not_swim(
+    tmp_path: Path, mobilenet: Path, decoder: Path
+) -> None:
+    """What does not change does not move by a level; what is seen first in a shot is guessed."""
+    picture(320, 240).convert("L").save(tmp_path / "still.png")
+    film = ffmpeg(
+        tmp_path / "clip.mkv", "-loop", "1", "-t", "0.4", "-i", tmp_path / "still.png",
+        *bars(0.4), "-filter_complex",
+        "[1]format=gray,crop=40:40[m];[0]format=gray[s];[s][m]overlay=x=20+8*n:y=190:shortest=1",
+        "-c:v", "ffv1", "-pix_fmt", "gray",
+    )  # fmt: skip
+    given = {"colorize": str(decoder), "search": False, "codec": "ffv1"}
+    told = [
+        *Job(items([str(film)], recursive=False), plan(given), Host(film=process_film)).events()
+    ]
+    [filmed] = [event for event in told if isinstance(event, events.Filmed)]
+    [step] = filmed.film.shots[0].recipe.before
+    assert step.op == "colorize"
+    before, after = planes(film), planes(tmp_path / "clip_nulie.mkv")
+    assert len(after) == len(before) == 10
+    assert any((a[0] != b[0]).any() for a, b in pairwise(before)), "something moves"
+    for frame in after:
+        assert max(np.ptp(chroma) for chroma in frame[1:]) > 8, "has colours"
+    for number in range(3):
+        still = [frame[number][: 100 if number == 0 else 50] for frame in after]
+        assert all((one == still[0]).all() for one in still)
+
+
+def test_hints_are_for_photos(clip: Path, run: Run) -> None:
+    refused(run(clip, "--hint", "1,1=#ff0000", "--no-search"), "--hint is for photos")
 
 
 # Shots.

@@ -122,6 +122,8 @@ def _check(plan: Plan) -> None:
         "checkpoint": results.checkpoint, "resume": plan.resume_file,
         "top": plan.settings.top > 1,
     }  # fmt: skip
+    color = plan.restoration.color
+    asked["hint"] = color is not None and bool(color.hints)
     for option, value in asked.items():
         if value:
             raise SettingsError(f"--{option} is for photos; leave it out where there are videos")
@@ -375,7 +377,8 @@ class _Workers:
         if chain is not None:
             self._waiting.append(chain(frame))
         else:
-            self._waiting.append(self._pool.submit(self._painter.paint, frame, recipes))
+            given = (frame, recipes, self._painter.scene)
+            self._waiting.append(self._pool.submit(self._painter.paint, *given))
         while len(self._waiting) > (0 if chain is not None else self._count):
             yield self._next()
 

@@ -21,7 +21,7 @@ from ..image_io import atomic
 from ..jobs import video
 from ..jobs.journal import version_of
 from ..jobs.video import Shot
-from .paint import Stretch
+from .paint import Stretch, colors
 from .result import Pictures
 from .source import Facts
 
@@ -103,12 +103,14 @@ class Borders:
     """Says in which part a frame lies; is asked for each in their order."""
 
     def __init__(self, stretches: Sequence[Stretch]) -> None:
-        self._begins = {stretch.begin for stretch in stretches}
+        # Colours are carried along up to a cut, and so no part begins elsewhere.
+        self._carried = any(colors(stretch.recipe) for stretch in stretches)
+        self._begins = {s.begin for s in stretches if s.cut or not self._carried}
         self._begin = self._part = 0
 
     def part_of(self, number: int) -> int:
         length = number - self._begin
-        if length >= MOST or (length >= LEAST and number in self._begins):
+        if (length >= MOST and not self._carried) or (length >= LEAST and number in self._begins):
             self._begin = number
             self._part += 1
         return self._part

@@ -23,7 +23,7 @@ from ..jobs.video import KeyFrame, Shot
 from ..recipe import Recipe
 from ..recipe.steps import ModelSteps
 from ..transforms import freeze, get
-from .paint import Stretch
+from .paint import Stretch, colors
 from .parts import Memory
 from .pixels import Pixels
 from .shots import ALIKE, Finder, Found, Histogram, apart, look
@@ -102,7 +102,9 @@ class Recipes:
         """Whether each shot has a recipe of its own."""
         plan = self.plan
         if plan.recipe is not None:
-            return _measures(plan.recipe)
+            return _measures(plan.recipe) or colors(plan.recipe)
+        if plan.restoration.color is not None:
+            return True  # which goes by cuts
         return plan.search or AUTO in (plan.restoration.repair, plan.restoration.denoise)
 
     def _are_given(self) -> bool:
