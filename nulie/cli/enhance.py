@@ -112,8 +112,8 @@ def parser() -> arguments.Parser:
     add("--scan", action="store_true",
         help="take away halftone, grain and dust of a scanned page")
     add("--colorize", "--colourize", nargs="?", const="auto", metavar="MODEL",
-        help="guess colours for a black-and-white photo or video: by nulie's own model (default), by"
-        " eccv16, siggraph17 or ddcolor, or by a file, such as one of nulie train color")
+        help="guess colours for a black-and-white photo or video: by nulie's own model (default),"
+        " by eccv16, siggraph17 or ddcolor, or by a file, such as one of nulie train color")
     add("--color-variant", metavar="plain|soft|vivid", help="how colourful it guesses them")
     add("--hint", action="append", metavar="X,Y=#RRGGBB",
         help="the colour of a point of the photo, in pixels or per cent; repeatable")

@@ -79,6 +79,11 @@ def report(
 
 def film_report(film: Film) -> str:
     """The whole file: each shot with the frame that stands for it, before and after."""
+    return _page(film.name, shots(film))
+
+
+def shots(film: Film) -> str:
+    """Each of a film's that has `keys`."""
     parts = [f"<p>{film.frames:,} frames, {len(film.shots):,} shots</p>"]
     for number, (shot, key) in enumerate(zip(film.shots, film.keys, strict=True), 1):
         parts.append(f"<h2>Shot {number}, from {clock(shot.begin)}, {shot.frames:,} frames</h2>")
@@ -91,7 +96,7 @@ def film_report(film: Film) -> str:
             judged = f"score {shot.before:.2f} \u2192 <b>{shot.after:.2f}</b>"
             parts.append(f"<p>{judged}, judged by {escape(film.predictor)}</p>")
         parts.append(f"<p>{words}</p><pre>{escape(shot.recipe.thaw().to_json())}</pre>")
-    return _page(film.name, "".join(parts))
+    return "".join(parts)
 
 
 def _page(name: str, body: str) -> str:

@@ -100,6 +100,23 @@ def process(
     return making.whole
 
 
+def look(
+    item: Item, plan: Plan, host: Host, *, cancel: threading.Event
+) -> Generator[Event, None, Film | None]:
+    """What `process` would make of a film: its shots with their recipes, and a frame of each before
+    and after. None when it was cancelled. Raises: NulieError."""
+    _check(plan)
+    host.check(item.path, item.shown)
+    begun, source = time.monotonic(), Source(item.path, item.shown)
+    host = replace(host, models=host.models or restorers(plan))
+    recipes = Recipes(item, plan, host, source, cancel, show=True)
+    if not (yield from recipes.find()):
+        return None
+    frames = sum(shot.frames for shot in recipes.shots)
+    told = (frames, time.monotonic() - begun, recipes.predictor)
+    return Film(item.file_name, tuple(recipes.shots), *told, keys=tuple(recipes.keys))
+
+
 def _once_there(
     item: Item, plan: Plan, write: Callable[[], Generator[Event, None, Path | None]]
 ) -> Generator[Event, None, Path | None]:
