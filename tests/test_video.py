@@ -27,19 +27,18 @@ from nulie.jobs.inputs import items
 from nulie.jobs.job import Job
 from nulie.jobs.names import Names
 from nulie.jobs.plan import plan
-from nulie.recipe import Recipe, Step
+from nulie.recipe import ModelStep, Recipe, Step
 from nulie.transforms import freeze, render, table_of
 
 from .conftest import picture
-from .test_cli import EMBEDDED, Run, process, refused, run, started
+from .test_cli import EMBEDDED, Run, process, refused, run, small_disk, started
 from .test_colorize import decoder, mobilenet
 from .test_faults import names, no_larger, posix, until
 
-__all__ = ["decoder", "mobilenet", "run"]  # fixtures
+__all__ = ["decoder", "mobilenet", "run", "small_disk"]  # fixtures
 
 av = pytest.importorskip("av", reason="needs PyAV, the extra [video]")
-from nulie.video import film as film_module  # noqa: E402
-from nulie.video import paint, parts, shots, source  # noqa: E402
+from nulie.video import making, paint, parts, shots, source  # noqa: E402
 from nulie.video.film import process as process_film  # noqa: E402
 from nulie.video.pixels import Pixels  # noqa: E402
 from nulie.video.recipes import Recipes  # noqa: E402
@@ -820,7 +819,7 @@ def test_what_a_job_has_found_and_encoded_is_not_done_again(
 ) -> None:
     film = slides(tmp_path / "clip.mp4", "black", "white", "grey")
     monkeypatch.setattr(parts, "LEAST", 20)
-    monkeypatch.setattr(film_module, "LOOK", 0.0)
+    monkeypatch.setattr(making, "LOOK", 0.0)
     searched: list[int] = []
     encoded: list[int | None] = []
     search, write = Recipes._searched, parts.Part.write
@@ -862,7 +861,7 @@ def test_a_job_goes_on_after_a_kill(tmp_path: Path) -> None:
     album = tmp_path / "album"
     album.mkdir()
     short = ffmpeg(album / "a.mp4", *bars(0.4), *H264)
-    long = ffmpeg(album / "b.mp4", *bars(30, 30, "640x360"), "-preset", "ultrafast", *H264)
+    long = ffmpeg(album / "b.mp4", *bars(70, 30, "320x180"), "-preset", "ultrafast", *H264)
     command = (album, "--recipe", recipe_file(tmp_path, VIVID), "--job", tmp_path / "x.job")
     with started(*command) as child:
         until(lambda: any(album.glob(".nulie-*-0.part")), child)
@@ -883,6 +882,33 @@ def test_a_job_goes_on_after_a_kill(tmp_path: Path) -> None:
     last = process(*command)
     assert (last.code, last.err) == (0, "")
     assert "2 of 2 images were done before" in last.out
+
+
+@posix
+def test_a_job_waits_for_a_full_disk(tmp_path: Path, small_disk: Path) -> None:
+    clip = ffmpeg(tmp_path / "clip.mp4", *bars(0.2, size="48x32"), *H264)
+    (filling := small_disk / "filling").write_bytes(bytes(16 << 10))
+    look = recipe_file(tmp_path)
+    given = ("--recipe", look, "--crf", 40, "--job", tmp_path / "x.job")
+    with started(clip, "--output-dir", small_disk, *given) as child:
+        assert child.stderr is not None
+        line = child.stderr.readline()
+        assert "waiting: " in line
+        assert "free some space" in line
+        filling.unlink()
+        child.communicate(timeout=60)
+        assert child.returncode == 0
+    assert names(small_disk) == {"clip_nulie.mp4"}
+    assert times(small_disk / "clip_nulie.mp4") == times(clip)
+
+
+def test_parts_begin_with_shots_and_where_colours_are_carried_with_cuts_alone() -> None:
+    colored = Recipe((), (ModelStep.of("colorize", "x@" + "0" * 64),))
+    for recipe, wanted in ((BRIGHTER, [0, 300, 1800]), (colored, [0, 500])):
+        begins = (0, 100, 300, 500)
+        borders = parts.Borders([paint.Stretch(b, recipe, cut=b != 300) for b in begins])
+        numbers = [borders.part_of(number) for number in range(2100)]
+        assert [numbers.index(part) for part in sorted(set(numbers))] == wanted
 
 
 def test_a_job_keeps_no_part_of_its_own(clip: Path, run: Run) -> None:

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from io import BytesIO
-from itertools import count, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -47,8 +46,10 @@ class Memory:
     whole: bool = False
     """Whether these are all shots."""
     predictor: str = ""
-    damage: list[str] | None = None
-    """What of the film could not be read; None as long as not all parts are there."""
+    parts: int = 0
+    """How many there are; 0 as long as these are not all."""
+    damage: list[str] = field(default_factory=list)
+    """What of the film could not be read."""
     result: tuple[int, int] | None = None
     """Inode and bytes of the result, once it is about to get its name."""
 
@@ -63,7 +64,7 @@ class Memory:
             data = json.loads(path.read_text(encoding="utf-8"))
             shots = video.shots(data) if data["shots"] else ()
             result = data["result"] and (int(data["result"][0]), int(data["result"][1]))
-            told = (bool(data["whole"]), str(data["predictor"]), data["damage"])
+            told = (bool(data["whole"]), str(data["predictor"]), int(data["parts"]), data["damage"])
             memory = cls(path, shots, *told, result)
         return memory
 
@@ -71,8 +72,8 @@ class Memory:
         """Raises: ImageError."""
         data = {
             video.KEY: video.FORMAT, "shots": [shot.data() for shot in self.shots],
-            "whole": self.whole, "predictor": self.predictor, "damage": self.damage,
-            "result": self.result,
+            "whole": self.whole, "predictor": self.predictor, "parts": self.parts,
+            "damage": self.damage, "result": self.result,
         }  # fmt: skip
         atomic.write(self.path, json.dumps(data).encode(), overwrite=True)
 
@@ -162,8 +163,7 @@ class Parts:
         """Of all parts, with times at which they are to be decoded."""
         from av.packet import Packet
 
-        numbers = takewhile(self.is_there, count())
-        paths = [self.memory.part(number) for number in numbers]
+        paths = [self.memory.part(number) for number in range(self.memory.parts)]
         shown = [pts for path in paths for pts, *_ in _read(path, data=False)]
         dues = iter(due(shown))
         for path in paths:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 
 from PIL import Image
 
-from ..errors import RecipeError
+from ..errors import PlaceError, RecipeError
 from ..image_io import Photo
 from ..jobs import restoration
 from ..jobs.events import Event, Filming, Noted
@@ -95,7 +96,7 @@ class Recipes:
         whole = yield from self._take(finder.end(), pixels)
         if whole and memory is not None:
             memory.whole = True
-            memory.keep()
+            self._keep(memory)
         return whole
 
     def _differ(self) -> bool:
@@ -163,8 +164,12 @@ class Recipes:
         self.shots.append(shot)
         if self.memory is not None and known is None:
             self.memory.shots, self.memory.predictor = tuple(self.shots), self.predictor
-            self.memory.keep()
+            self._keep(self.memory)
         return not self.show or (yield from self._show(keys[len(keys) // 2], shot.recipe))
+
+    def _keep(self, memory: Memory) -> None:
+        with suppress(PlaceError):  # for which the result will have to wait, and not the search
+            memory.keep()
 
     def _remembered(self, found: Found) -> Shot | None:
         """The shot as an earlier run has kept it."""
