@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nulie.errors import ExtraError
+from nulie.errors import ExtraError, ImageError
 from nulie.jobs import events
 from nulie.jobs.host import Host
 from nulie.jobs.inputs import items
@@ -510,6 +510,7 @@ def test_recipes_of_shots_are_written_and_applied_again(tmp_path: Path) -> None:
     done = process(film, "--recipe", look, "-o", again)
     assert (done.code, done.err) == (0, "")
     assert packets(again, "video") == packets(tmp_path / "clip_nulie.mp4", "video")
+    assert "()" not in done.out, "nobody judges"
     picture().save(photo := tmp_path / "photo.png")
     refused(process(photo, "--recipe", look), "shots.json: has recipes for 2 shots of a video")
     longer = ffmpeg(tmp_path / "longer.mp4", *bars(5), *H264)
@@ -853,6 +854,31 @@ def test_what_a_job_has_found_and_encoded_is_not_done_again(
     assert times(tmp_path / "clip_nulie.mp4") == times(film)
     [event] = of_a_job(film, never)
     assert isinstance(event, events.Skipped)
+
+
+def test_damage_is_said_by_the_run_that_joins_the_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where it was another one that has met it."""
+    film = ffmpeg(
+        tmp_path / "clip.mkv", *bars(), "-c:v", "mjpeg", "-q:v", "3", "-pix_fmt", "yuvj420p"
+    )
+    look = {"recipe": BRIGHTER.to_json(), "codec": "ffv1"}
+    join = making.Making._join
+
+    def broken(*_: Any) -> None:
+        raise OSError("no more of it today")
+
+    monkeypatch.setattr(making.Making, "_join", broken)
+    with pytest.raises(ImageError, match="no more of it today"):
+        of_a_job(damaged(film), never, **look)
+    monkeypatch.setattr(making.Making, "_join", join)
+    monkeypatch.setattr(parts.Parts, "writing", broken)
+    told = of_a_job(film, never, **look)
+    [amiss] = [event.text for event in told if isinstance(event, events.Amiss)]
+    assert "is damaged at 0:00.5" in amiss
+    assert isinstance(told[-1], events.Filmed)
+    assert len(times(tmp_path / "clip_nulie.mkv")) in (24, 25)
 
 
 @posix

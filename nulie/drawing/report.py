@@ -94,7 +94,8 @@ def shots(film: Film) -> str:
             words += f", as that of shot {shot.like}, which it looks like"
         elif shot.before is not None and shot.after is not None:
             judged = f"score {shot.before:.2f} \u2192 <b>{shot.after:.2f}</b>"
-            parts.append(f"<p>{judged}, judged by {escape(film.predictor)}</p>")
+            by = f", judged by {escape(film.predictor)}" if film.predictor else ""
+            parts.append(f"<p>{judged}{by}</p>")
         parts.append(f"<p>{words}</p><pre>{escape(shot.recipe.thaw().to_json())}</pre>")
     return "".join(parts)
 
