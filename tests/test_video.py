@@ -882,6 +882,30 @@ def test_damage_is_said_by_the_run_that_joins_the_parts(
 
 
 @posix
+def test_a_job_waits_for_a_film_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clip: Path
+) -> None:
+    """And keeps no part that may end where the share did."""
+    monkeypatch.setattr(making, "LOOK", 0.0)
+    away = clip.with_name("away")
+    waited: list[str] = []
+
+    def pull(event: events.Event) -> bool:
+        if isinstance(event, events.Filming) and not waited and clip.exists():
+            clip.rename(away)
+        if isinstance(event, events.Held):
+            waited.append(event.text)
+            assert not [*tmp_path.glob(".nulie-*")]
+            away.rename(clip)
+        return False
+
+    told = of_a_job(clip, pull, recipe=BRIGHTER.to_json())
+    assert waited == [f"{clip}: is gone; bring it back"]
+    assert isinstance(told[-1], events.Filmed)
+    assert times(clip.with_name("clip_nulie.mp4")) == times(clip)
+
+
+@posix
 def test_a_job_goes_on_after_a_kill(tmp_path: Path) -> None:
     """As its user meets it: the same command again, and a folder in which one is done."""
     album = tmp_path / "album"

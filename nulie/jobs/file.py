@@ -157,7 +157,7 @@ def _once_there(
         time.sleep(max(0.0, min(PAUSE, until - time.monotonic())))
 
 
-def _check_place(results: Results) -> None:
+def check_place(results: Results) -> None:
     """Raises: PlaceError where the folder of a job's results is gone: it would be made anew on the
     disk below a share."""
     folder = results.output_dir
@@ -308,14 +308,14 @@ def _write(
     results = plan.results
 
     def put(photo: Photo, recipe: Recipe, target: Path, score: Mapping[str, Any] | None) -> Path:
-        _check_place(results)
+        check_place(results)
         try:
             return write(
                 photo, recipe, target, results,
                 score=score, source=source, mode=mode, say=say, mark=mark,
             )  # fmt: skip
         except ImageError:
-            _check_place(results)  # it may have gone meanwhile
+            check_place(results)  # it may have gone meanwhile
             raise
 
     if not outcome.changed:

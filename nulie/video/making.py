@@ -14,11 +14,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ImageError
+from ..errors import ImageError, PlaceError
 from ..image_io import atomic
 from ..jobs import restoration, video
 from ..jobs.events import Event, Filming, Noted
-from ..jobs.file import mode_for
+from ..jobs.file import check_place, mode_for
 from ..jobs.journal import version_of
 from ..jobs.video import Film, Shot
 from .paint import Painter
@@ -122,9 +122,19 @@ class Making:
         result.close()
         self.changed = version_of(recipes.item.path) != self._version
         if recipes.memory is not None:
-            if self.changed:
-                raise ImageError(f"{shown}: has changed meanwhile; the next run does it")
+            self._check_input()
+            check_place(recipes.plan.results)
             recipes.memory.expect(draft.file)
+
+    def _check_input(self) -> None:
+        """Raises: PlaceError where it is gone, as a whole share may be; ImageError where it is
+        another one, of which no part is to be kept."""
+        item = self.recipes.item
+        now = version_of(item.path)
+        if now is None:
+            raise PlaceError(f"{item.shown}: is gone; bring it back")
+        if now != self._version:
+            raise ImageError(f"{item.shown}: has changed meanwhile; the next run does it")
 
     def _go_through(
         self, result: Result, film: InputContainer, main: VideoStream, painter: Painter
@@ -173,6 +183,7 @@ class Making:
                         self._frames += 1
                         yield from self._progress()
                     continue
+                check_place(recipes.plan.results)
                 with parts.writing(number) as made:
                     for _, frame in part:
                         if recipes.cancel.is_set():
@@ -184,6 +195,7 @@ class Making:
                     for done in workers.rest():
                         made.write(done)
                         self._frames += 1
+                    self._check_input()
             memory.damage = self.damage = source.damage
         memory.parts = number + 1
         memory.keep()

@@ -15,6 +15,7 @@ from ..errors import PlaceError, RecipeError
 from ..image_io import Photo
 from ..jobs import restoration
 from ..jobs.events import Event, Filming, Noted
+from ..jobs.file import check_place
 from ..jobs.host import Host
 from ..jobs.inputs import Item
 from ..jobs.look import scale_down
@@ -169,6 +170,7 @@ class Recipes:
 
     def _keep(self, memory: Memory) -> None:
         with suppress(PlaceError):  # for which the result will have to wait, and not the search
+            check_place(self.plan.results)
             memory.keep()
 
     def _remembered(self, found: Found) -> Shot | None:
