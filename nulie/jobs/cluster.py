@@ -72,6 +72,8 @@ def joined(address: str) -> Iterator[None]:
         raise ExtraError("--engine ray needs Ray; pip install 'nulie[ray]'") from None
     own: dict[str, Any] = {}
     if address == LOCAL:
+        # Or Ray writes one into the user's home.
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(16))
         own = {"num_cpus": cores(), "object_store_memory": STORE, "include_dashboard": False}
     by_main = threading.current_thread() is threading.main_thread()
     heeded = signal.getsignal(signal.SIGTERM)

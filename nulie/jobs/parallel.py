@@ -266,12 +266,12 @@ class ParallelJob:
     ) -> tuple[list[Path], dict[Path, Version]]:
         """The folders that other machines are to write to, and files that they are to see: one of
         each folder, and those that the plan names."""
-        roots = {item.path.parents[len(item.folder.parts)]: item.path for item, _ in files}
+        images = {_root(item): item.path for item, _ in files}
         models = (Path(name) for name in self.plan.restoration.models)
-        named = [*roots.values(), *filter(None, self.plan.inputs()), *models]
+        named = [*images.values(), *filter(None, self.plan.inputs()), *models]
         folder = self.plan.results.output_dir
         seen = {path: journal.version_of(path) for path in named if path.is_file()}
-        return [folder] if folder else [*roots], seen
+        return [folder] if folder else [*images], seen
 
     def _drive(self, workers: Workers | cluster.Actors) -> Generator[Event | Standing, None, None]:
         stopping = False
@@ -415,8 +415,10 @@ class ParallelJob:
         results = self.plan.results
         # Of all files: a worker may have been killed at the last one of a folder.
         folders = {
-            results.output_dir / item.folder if results.output_dir else item.path.parent
+            folder
             for item in self.items
+            for root in [results.output_dir or _root(item)]
+            for folder in (root, root / item.folder)
         }
         for folder in folders:
             atomic.sweep(folder, self._owner)
@@ -522,6 +524,11 @@ def _crew(plan: Plan, wanted: int | str, files: int) -> tuple[int, list[str]]:
         count = crews.fitting()
     count = max(1, min(count, files))
     return count, [gpus[number % len(gpus)] for number in range(count)] if gpus else []
+
+
+def _root(item: Item) -> Path:
+    """The folder that was named, or that a file lies in which was."""
+    return item.path.parents[len(item.folder.parts)]
 
 
 def _key(item: Item, plan: Plan) -> tuple[Path, str]:
