@@ -79,33 +79,35 @@ class _Read:
 
 @dataclass(frozen=True)
 class _Scoring:
-    """The task of a worker: it reads, and judges what it has read."""
+    """The task of a worker: it reads, and judges what it has read. It tells of many at a time, for
+    one takes milliseconds."""
 
     choice: Choice
     known: frozenset[bytes]
     by_clip: bool = False
 
-    def begin(self, cancel: threading.Event) -> Callable[[Any], Iterator[_Read]]:
+    def begin(self, cancel: threading.Event) -> Callable[[Any], Iterator[list[_Read]]]:
         from ..jobs.host import load
 
         exact = exact_form(load(self.choice)[0])
         if self.by_clip:
-            return lambda chunk: _beside(exact, chunk, self.known)
+            return lambda chunk: iter([list(_beside(exact, chunk, self.known))])
         return lambda chunk: self.work(exact, chunk)
 
-    def work(self, exact: Predictor, chunk: Iterable[tuple[int, Path]]) -> Iterator[_Read]:
+    def work(self, exact: Predictor, chunk: Iterable[tuple[int, Path]]) -> Iterator[list[_Read]]:
         batch = []
         for number, path in chunk:
             read, preview = look(number, path, exact.input_size, self.known)
             if preview is None:
-                yield read
+                yield [read]
             else:
                 batch.append((read, preview))
         for at in range(0, len(batch), exact.batch_size):
             rows = batch[at : at + exact.batch_size]
             scores = score_photos(exact, [preview for _, preview in rows])
-            for (read, _), worth in zip(rows, scores, strict=True):
-                yield replace(read, score=worth)
+            yield [
+                replace(read, score=worth) for (read, _), worth in zip(rows, scores, strict=True)
+            ]
 
 
 def look(
@@ -286,7 +288,8 @@ class Scoring:
 
 def _here(task: _Scoring, exact: Predictor, files: Sequence[tuple[int, Path]]) -> Iterator[_Read]:
     for at in range(0, len(files), exact.batch_size):
-        yield from task.work(exact, files[at : at + exact.batch_size])
+        for reads in task.work(exact, files[at : at + exact.batch_size]):
+            yield from reads
 
 
 def _beside(
@@ -340,17 +343,18 @@ def _in_workers(
         for one in workers.idle():
             if chunk := queue.next():
                 one.do(chunk, [files[place] for place in chunk])
-        for one, read in workers.hear(LOOK):
-            if read is None:
+        for one, reads in workers.hear(LOOK):
+            if reads is None:
                 rest = tuple(place for place in one.work or () if not over[place])
                 aside = queue.died(rest) if rest else None
                 if aside is None:
                     continue
                 said = f"has ended its worker twice ({one.death}) and is set aside"
-                read = _Read(files[aside][0], error=said)
-            over[places[read.number]] = True
-            left -= 1
-            yield read
+                reads = [_Read(files[aside][0], error=said)]
+            for read in reads:
+                over[places[read.number]] = True
+                left -= 1
+                yield read
 
 
 def _head(judge: Judge) -> Any:
