@@ -155,7 +155,8 @@ def ended(child: subprocess.Popen[str]) -> Done:
 
 def looks(machine: str | None = None) -> list[tuple[str, str]]:
     """Who has looked at what, once each."""
-    lines = (line.split() for line in Path("log").read_text().splitlines())
+    log = Path("log")
+    lines = (line.split() for line in log.read_text().splitlines()) if log.exists() else ()
     each = [(pid, seen) for pid, seen, *at in lines if machine is None or at == [machine]]
     return list(dict.fromkeys(each))
 
@@ -307,6 +308,24 @@ def test_ray_itself_is_lost(place: Path, machines: Machines) -> None:
     assert (done.code, done.err) == (0, "")
     whole(COUNT)
     assert COUNT <= len(looks()) <= COUNT + 2
+
+
+@pytest.mark.slow
+@ray
+@linux
+def test_all_cores_are_taken(place: Path, machines: Machines) -> None:
+    (place / "slow").write_text("75")
+    child = started(*on(machines))
+    until(lambda: len(looks()) == 2, 120)
+    (place / "slow").write_text("0")
+    other = started(*on(machines, "--output-dir", "other", "--job", "b.job"))
+    assert other.stderr is not None
+    assert other.stderr.readline() == (
+        "nulie: waiting: Ray has no core or GPU for it; see ray status\n"
+    )
+    assert ended(child).code == 0
+    assert ended(other).code == 0
+    assert results(Path("other")) == results() == expected(7)
 
 
 @pytest.mark.slow

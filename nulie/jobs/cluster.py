@@ -21,6 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from .. import __version__
 from ..errors import ExtraError, JobError, ModelError, NulieError, SettingsError
 from ..image_io import reason, shown_path
 from ..memory import exempt_libraries
@@ -79,7 +80,7 @@ def joined(address: str) -> Iterator[None]:
     heeded = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL, **own)
-    except (ConnectionError, OSError, RuntimeError, ValueError) as e:
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as e:
         why = str(e).strip().partition("\n")[0]
         raise JobError(
             f"address {address}: no Ray to work with ({why}); start one with ray start --head"
@@ -127,20 +128,22 @@ def _ask(signs: Sequence[Path], files: Mapping[Path, Version]) -> None:
     nodes = [node for node in nodes if {"CPU", "GPU"} & node["Resources"].keys()]
     look = ray.remote(num_cpus=0, max_retries=0)(_look)
     each = [look.options(scheduling_strategy=At(node["NodeID"], soft=False)) for node in nodes]
-    told = [one.remote(signs, files) for one in each]
+    told = [one.remote(__version__, signs, files) for one in each]
     for node, one in zip(nodes, told, strict=True):
         name = node["NodeManagerHostname"]
         try:
             amiss = ray.get(one, timeout=PATIENCE)
         except ray.exceptions.RayError as e:
-            said = f"machine {name} cannot work ({_why(e)}); install the same nulie there"
+            said = f"machine {name} cannot work ({_why(e)}); install the same nulie there, and Ray"
             raise JobError(said) from None
         if amiss:
             raise JobError(f"machine {name} {amiss}")
 
 
-def _look(signs: Sequence[Path], files: Mapping[Path, Version]) -> str:
-    """On another machine: what is amiss with its view."""
+def _look(version: str, signs: Sequence[Path], files: Mapping[Path, Version]) -> str:
+    """On another machine: what is amiss there."""
+    if version != __version__:
+        return f"has nulie {__version__}, and this one {version}; install the same"
     for sign in signs:
         folder = shown_path(sign.parent)
         try:
@@ -153,8 +156,8 @@ def _look(signs: Sequence[Path], files: Mapping[Path, Version]) -> str:
             return f"does not see {folder} as this one does; choose a folder that all share"
         except OSError as e:
             return f"cannot write to {folder} ({reason(e)}); let it"
-    for path, version in files.items():
-        if version_of(path) != version:
+    for path, seen in files.items():
+        if version_of(path) != seen:
             return f"does not see {shown_path(path)} as this one does; put it where all see it"
     return ""
 
@@ -166,9 +169,9 @@ def gpus() -> int:
     return int(ray.cluster_resources().get("GPU", 0))
 
 
-_Given = tuple[bytes, Sequence[Path], Sequence[str], str]
-"""A task in a pickle, signs (see `shared`), where the driver looks for modules, and what its
-relative names begin at."""
+_Given = tuple[str, bytes, Sequence[Path], Sequence[str], str]
+"""The driver's version, a task in a pickle, signs (see `shared`), where the driver looks for
+modules, and what its relative names begin at."""
 
 
 class _Work:
@@ -181,8 +184,10 @@ class _Work:
     def begin(self, given: _Given) -> NulieError | None:
         """What speaks against its doing anything."""
         if self._work is None:
-            task, signs, paths, folder = given
-            if amiss := _look(signs, {}):  # the machine may have come later than the others
+            version, task, signs, paths, folder = given
+            if amiss := _look(
+                version, signs, {}
+            ):  # the machine may have come later than the others
                 raise OSError(f"{socket.gethostname()} {amiss}")
             sys.path += [path for path in paths if path not in sys.path]
             with suppress(OSError):
@@ -251,7 +256,7 @@ class Actors:
         if not there:
             raise JobError("the machines of this Ray offer no core; start one with --num-cpus")
         self.count = max(1, min(count or there, most))
-        self._given: _Given = pickle.dumps(task), signs, sys.path, str(Path.cwd())
+        self._given: _Given = __version__, pickle.dumps(task), signs, sys.path, str(Path.cwd())
         self._gpu = gpu
         self._all: list[Actor] = []
         self._refusal: NulieError | None = None
@@ -342,5 +347,5 @@ def _why(error: Exception) -> str:
     if isinstance(error, ray.exceptions.RayTaskError):
         return str(error).strip().rpartition("\n")[2]
     if isinstance(error, ray.exceptions.GetTimeoutError):
-        return f"in {PATIENCE:.0f} seconds"
+        return f"no answer in {PATIENCE:.0f} seconds"
     return "Ray has lost it"

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 
 MANY = 4
 """Files from which the start of further processes pays."""
+PATIENCE = 30.0
+"""Seconds after which it is said that there is no worker yet."""
 LOOK = 0.25
 """Seconds between two words on how it stands."""
 _OF_ONE = "output", "save_recipe", "report", "checkpoint"
@@ -299,9 +301,13 @@ class ParallelJob:
                     yield from self._take(*content)
             yield from self._in_order()
             yield from self._commit()
-            if time.monotonic() - self._told_at > LOOK:
-                self._told_at = time.monotonic()
+            now = time.monotonic()
+            if now - self._told_at > LOOK:
+                self._told_at = now
                 yield self._standing()
+                there = workers.busy() or workers.idle()
+                if not there and self._ray is not None and now > self._started + PATIENCE:
+                    yield Held(self._files[0][0], "Ray has no core or GPU for it; see ray status")
 
     def _handed(self, chunk: Chunk) -> _Handed:
         taken = (path for number in chunk for path in self._taken.get(self._keys[number], ()))
