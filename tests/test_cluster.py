@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -17,13 +18,17 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from nulie.image_io import load
 from nulie.jobs import journal
+from nulie.predictor import tower
 
 from .conftest import ROOT
 from .test_cli import EMBEDDED, Done, Run, process, refused, run, started
+from .test_clip import half_tensors, write
 from .test_parallel import expected, library, linux, results, rows, until
 
 __all__ = ["run"]  # a fixture
@@ -378,6 +383,38 @@ def test_a_library_is_scored(place: Path, machines: Machines) -> None:
     assert by_ray == here
     assert by_ray.code == 1
     assert process(*given, "--library", "ray.nulie").out == here.out
+
+
+@pytest.mark.slow
+@ray
+@linux
+def test_a_library_is_scored_by_clip(place: Path, machines: Machines) -> None:
+    arch = tower.ARCHS["ViT-B-32"]
+    write(place / "clip.safetensors", "safetensors", half_tensors(arch))
+    weight = torch.randn(1, arch.dim, generator=torch.Generator().manual_seed(3))
+    head = {"weight": 20 * weight / weight.norm(), "bias": torch.tensor([5.0])}
+    save_file(head, place / "head.safetensors")
+    given = ("score", "in", "--recursive", "--format", "jsonl", "--sort", "name", "--library")
+    judge = ("--predictor", "clip-b32", "--clip-weights", "clip.safetensors", "--device", "cpu",
+             "--head", "head.safetensors")  # fmt: skip
+    there = ("--engine", "ray", "--address", machines.address)
+    by_ray = process(*given, "ray.nulie", *judge, *there)
+    here = process(*given, "here.nulie", *judge)
+    assert (by_ray.code, here.code) == (0, 0)
+    scores = [[json.loads(line)["score"] for line in one.out.splitlines()]
+              for one in (by_ray, here)]  # fmt: skip
+    assert len(scores[0]) == 7
+    assert scores[0] == pytest.approx(scores[1], abs=1e-3)
+    # Embeddings came, too: another head reads no image.
+    for path in (path for path in Path("in").rglob("*") if path.is_file()):
+        there_since = path.stat()
+        path.write_bytes(bytes(there_since.st_size))
+        os.utime(path, ns=(there_since.st_atime_ns, there_since.st_mtime_ns))
+    save_file({**head, "bias": torch.tensor([6.0])}, place / "head.safetensors")
+    again = process(*given, "ray.nulie", *judge)
+    assert again.code == 0
+    for line, before in zip(again.out.splitlines(), by_ray.out.splitlines(), strict=True):
+        assert json.loads(line)["score"] == pytest.approx(json.loads(before)["score"] + 1, abs=0.01)
 
 
 if sys.platform == "win32":
