@@ -1,6 +1,6 @@
 """Ray: what it costs an image, and what a cluster would need for a million of them.
 
-python -m benchmarks.cluster overhead [--files 60]
+python -m benchmarks.cluster overhead [--chunks 150]
 python -m benchmarks.cluster driver
 python -m benchmarks.cluster plan
 """
@@ -12,107 +12,110 @@ import heapq
 import os
 import random
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
+import nulie
 from nulie import image_io
 from nulie.jobs import cluster
 from nulie.jobs.queue import LARGEST, Chunk, Queue
+from nulie.jobs.workers import Workers
 from nulie.library.scoring import BY_CLIP
 from nulie.library.store import opened
 from nulie.transforms.preview import shrink
 
 from .common import machine, table
-from .library import ROOT, make_pictures
+from .library import make_pictures
 
 TICK = os.sysconf("SC_CLK_TCK")
 
 
-def cpu_of(words: Sequence[object]) -> float:
-    """CPU seconds of nulie and of all that it starts, as long as each of them runs, looked up 20
-    times a second."""
-    spent: dict[int, float] = {}
-    child = subprocess.Popen([sys.executable, "-m", "nulie", *map(str, words)], cwd=ROOT)
-    while child.poll() is None:
-        parents: dict[int, int] = {}
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                said = stat.read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            pid = int(stat.parent.name)
-            parents[pid] = int(said[1])
-            if pid == child.pid or parents[pid] in spent:
-                spent[pid] = (int(said[11]) + int(said[12])) / TICK
-        time.sleep(0.05)
-    assert child.returncode == 0, child.returncode
-    return sum(spent.values())
-
-
-def overhead(options: argparse.Namespace, folder: Path) -> str:
-    """CPU time of two processes and of two actors, at 200 evaluations; twice as many pictures tell
-    the start apart."""
-    sizes = options.files, 2 * options.files
-    for count in sizes:
-        make_pictures(folder / f"in{count}", count, 256, 192)
-    cpu: dict[tuple[str, int], list[float]] = {}
-    for turn in range(options.turns):
-        for count in sizes:
-            for engine in ("processes", "ray"):
-                name = f"{turn}{engine}{count}"
-                words = (folder / f"in{count}", "--workers", 2, "--predictor", "statistics",
-                         "--output-dir", folder / name, "--quiet", "--evaluations", 200,
-                         "--job", folder / f"{name}.job", "--engine", engine)  # fmt: skip
-                cpu.setdefault((engine, count), []).append(cpu_of(words))
-    rows, each = [], {}
-    for engine in ("processes", "ray"):
-        few, many = (min(cpu[engine, count]) for count in sizes)
-        each[engine] = 1000 * (many - few) / options.files
-        start = few - options.files * each[engine] / 1000
-        rows.append([engine, f"{each[engine]:.1f}", f"{start:.1f}"])
-    text = table(["engine", "CPU ms a picture", "CPU s at the start"], rows)
-    return f"{text}\n\nratio {each['ray'] / each['processes']:.3f}"
+def spent_below() -> dict[int, float]:
+    """CPU seconds of this process and of all that it has started, by process."""
+    found: dict[int, tuple[int, float]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            said = stat.read_text().rpartition(")")[2].split()
+            found[int(stat.parent.name)] = int(said[1]), (int(said[11]) + int(said[12])) / TICK
+    ours = {os.getpid()}
+    while more := {pid for pid, (parent, _) in found.items() if parent in ours} - ours:
+        ours |= more
+    return {pid: found[pid][1] for pid in ours}
 
 
 @dataclass(frozen=True)
 class Nothing:
-    """The task to say so many words of a chunk."""
+    """The task to say one word of each in a chunk."""
 
     def begin(self, cancel: threading.Event) -> Callable[[Any], Iterator[Any]]:
         return lambda chunk: iter(chunk)
 
 
+def spread(crew: Workers | cluster.Actors, chunks: int, size: int) -> tuple[float, float, float]:
+    """What `chunks` cost that nothing is done with: CPU ms each in this process and in all, and ms
+    of waiting."""
+    while len(crew.idle()) < crew.count:
+        crew.hear(0.1)
+    before, own, start = spent_below(), time.process_time(), time.perf_counter()
+    handed = heard = 0
+    while handed < chunks or crew.busy():
+        for one in crew.idle():
+            if handed < chunks:
+                one.do((0,), [(number,) for number in range(size)])
+                handed += 1
+        heard += len(crew.hear(1.0))
+    assert heard == chunks * size
+    after = spent_below()
+    every = sum(after[pid] - before.get(pid, 0.0) for pid in after)
+    scale = 1000 / chunks
+    waited = (time.perf_counter() - start) * crew.count
+    return scale * (time.process_time() - own), scale * every, scale * waited
+
+
+def overhead(options: argparse.Namespace, folder: Path) -> str:
+    """What it costs to hand out images and to hear of them, by processes and by actors, beside the
+    CPU time of an image at 200 evaluations."""
+    task = import_module("benchmarks.cluster").Nothing()  # as workers know it
+    rows, each = [], {}
+    with Workers(task, 2) as processes:
+        found = {"processes": spread(processes, options.chunks, LARGEST)}
+    with cluster.joined(cluster.LOCAL), cluster.Actors(task, [], 2, most=2, gpu=False) as actors:
+        found["ray"] = spread(actors, options.chunks, LARGEST)
+        found["ray, a chunk at once"] = spread(actors, options.chunks, 1)
+        before = sum(spent_below().values())
+        time.sleep(20)
+        idle = (sum(spent_below().values()) - before) / 20
+    for name, (own, every, waited) in found.items():
+        each[name] = every / LARGEST
+        rows.append([name, f"{own:.2f}", f"{every:.2f}", f"{waited:.1f}", f"{each[name]:.2f}"])
+    make_pictures(folder / "in", 9, 256, 192)
+    torch.set_num_threads(1)
+    taken = []
+    for path in sorted((folder / "in").glob("*")):
+        start = time.process_time()
+        nulie.enhance(path, evaluations=200, predictor="statistics")
+        taken.append(1000 * (time.process_time() - start))
+    image = statistics.median(taken)
+    head = ["a chunk of eight", "CPU ms, driver", "CPU ms, all", "ms", "CPU ms an image, all"]
+    shares = ", ".join(f"{name} {100 * cost / image:.2f}%" for name, cost in each.items())
+    return (
+        f"{table(head, rows)}\n\nRay at rest: {1000 * idle:.0f} ms of a core a second\n"
+        f"an image at 200 evaluations: {image:.0f} ms; shares of it: {shares}"
+    )
+
+
 def driver(options: argparse.Namespace, folder: Path) -> str:
-    """What the driver spends on a chunk that is handed out, on a message from it, and on a row of a
-    library."""
-    rows = []
-    costs = {}
-    task = import_module("benchmarks.cluster").Nothing()  # as actors know it
-    with cluster.joined(cluster.LOCAL), cluster.Actors(task, [], 2, most=2, gpu=False) as two:
-        while len(two.idle()) < 2:
-            two.hear(0.1)
-        for size in (1, 17):
-            ended, start, began = 0, time.process_time(), time.perf_counter()
-            while ended < 600:
-                for one in two.idle():
-                    one.do((0,), [(number,) for number in range(size)])
-                ended += sum(1 for _ in two.hear(1.0)) if size == 1 else 0
-                if size > 1:
-                    ended += len(two.idle())
-            costs[size] = (time.process_time() - start) / 600
-            rows.append([f"a chunk of {size}", f"{1e3 * costs[size]:.2f}",
-                         f"{1e3 * (time.perf_counter() - began) / 300:.2f}"])  # fmt: skip
-    rows.append(["a message", f"{1e3 * (costs[17] - costs[1]) / 16:.2f}", ""])
+    """What a row of a library takes the driver, and a PNG a worker."""
     count = 20_000
     vectors = np.random.default_rng(0).normal(size=(count, 768)).astype("f4")
     start = time.process_time()
@@ -123,17 +126,15 @@ def driver(options: argparse.Namespace, folder: Path) -> str:
             store.put_score("clip", digest, 5.0)
             store.put_vector("clip", digest, vectors[number])
             store.commit()
-    spent = (time.process_time() - start) / count
-    rows.append(["a row of a library", f"{1e3 * spent:.3f}", ""])
+    rows = [["a row of a library", f"{1e3 * (time.process_time() - start) / count:.3f}"]]
     make_pictures(folder / "in", 16, 1024, 1024)
     taken = []
     for path in sorted((folder / "in").glob("*")):
         start = time.process_time()
         shrink(image_io.load(path, least=448).pixels, 224)
         taken.append(time.process_time() - start)
-    read = f"{1e3 * statistics.median(taken):.1f}"
-    rows.append(["a PNG of 1024 pixels as a preview (a worker)", read, ""])
-    return table(["", "CPU ms", "ms until an actor has the next"], rows)
+    rows.append(["a PNG of 1024 pixels as a preview", f"{1e3 * statistics.median(taken):.1f}"])
+    return table(["", "CPU ms"], rows)
 
 
 @dataclass(frozen=True)
@@ -242,8 +243,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parts = {"overhead": overhead, "driver": driver, "plan": plan}
     parser.add_argument("part", choices=parts)
-    parser.add_argument("--files", type=int, default=60)
-    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--chunks", type=int, default=150)
     parser.add_argument("--decode", type=float, default=0.030, help="seconds, see driver")
     parser.add_argument("--chunk", type=float, default=0.002)
     parser.add_argument("--message", type=float, default=0.0005)

@@ -204,7 +204,8 @@ class _Work:
         if self._work is None:
             raise RuntimeError("it was started again before it was given this")
         try:
-            yield from self._work(chunk)
+            for content in self._work(chunk):  # Ray sends into generators what no iterator takes
+                yield content  # noqa: UP028
         except NulieError as e:
             yield e
 
@@ -332,6 +333,7 @@ class Actors:
         up."""
         number = self._all.index(one)
         if one.ready:
+            _log.info("a worker is lost: %s", one.death)
             self._all[number] = Actor(one.actor, self._sent)
             return
         _log.warning("a worker is given up: %s", one.death)
