@@ -231,7 +231,7 @@ def plan(options: argparse.Namespace, folder: Path) -> str:
                      f"{100 * ideal / found[0]:.1f}%", f"{found[1]:,}",
                      f"{100 * found[2]:.1f}%"])  # fmt: skip
 
-    for cores in (1, 4, 8, 16):
+    for cores in (4, 8, 10, 16):
         row(f"score, 4 ms each, {cores} cores a GPU", score, cores, 1, "s")
     row("enhance, 10 s each", enhance, 1, 3600, "h")
     row("enhance, a machine lost each hour", enhance, 1, 3600, "h", lost=3600)
@@ -244,10 +244,10 @@ def main() -> None:
     parts = {"overhead": overhead, "driver": driver, "plan": plan}
     parser.add_argument("part", choices=parts)
     parser.add_argument("--chunks", type=int, default=150)
-    parser.add_argument("--decode", type=float, default=0.030, help="seconds, see driver")
-    parser.add_argument("--chunk", type=float, default=0.002)
-    parser.add_argument("--message", type=float, default=0.0005)
-    parser.add_argument("--row", type=float, default=0.00003)
+    parser.add_argument("--decode", type=float, default=0.038, help="seconds, see driver")
+    parser.add_argument("--chunk", type=float, default=0.0006)
+    parser.add_argument("--message", type=float, default=0.00017)
+    parser.add_argument("--row", type=float, default=0.000017)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="nulie-cluster-") as folder:
         print(machine(), "\n")

@@ -204,8 +204,8 @@ class _Work:
         if self._work is None:
             raise RuntimeError("it was started again before it was given this")
         try:
-            for content in self._work(chunk):  # Ray sends into generators what no iterator takes
-                yield content  # noqa: UP028
+            # Ray sends into generators, which not all that can be iterated takes.
+            yield from (content for content in self._work(chunk))
         except NulieError as e:
             yield e
 
