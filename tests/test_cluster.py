@@ -319,14 +319,14 @@ def test_ray_itself_is_lost(place: Path, machines: Machines) -> None:
 @ray
 @linux
 def test_all_cores_are_taken(place: Path, machines: Machines) -> None:
-    (place / "slow").write_text("75")
+    (place / "slow").write_text("120")
     child = started(*on(machines))
     until(lambda: len(looks()) == 2, 120)
     (place / "slow").write_text("0")
     other = started(*on(machines, "--output-dir", "other", "--job", "b.job"))
     assert other.stderr is not None
     assert other.stderr.readline() == (
-        "nulie: waiting: Ray has no core or GPU for it; see ray status\n"
+        "nulie: waiting: no worker has begun; ray status says what is free\n"
     )
     assert ended(child).code == 0
     assert ended(other).code == 0

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 MANY = 4
 """Files from which the start of further processes pays."""
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds after which it is said that there is no worker yet."""
 LOOK = 0.25
 """Seconds between two words on how it stands."""
@@ -307,7 +307,9 @@ class ParallelJob:
                 yield self._standing()
                 there = workers.busy() or workers.idle()
                 if not there and self._ray is not None and now > self._started + PATIENCE:
-                    yield Held(self._files[0][0], "Ray has no core or GPU for it; see ray status")
+                    yield Held(
+                        self._files[0][0], "no worker has begun; ray status says what is free"
+                    )
 
     def _handed(self, chunk: Chunk) -> _Handed:
         taken = (path for number in chunk for path in self._taken.get(self._keys[number], ()))
