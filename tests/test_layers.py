@@ -58,6 +58,7 @@ FOREIGN = {
     "imagehash": ("nulie/library",),
     "pyarrow": ("nulie/library",),
     "av": ("nulie/video",),
+    "ray": ("nulie/jobs/cluster.py",),
     "threadpoolctl": ("nulie/threads.py",),
 }
 """Libraries that belong to some parts alone."""

@@ -59,6 +59,15 @@ def add_folders(add: Callable[..., argparse.Action]) -> None:
         help="leave out of folders what is called so, such as 'IMG_*' or a folder; repeatable")
 
 
+def add_engine(add: Callable[..., argparse.Action]) -> None:
+    add("--engine", default="processes", metavar="processes|ray",
+        help="what the workers are: processes of this machine (default), or actors of Ray's, on"
+        " many machines, too")
+    add("--address", metavar="ADDRESS",
+        help="of Ray: auto for the one that runs here, or HOST:PORT (default: one is started, for"
+        " this run)")
+
+
 def add_budget(add: Callable[..., argparse.Action], time: str, same: str) -> None:
     """`time` is the help of --seconds, `same` what comes out again by the same seed."""
     add("--seconds", type=float, metavar="N", help=time)

@@ -96,6 +96,7 @@ def parser() -> arguments.Parser:
         help="keep there what is done: after a power cut the same command goes on")
     add("--wait", type=float, default=3600.0, metavar="SECONDS",
         help="of a job: how long it waits for a full disk or a lost share (default 3600)")
+    arguments.add_engine(add)
     add = parser.add_argument_group("videos").add_argument
     add("--codec", metavar="NAME",
         help="h264, hevc, vp9, av1 or ffv1, which loses nothing (default: the video's own where"
@@ -228,6 +229,7 @@ def _enhance(options: argparse.Namespace, items: list[Item], *, to_stdout: bool 
     made = job(
         items, plan, Host(draw=_report, film=film),
         workers=options.workers, journal=options.journal, told=values,
+        engine=options.engine, address=options.address,
     )  # fmt: skip
     return Show(made, as_json=options.json, quiet=options.quiet, to_stdout=to_stdout).run()
 

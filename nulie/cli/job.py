@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import time
 from collections.abc import Sequence
@@ -36,6 +37,7 @@ def parser() -> arguments.Parser:
     add("--watch", action="store_true", help="go on showing it until it ends")
     add("--retry-failed", action="store_true", help="do what has failed, and what is left")
     add("--workers", default="auto", metavar="N", help="with --retry-failed: auto, or a number")
+    arguments.add_engine(add)
     add("--quiet", action="store_true", help="print errors only")
     return parser
 
@@ -48,7 +50,7 @@ def main(argv: Sequence[str]) -> int:
         raise SettingsError("--watch shows a job, --retry-failed works on it; choose one")
     path = Path(options.files[0])
     if options.retry_failed:
-        return _retry(path, options.workers, quiet=options.quiet)
+        return _retry(path, options)
     with journal.look(path) as job:
         state = job.state()
         if options.watch:
@@ -78,7 +80,7 @@ def _standing(state: journal.State) -> Standing:
     return Standing(state.counts.get(journal.DONE, 0), state.failed, state.left, rate)
 
 
-def _retry(path: Path, workers: str, *, quiet: bool) -> int:
+def _retry(path: Path, options: argparse.Namespace) -> int:
     with load_libraries():
         from ..jobs.host import Host
         from ..jobs.parallel import resumed
@@ -91,5 +93,8 @@ def _retry(path: Path, workers: str, *, quiet: bool) -> int:
     os.chdir(told.pop("folder"))  # which names in it begin at
     from .enhance import Show, film
 
-    made = resumed(items, told, Host(film=film), workers=workers, journal=path)
-    return Show(made, as_json=False, quiet=quiet).run()
+    made = resumed(
+        items, told, Host(film=film), workers=options.workers, journal=path,
+        engine=options.engine, address=options.address,
+    )  # fmt: skip
+    return Show(made, as_json=False, quiet=options.quiet).run()

@@ -51,6 +51,7 @@ def parser() -> arguments.Parser:
         help="keep scores and embeddings there, by what is in the images: each is read once")
     add("--workers", default="auto", metavar="N",
         help="with --library: processes that read, auto (default) or a number")
+    arguments.add_engine(add)
     add("--min", type=float, dest="least", metavar="SCORE", help="leave out what scores less")
     add("--max", type=float, dest="most", metavar="SCORE", help="leave out what scores more")
     add("--sort", default="score", metavar="BY",
@@ -157,15 +158,18 @@ def _scored(
 def _events(
     options: argparse.Namespace, items: Sequence[Item], choice: Any, store: Store | None
 ) -> Generator[events.Event | events.Standing, None, None]:
+    from ..jobs import cluster
     from ..jobs.host import Host
     from ..jobs.score import score
     from ..jobs.workers import number
     from ..library.scoring import Scoring
 
-    workers = number(options.workers)
+    workers, ray = number(options.workers), cluster.address(options.engine, options.address)
+    if store is None and ray is not None:
+        raise SettingsError("--engine ray scores libraries; add --library FILE")
     if store is None:
         return score(items, choice, Host())
-    return Scoring(items, choice, Host(), store, workers).events()
+    return Scoring(items, choice, Host(), store, workers, ray).events()
 
 
 def _print_json(options: argparse.Namespace, line: dict[str, Any]) -> None:

@@ -316,6 +316,9 @@ def _write(
             )  # fmt: skip
         except ImageError:
             check_place(results)  # it may have gone meanwhile
+            # Of two workers, one of them given up for lost by mistake, the other was the first.
+            if mark and (_has_mark(target, mark) or (not recipe.steps and _is_copy(item, target))):
+                return target
             raise
 
     if not outcome.changed:

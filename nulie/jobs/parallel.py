@@ -7,7 +7,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -18,8 +18,9 @@ from ..errors import JobError, PlaceError, SettingsError
 from ..image_io import atomic, reason, shown_path
 from ..models import digests
 from ..predictor import CLIP_NAMES
-from . import journal, names, plan, values
+from . import cluster, journal, names, plan, values
 from . import workers as crews
+from .cluster import PROCESSES
 from .events import (
     Amiss,
     Begun,
@@ -41,7 +42,6 @@ from .job import Job
 from .journal import ASIDE, CHANGED, DONE, FAILED, Journal, Version
 from .plan import Plan, restorers
 from .queue import Chunk, Queue, grouped
-from .worker import Send
 from .workers import AUTO, Worker, Workers
 
 if TYPE_CHECKING:
@@ -50,12 +50,17 @@ if TYPE_CHECKING:
 
 MANY = 4
 """Files from which the start of further processes pays."""
+PATIENCE = 60.0
+"""Seconds after which it is said that there is no worker yet."""
 LOOK = 0.25
 """Seconds between two words on how it stands."""
 _OF_ONE = "output", "save_recipe", "report", "checkpoint"
-_TOLD = Noted, Planned, Skipped, Amiss, Failed, Done, Filmed, Filming, Held
+_TOLD = Noted, Planned, Skipped, Amiss, Failed, Done, Filmed
 _KEPT = ".film", ".part"
 """Of films, as long as the job is not done."""
+_Told = tuple[int, Sequence[Event], "str | None"]
+"""What a worker tells of the file of that number; its state, empty where it was cut short, once it
+is over."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +81,10 @@ class _Enhancing:
     owner: str
     film: Film | None = None
     """See `Host.film`."""
+    elsewhere: bool = False
+    """Whether it is done on other machines, which number devices in their own ways."""
 
-    def begin(self, send: Send, cancel: threading.Event) -> Callable[[_Handed], None]:
+    def begin(self, cancel: threading.Event) -> Callable[[_Handed], Iterator[_Told]]:
         atomic.owner = self.owner
         loaded: list[tuple[Predictor, str]] = []
 
@@ -89,6 +96,9 @@ class _Enhancing:
             return loaded[0]
 
         plan = self.plan
+        if self.elsewhere and plan.results.output_dir is not None:
+            device = plan.results.output_dir.stat().st_dev
+            plan = replace(plan, results=replace(plan.results, lies_on=device))
         if plan.search or plan.judge_recipe:
             from . import picture  # noqa: F401  # before the first file, and its clock
 
@@ -97,36 +107,40 @@ class _Enhancing:
         host = Host(load=load, models=restorers(plan), film=self.film)
         own = names.Names(self.inputs, overwrite=plan.results.overwrite)
 
-        def work(chunk: _Handed) -> None:
+        def work(chunk: _Handed) -> Iterator[_Told]:
             for path in chunk.taken:
                 own.add(path)
             for number, item, version in chunk.files:
                 if cancel.is_set():
                     break
-                self._one(number, item, version, host, own, send, cancel)
+                for events, state in _one(item, version, plan, host, own, cancel):
+                    yield number, events, state
 
         return work
 
-    def _one(
-        self, number: int, item: Item, version: Version, host: Host, own: names.Names, send: Send,
-        cancel: threading.Event,
-    ) -> None:  # fmt: skip
-        if self.plan.results.job and journal.version_of(item.path) not in (version, None):
-            said = f"{item.shown}: has changed since the job began; the next run does it"
-            send((number, Failed(item, said), CHANGED))
-            return
-        state = ""
-        for event in Job([item], self.plan, host, cancel=cancel, names=own).events():
-            if isinstance(event, Done):
-                event = replace(event, outcome=event.outcome.told())
-            if isinstance(event, (Done, Filmed, Skipped, Planned)):
-                state = DONE
-            if isinstance(event, Failed):
-                now = journal.version_of(item.path)
-                state = CHANGED if self.plan.results.job and now not in (version, None) else FAILED
-            if isinstance(event, _TOLD):
-                send((number, event, ""))
-        send((number, None, state))
+
+def _one(
+    item: Item, version: Version, plan: Plan, host: Host, own: names.Names, cancel: threading.Event
+) -> Iterator[tuple[Sequence[Event], str | None]]:
+    """What there is to tell of a file, and its state once it is over."""
+    if plan.results.job and journal.version_of(item.path) not in (version, None):
+        said = f"{item.shown}: has changed since the job began; the next run does it"
+        yield [Failed(item, said)], CHANGED
+        return
+    told, state = list[Event](), ""
+    for event in Job([item], plan, host, cancel=cancel, names=own).events():
+        if isinstance(event, Done):
+            event = replace(event, outcome=event.outcome.told())
+        if isinstance(event, (Done, Filmed, Skipped, Planned)):
+            state = DONE
+        if isinstance(event, Failed):
+            now = journal.version_of(item.path)
+            state = CHANGED if plan.results.job and now not in (version, None) else FAILED
+        if isinstance(event, (Held, Filming)):
+            yield [event], None
+        elif isinstance(event, _TOLD):
+            told.append(event)
+    yield told, state
 
 
 @dataclass
@@ -144,15 +158,16 @@ class ParallelJob:
     def __init__(
         self, items: Sequence[Item], plan: Plan, host: Host, workers: int | str = AUTO, *,
         journal: Path | None = None, cancel: threading.Event | None = None, retry: bool = False,
-        told: Mapping[str, Any] | None = None,
+        told: Mapping[str, Any] | None = None, ray: str | None = None,
     ) -> None:  # fmt: skip
         """`told` are the plain values that the plan was made of, for the journal; with `retry` what
-        has failed is done once more."""
+        has failed is done once more; `ray` is the address of a cluster that is to do it."""
         self.items = tuple(items)
         self.plan = plan
         self.cancel = cancel or threading.Event()
         self._host, self._wanted = host, workers
-        self._path, self._retry, self._told = journal, retry, told
+        self._path, self._retry, self._told, self._ray = journal, retry, told, ray
+        self._signs: list[Path] = []
         self._journal: Journal | None = None
         self._started = 0.0
         self._before = self._failed_before = 0
@@ -167,6 +182,13 @@ class ParallelJob:
                 self._journal = stack.enter_context(journal.drive(self._path))
                 # Before anything is loaded, for most second starts have little to do.
                 items = self._begin(self._journal)
+            self._owner = self.plan.results.job[:12] or secrets.token_hex(6)
+            if self._journal is not None:
+                self._sweep()
+            if items and self._ray is not None:
+                stack.enter_context(cluster.joined(self._ray))
+                seen = cluster.shared(*self._places(items), self._owner)
+                self._signs = stack.enter_context(seen)
             if items:
                 yield from self._choose(items[0][0])
             self._files = items
@@ -216,35 +238,53 @@ class ParallelJob:
 
     def _run(self) -> Generator[Event | Standing | Ended, None, None]:
         files, results = self._files, self.plan.results
-        count, devices = _crew(self.plan, self._wanted, len(files))
-        keys = [_key(item, self.plan) for item, _ in files]
         self._all = [_File() for _ in files]
-        self._queue = Queue(grouped(keys), count)
-        self._keys, self._taken = keys, dict[Any, list[Path]]()
-        owner = results.job[:12] or secrets.token_hex(6)
+        self._keys = [_key(item, self.plan) for item, _ in files]
+        self._taken: dict[Any, list[Path]] = {}
         inputs = [item.path for item in self.items] if results.overwrite else []
-        task = _Enhancing(self.plan, (*inputs, *self.plan.inputs()), owner, self._host.film)
+        given = (*inputs, *self.plan.inputs())
+        task = _Enhancing(self.plan, given, self._owner, self._host.film, self._ray is not None)
         kinds = ("done", "failed", "skipped", "amiss", "written")
         self._ended: dict[str, list[Any]] = {kind: [] for kind in kinds}
         self._next, self._over, self._told_at = 0, 0, 0.0
         self._started = time.monotonic()
-        if self._journal is not None:
-            self._sweep(owner)
         try:
             if files:
-                with Workers(task, count, devices=devices) as workers:
+                with self._crew(task, len(files)) as workers:
+                    self._queue = Queue(grouped(self._keys), workers.count)
                     yield from self._drive(workers)
                 yield from self._in_order(rest=True)
         finally:
-            self._sweep(owner)
+            self._sweep()
             if self._journal is not None:
                 self._record_all()
                 counts = self._journal.state().counts
                 if not counts.keys() - {DONE}:
-                    self._sweep(owner, *_KEPT)
+                    self._sweep(*_KEPT)
         yield self._end()
 
-    def _drive(self, workers: Workers) -> Generator[Event | Standing, None, None]:
+    def _crew(self, task: _Enhancing, files: int) -> Workers | cluster.Actors:
+        if self._ray is None:
+            count, devices = _crew(self.plan, self._wanted, files)
+            return Workers(task, count, devices=devices)
+        wanted = None if self._wanted == AUTO else int(self._wanted)
+        return cluster.Actors(
+            task, self._signs, wanted, most=files, gpu=_suits_gpus(self.plan) and cluster.gpus() > 0
+        )
+
+    def _places(
+        self, files: Sequence[tuple[Item, Version]]
+    ) -> tuple[list[Path], dict[Path, Version]]:
+        """The folders that other machines are to write to, and files that they are to see: one of
+        each folder, and those that the plan names."""
+        images = {_root(item): item.path for item, _ in files}
+        models = (Path(name) for name in self.plan.restoration.models)
+        named = [*images.values(), *filter(None, self.plan.inputs()), *models]
+        folder = self.plan.results.output_dir
+        seen = {path: journal.version_of(path) for path in named if path.is_file()}
+        return [folder] if folder else [*images], seen
+
+    def _drive(self, workers: Workers | cluster.Actors) -> Generator[Event | Standing, None, None]:
         stopping = False
         while self._over < len(self._all) and not self._stopped:
             if self.cancel.is_set() and not stopping:
@@ -270,25 +310,32 @@ class ParallelJob:
                     yield from self._take(*content)
             yield from self._in_order()
             yield from self._commit()
-            if time.monotonic() - self._told_at > LOOK:
-                self._told_at = time.monotonic()
+            now = time.monotonic()
+            if now - self._told_at > LOOK:
+                self._told_at = now
                 yield self._standing()
+                there = workers.busy() or workers.idle()
+                if not there and self._ray is not None and now > self._started + PATIENCE:
+                    yield Held(
+                        self._files[0][0], "no worker has begun; ray status says what is free"
+                    )
 
     def _handed(self, chunk: Chunk) -> _Handed:
         taken = (path for number in chunk for path in self._taken.get(self._keys[number], ()))
         return _Handed(tuple((n, *self._files[n]) for n in chunk), tuple(taken))
 
-    def _take(self, number: int, event: Event | None, state: str) -> Generator[Event, None, None]:
+    def _take(
+        self, number: int, events: Sequence[Event], state: str | None
+    ) -> Generator[Event, None, None]:
         one = self._all[number]
-        if event is not None:
-            event = replace(event, item=self._files[number][0])
+        for event in (replace(event, item=self._files[number][0]) for event in events):
             if isinstance(event, (Held, Filming)):
                 yield event
-                return
+                continue
             one.told.append(event)
             if isinstance(event, (Done, Filmed)):
                 self._taken.setdefault(self._keys[number], []).extend(event.written)
-        if event is None or state:
+        if state is not None:
             self._finish(number, state)
 
     def _finish(self, number: int, state: str) -> None:
@@ -301,13 +348,11 @@ class ParallelJob:
             paths += [e.result for e in one.told if isinstance(e, Skipped)]
             self._journal.record(self._files[number][0], state, "; ".join(texts), paths)
 
-    def _bury(self, dead: Worker) -> None:
+    def _bury(self, dead: Worker | cluster.Actor) -> None:
         """What is left of the chunk of a worker that has ended is done again."""
         if dead.work is None:
             return
         rest = tuple(number for number in dead.work if not self._all[number].over)
-        for number in rest:
-            self._all[number].told.clear()
         if rest and (aside := self._queue.died(rest)) is not None:
             item = self._files[aside][0]
             said = f"{item.shown}: has ended its worker twice ({dead.death}) and is set aside"
@@ -384,34 +429,43 @@ class ParallelJob:
             self._before, self._failed_before,
         )  # fmt: skip
 
-    def _sweep(self, owner: str, *kinds: str) -> None:
+    def _sweep(self, *kinds: str) -> None:
         results = self.plan.results
         # Of all files: a worker may have been killed at the last one of a folder.
         folders = {
-            results.output_dir / item.folder if results.output_dir else item.path.parent
+            folder
             for item in self.items
+            for root in [results.output_dir or _root(item)]
+            for folder in (root, root / item.folder)
         }
         for folder in folders:
-            atomic.sweep(folder, owner, *kinds)
+            atomic.sweep(folder, self._owner, *kinds)
 
 
 def job(
     items: Sequence[Item], plan: Plan, host: Host, *, workers: int | str = AUTO,
     journal: Path | None = None, told: Mapping[str, Any] | None = None,
+    engine: str = PROCESSES, address: str | None = None,
 ) -> Job | ParallelJob:  # fmt: skip
-    """The job over so many files: with a journal or many files over workers, else here. Raises:
-    SettingsError."""
+    """The job over so many files: with a journal, on Ray or with many files over workers, else
+    here. Raises: SettingsError."""
     count = crews.number(workers)
+    ray = cluster.address(engine, address)
     results = plan.results
-    if journal is not None:
+    if ray is not None and plan.choice.device.startswith("cuda:"):
+        raise SettingsError(f"device {plan.choice.device}: Ray chooses among GPUs; give cuda")
+    if journal is not None or ray is not None:
+        what = "--job" if journal is not None else "--engine ray"
         given = {name: getattr(results, name) for name in _OF_ONE} | {"resume": plan.resume_file}
         for name in (name for name, value in given.items() if value):
             option = name.replace("_", "-")
-            raise SettingsError(f"--job is for many images; leave --{option} out")
+            raise SettingsError(f"{what} is for many images; leave --{option} out")
         if any(item.name for item in items):
-            raise SettingsError("--job is for files and folders, not for a pipe")
+            raise SettingsError(f"{what} is for files and folders, not for a pipe")
         if plan.same and not all(is_film(item.path) for item in items):
-            raise SettingsError("--job is for photos one by one; leave out --same")
+            raise SettingsError(f"{what} is for photos one by one; leave out --same")
+        if ray is not None and any(is_film(item.path) for item in items):
+            raise SettingsError("--engine ray is for photos; leave out videos")
         if plan.video.keep_part:
             raise SettingsError("--job goes on with what is written; leave out --keep-part")
     # A film keeps all cores busy, and a series has one search.
@@ -421,7 +475,13 @@ def job(
         return Job(items, plan, host)
     if plan.same:
         return Job(items, plan, host)
-    if results.dry_run or plan.resume_file or (journal is None and len(items) < 2):
+    if results.dry_run:
+        return Job(items, plan, host)
+    if ray is not None:
+        return ParallelJob(
+            items, plan, host, count or AUTO, journal=journal, told=told, ray=ray
+        )  # fmt: skip
+    if plan.resume_file or (journal is None and len(items) < 2):
         return Job(items, plan, host)
     if journal is None and (len(items) < MANY if count is None else count == 1):
         return Job(items, plan, host)
@@ -465,12 +525,16 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
 
 
+def _suits_gpus(plan: Plan) -> bool:
+    small = plan.like is not None or not {*plan.choice.name.split("+")} & {*CLIP_NAMES, "auto"}
+    return plan.choice.device in ("auto", "cuda") and not (small and plan.choice.device == "auto")
+
+
 def _crew(plan: Plan, wanted: int | str, files: int) -> tuple[int, list[str]]:
     """How many workers, and the GPU of each where there are some."""
     named = plan.choice.name.split("+")
-    small = plan.like is not None or not {*named} & {*CLIP_NAMES, "auto"}
     gpus: list[str] = []
-    if plan.choice.device in ("auto", "cuda") and not (small and plan.choice.device == "auto"):
+    if _suits_gpus(plan):
         import torch
 
         if torch.cuda.is_available():
@@ -490,6 +554,11 @@ def _crew(plan: Plan, wanted: int | str, files: int) -> tuple[int, list[str]]:
     return count, [gpus[number % len(gpus)] for number in range(count)] if gpus else []
 
 
+def _root(item: Item) -> Path:
+    """The folder that was named, or that a file lies in which was."""
+    return item.path.parents[len(item.folder.parts)]
+
+
 def _key(item: Item, plan: Plan) -> tuple[Path, str]:
     """Files with the same one may get results of the same name."""
     folder = plan.results.output_dir
@@ -499,10 +568,18 @@ def _key(item: Item, plan: Plan) -> tuple[Path, str]:
 
 def resumed(
     items: Sequence[Item], told: Mapping[str, Any], host: Host, *,
-    workers: int | str, journal: Path,
+    workers: int | str, journal: Path, engine: str = PROCESSES, address: str | None = None,
 ) -> ParallelJob:  # fmt: skip
     """A job that goes on with what its journal was told, and does once more what has failed."""
     wanted = plan.plan(values.unkept(told), files=len(items))
     films = any(is_film(item.path) for item in items)
     count = crews.number(workers) or (1 if films else AUTO)
-    return ParallelJob(items, wanted, host, count, journal=journal, retry=True)
+    return ParallelJob(
+        items,
+        wanted,
+        host,
+        count,
+        journal=journal,
+        retry=True,
+        ray=cluster.address(engine, address),
+    )

@@ -19,10 +19,10 @@ _T = TypeVar("_T")
 class Queue:
     """Files by their numbers, the first first. Groups stay in one chunk."""
 
-    def __init__(self, groups: Sequence[Chunk], workers: int) -> None:
+    def __init__(self, groups: Sequence[Chunk], workers: int, largest: int = LARGEST) -> None:
         self._groups = deque(groups)
         self._again: deque[Chunk] = deque()
-        self._workers = workers
+        self._workers, self._largest = workers, largest
         self._deaths: Counter[int] = Counter()
         self._left = sum(map(len, groups))
 
@@ -31,7 +31,7 @@ class Queue:
         all workers end at about the same time."""
         if self._again:
             return self._again.popleft()
-        size = max(1, min(LARGEST, self._left // (4 * self._workers)))
+        size = max(1, min(self._largest, self._left // (4 * self._workers)))
         chunk: Chunk = ()
         while self._groups and (not chunk or len(chunk) + len(self._groups[0]) <= size):
             chunk += self._groups.popleft()

@@ -10,7 +10,7 @@ import pickle
 import queue
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, Protocol
 
 from ..errors import NulieError
@@ -18,14 +18,13 @@ from ..memory import exempt_libraries
 
 READY, END, REFUSED, TOLD = "ready", "end", "refused", "told"
 """Kinds of messages: it can begin; a chunk is over; nothing can be done, and why; of the work."""
-Send = Callable[[Any], None]
 
 
 class Task(Protocol):
     """What workers do, pickled to them."""
 
-    def begin(self, send: Send, cancel: threading.Event) -> Callable[[Any], None]:
-        """Called once, in the worker; returns what does a chunk and `send`s what there is to tell.
+    def begin(self, cancel: threading.Event) -> Callable[[Any], Iterator[Any]]:
+        """Called once, in the worker; returns what does a chunk and yields what there is to tell.
         `cancel` is set when the work is to end in an orderly way. Raises: NulieError, when no
         chunk can be done; so may what is returned."""
         ...
@@ -33,12 +32,10 @@ class Task(Protocol):
 
 def main() -> None:
     inbox, outbox = _pipes()
-    said = threading.Lock()
 
     def send(kind: str, content: Any = None) -> None:
-        with said:
-            pickle.dump((kind, content), outbox)
-            outbox.flush()
+        pickle.dump((kind, content), outbox)
+        outbox.flush()
 
     sys.path[:] = pickle.load(inbox)
     task: Task = pickle.load(inbox)
@@ -57,11 +54,12 @@ def main() -> None:
 
     threading.Thread(target=listen, daemon=True).start()
     try:
-        work = task.begin(lambda content: send(TOLD, content), cancel)
+        work = task.begin(cancel)
         exempt_libraries()
         send(READY)
         while True:
-            work(chunks.get())
+            for content in work(chunks.get()):
+                send(TOLD, content)
             send(END)
     except NulieError as e:
         send(REFUSED, e)

@@ -127,6 +127,7 @@ class Workers:
 
     def __init__(self, task: Task, count: int, *, devices: Sequence[str] = ()) -> None:
         """`devices` are GPUs, one for each worker, as `CUDA_VISIBLE_DEVICES` names them."""
+        self.count = count
         self._task = pickle.dumps(task)
         threads = str(max(1, cores() // count))
         names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")

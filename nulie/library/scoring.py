@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 from .. import image_io
 from ..errors import ImageError
 from ..image_io import reason, shown_path
+from ..jobs import cluster
 from ..jobs.events import Event, Failed, Noted, Standing
 from ..jobs.host import Host
 from ..jobs.inputs import Item
 from ..jobs.journal import version_of
 from ..jobs.plan import Choice
-from ..jobs.queue import Queue
+from ..jobs.queue import LARGEST, Queue
 from ..jobs.score import Scored
-from ..jobs.worker import Send
 from ..jobs.workers import Workers, cores, fitting
 from ..predictor import CLIP_NAMES, exact_form, score_photos
 from .judges import Judge, errors_key, judge_of
@@ -41,6 +41,8 @@ LOOK = 0.25
 """Seconds between two words on how it stands."""
 DECODERS = 8
 """Threads at most that decode for one model."""
+BY_CLIP = 256
+"""Files in a chunk at most, of those that CLIP judges: each ends with a model that waits."""
 Version = tuple[int, int]
 
 
@@ -77,30 +79,35 @@ class _Read:
 
 @dataclass(frozen=True)
 class _Scoring:
-    """The task of a worker: it reads, and judges what it has read."""
+    """The task of a worker: it reads, and judges what it has read. It tells of many at a time, for
+    one takes milliseconds."""
 
     choice: Choice
     known: frozenset[bytes]
+    by_clip: bool = False
 
-    def begin(self, send: Send, cancel: threading.Event) -> Callable[[Any], None]:
+    def begin(self, cancel: threading.Event) -> Callable[[Any], Iterator[list[_Read]]]:
         from ..jobs.host import load
 
         exact = exact_form(load(self.choice)[0])
-        return lambda chunk: self.work(exact, chunk, send)
+        if self.by_clip:
+            return lambda chunk: iter([list(_beside(exact, chunk, self.known))])
+        return lambda chunk: self.work(exact, chunk)
 
-    def work(self, exact: Predictor, chunk: Iterable[tuple[int, Path]], send: Send) -> None:
+    def work(self, exact: Predictor, chunk: Iterable[tuple[int, Path]]) -> Iterator[list[_Read]]:
         batch = []
         for number, path in chunk:
             read, preview = look(number, path, exact.input_size, self.known)
             if preview is None:
-                send(read)
+                yield [read]
             else:
                 batch.append((read, preview))
         for at in range(0, len(batch), exact.batch_size):
             rows = batch[at : at + exact.batch_size]
             scores = score_photos(exact, [preview for _, preview in rows])
-            for (read, _), worth in zip(rows, scores, strict=True):
-                send(replace(read, score=worth))
+            yield [
+                replace(read, score=worth) for (read, _), worth in zip(rows, scores, strict=True)
+            ]
 
 
 def look(
@@ -134,10 +141,12 @@ class Scoring:
     """Iterate over `events()` once."""
 
     def __init__(
-        self, items: Sequence[Item], choice: Choice, host: Host, store: Store, workers: int | None
-    ) -> None:
-        """`workers`: None for as many as fit."""
+        self, items: Sequence[Item], choice: Choice, host: Host, store: Store,
+        workers: int | None, ray: str | None = None,
+    ) -> None:  # fmt: skip
+        """`workers`: None for as many as fit; `ray`: the address of a cluster that is to do it."""
         self.items = tuple(items)
+        self._ray = ray
         self._choice, self._host, self._store, self._workers = choice, host, store, workers
         self._over = self._failed = 0
         self._loaded: Predictor | None = None
@@ -223,6 +232,9 @@ class Scoring:
         files = [(number, self.items[number].path) for number in left]
         count = min(self._workers or fitting(), len(files))
         clip = self._choice.name in CLIP_NAMES or bool(self._judge.vectors)
+        if self._ray is not None:
+            yield from self._by_ray(_Scoring(self._choice, known, clip), files, self._ray)
+            return
         if clip:
             predictor = yield from self._load()
             yield from _beside(exact_form(predictor), files, known)
@@ -233,7 +245,19 @@ class Scoring:
             predictor = yield from self._load()
             yield from _here(task, exact_form(predictor), files)
         else:
-            yield from _in_workers(task, files, count)
+            with Workers(task, count) as workers:
+                yield from _in_workers(workers, files, LARGEST)
+
+    def _by_ray(
+        self, task: _Scoring, files: Sequence[tuple[int, Path]], address: str
+    ) -> Iterator[_Read]:
+        gpu = task.by_clip and self._choice.device in ("auto", "cuda")
+        roots = {item.path.parents[len(item.folder.parts)]: item.path for item in self.items}
+        seen = {path: version_of(path) for path in roots.values() if path.is_file()}
+        with cluster.joined(address), cluster.shared([], seen, ""):
+            gpu = gpu and cluster.gpus() > 0
+            with cluster.Actors(task, [], self._workers, most=len(files), gpu=gpu) as workers:
+                yield from _in_workers(workers, files, BY_CLIP if task.by_clip else LARGEST)
 
     def _keep(self, read: _Read) -> None:
         if read.digest is None or read.version is None:
@@ -264,9 +288,8 @@ class Scoring:
 
 def _here(task: _Scoring, exact: Predictor, files: Sequence[tuple[int, Path]]) -> Iterator[_Read]:
     for at in range(0, len(files), exact.batch_size):
-        told: list[_Read] = []
-        task.work(exact, files[at : at + exact.batch_size], told.append)
-        yield from told
+        for reads in task.work(exact, files[at : at + exact.batch_size]):
+            yield from reads
 
 
 def _beside(
@@ -309,24 +332,26 @@ def _judged(exact: Clip, batch: Sequence[tuple[_Read, torch.Tensor]]) -> Iterato
         yield replace(read, score=score, vector=vector)
 
 
-def _in_workers(task: _Scoring, files: Sequence[tuple[int, Path]], count: int) -> Iterator[_Read]:
-    queue = Queue([(place,) for place in range(len(files))], count)
+def _in_workers(
+    workers: Workers | cluster.Actors, files: Sequence[tuple[int, Path]], largest: int
+) -> Iterator[_Read]:
+    queue = Queue([(place,) for place in range(len(files))], workers.count, largest)
     over = [False] * len(files)
     places = {number: place for place, (number, _) in enumerate(files)}
     left = len(files)
-    with Workers(task, count) as workers:
-        while left:
-            for one in workers.idle():
-                if chunk := queue.next():
-                    one.do(chunk, [files[place] for place in chunk])
-            for one, read in workers.hear(LOOK):
-                if read is None:
-                    rest = tuple(place for place in one.work or () if not over[place])
-                    aside = queue.died(rest) if rest else None
-                    if aside is None:
-                        continue
-                    said = f"has ended its worker twice ({one.death}) and is set aside"
-                    read = _Read(files[aside][0], error=said)
+    while left:
+        for one in workers.idle():
+            if chunk := queue.next():
+                one.do(chunk, [files[place] for place in chunk])
+        for one, reads in workers.hear(LOOK):
+            if reads is None:
+                rest = tuple(place for place in one.work or () if not over[place])
+                aside = queue.died(rest) if rest else None
+                if aside is None:
+                    continue
+                said = f"has ended its worker twice ({one.death}) and is set aside"
+                reads = [_Read(files[aside][0], error=said)]
+            for read in reads:
                 over[places[read.number]] = True
                 left -= 1
                 yield read
