@@ -19,7 +19,7 @@ from ..image_io import reason, shown_path
 from ..jobs.events import Event, Failed, Noted, Standing
 from ..jobs.host import Host
 from ..jobs.inputs import Item
-from ..jobs.journal import version_of
+from ..jobs.journal import Version, version_of
 from ..jobs.plan import Choice
 from ..jobs.queue import Queue
 from ..jobs.score import Scored
@@ -41,7 +41,6 @@ LOOK = 0.25
 """Seconds between two words on how it stands."""
 DECODERS = 8
 """Threads at most that decode for one model."""
-Version = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -57,8 +56,11 @@ class Row:
     """Time of change, ns since 1970."""
 
     @staticmethod
-    def of(item: Item, score: float | None, error: str, predictor: str) -> Row:
-        return Row(item, score, error, predictor, *(version_of(item.path) or (0, 0)))
+    def of(
+        item: Item, score: float | None, error: str, predictor: str, version: Version = None
+    ) -> Row:
+        """`version` is that of the file, where it is known already."""
+        return Row(item, score, error, predictor, *(version or version_of(item.path) or (0, 0)))
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class _Read:
     """What came of a file: of its contents, or an error."""
 
     number: int
-    version: Version | None = None
+    version: Version = None
     digest: bytes | None = None
     score: float | None = None
     error: str = ""
@@ -159,7 +161,8 @@ class Scoring:
         left = []
         for number, digest in enumerate(digests):
             if digest is not None and digest in known:
-                yield self._row(number, known[digest].score, known[digest].error or "")
+                found = known[digest]
+                yield self._row(number, self._versions[number], found.score, found.error)
             else:
                 left.append(number)
         self._began, self._before, self._told_at = monotonic(), self._over, 0.0
@@ -167,12 +170,13 @@ class Scoring:
             if isinstance(read, Event):
                 yield read
                 continue
-            score, error = read.score, read.error
+            score: float | None = read.score
+            error: str | None = read.error
             if read.known:
                 assert read.digest is not None
-                score, error = known[read.digest].score, known[read.digest].error or ""
+                score, error = known[read.digest].score, known[read.digest].error
             self._keep(read)
-            yield self._row(read.number, score, error)
+            yield self._row(read.number, read.version, score, error)
             if monotonic() - self._told_at > LOOK:
                 self._told_at = monotonic()
                 yield self._standing()
@@ -248,13 +252,13 @@ class Scoring:
                 self._store.put_vector(self._judge.vectors, read.digest, read.vector)
         self._store.commit()
 
-    def _row(self, number: int, score: float | None, error: str) -> Event:
+    def _row(self, number: int, version: Version, score: float | None, error: str | None) -> Event:
         item, name = self.items[number], self._choice.name
         self._over += 1
         if score is None:
             self._failed += 1
-            return Failed(item, f"{item.shown}: {error}")
-        return Scored(item, score, name)
+            return Failed(item, f"{item.shown}: {error or ''}")
+        return Scored(item, score, name, version)
 
     def _standing(self) -> Standing:
         spent = max(monotonic() - self._began, 1e-9)
