@@ -27,7 +27,7 @@ from ..jobs.worker import Send
 from ..jobs.workers import Workers, cores, fitting
 from ..predictor import CLIP_NAMES, exact_form, score_photos
 from .judges import Judge, errors_key, judge_of
-from .store import Store
+from .store import Known, Store
 
 if TYPE_CHECKING:
     import torch
@@ -153,11 +153,8 @@ class Scoring:
         self._judge = judge_of(self._choice)
         self._versions = [version_of(item.path) for item in self.items]
         digests = self._quick_look()
-        if self._judge.vectors:
-            self._by_heads(digests)
-        known = self._store.scores(errors_key())
-        if self._judge.scores:
-            known |= self._store.scores(self._judge.scores)
+        known = self._known(digests)
+        yield from self._notes()
         left = []
         for number, digest in enumerate(digests):
             if digest is not None and digest in known:
@@ -181,6 +178,11 @@ class Scoring:
                 self._told_at = monotonic()
                 yield self._standing()
         self._store.commit(now=True)
+        yield from self._notes()
+
+    def _notes(self) -> Iterator[Noted]:
+        while self._store.notes:
+            yield Noted(self.items[0], self._store.notes.pop(0))
 
     def _choose(self) -> Generator[Event, None, None]:
         """A library's scores are to be compared: `auto` is whoever judged it first."""
@@ -209,19 +211,33 @@ class Scoring:
             digests.append(found[2] if found is not None and same else None)
         return digests
 
-    def _by_heads(self, digests: Sequence[bytes | None]) -> None:
-        """Scores by the embeddings that are kept, where this head has not seen them yet."""
-        scored = self._store.scores(self._judge.scores).keys()
-        wanted = {digest for digest in digests if digest is not None} - scored
-        if not wanted or not wanted & self._store.with_vectors(self._judge.vectors):
-            return
-        head = _head(self._judge)
+    def _known(self, digests: Sequence[bytes | None]) -> dict[bytes, Known]:
+        """Scores and errors by digest. A score whose embedding is gone is none: the picture is read
+        again, so that there is one for whoever asks next."""
+        errors, kind = self._store.scores(errors_key()), self._judge.vectors
+        scores = self._store.scores(self._judge.scores) if self._judge.scores else {}
+        if not kind:
+            return errors | scores
+        there = self._store.with_vectors(kind)
+        # Of a file that is yet to be read nobody knows what is in it.
+        asked = there if None in digests else there.intersection(filter(None, digests))
+        if wanted := asked - scores.keys():
+            scores |= self._by_head(wanted)
+            there = self._store.with_vectors(kind)  # damaged ones have gone meanwhile
+        return errors | {digest: one for digest, one in scores.items() if digest in there}
+
+    def _by_head(self, wanted: set[bytes]) -> dict[bytes, Known]:
+        """Scores of embeddings that are kept, by a head that has not seen them yet."""
+        head, found = _head(self._judge), {}
         weight = head.weight.numpy()
         for names, vectors in self._store.vectors(self._judge.vectors):
-            for digest, score in zip(names, vectors.astype("f4") @ weight + head.bias, strict=True):
+            scores = vectors.astype("f4") @ weight + head.bias
+            for digest, score in zip(names, scores.tolist(), strict=True):
                 if digest in wanted:
-                    self._store.put_score(self._judge.scores, digest, float(score))
+                    found[digest] = Known(score, None)
+                    self._store.put_score(self._judge.scores, digest, score)
         self._store.commit(now=True)
+        return found
 
     def _reads(self, left: Sequence[int], known: frozenset[bytes]) -> Iterator[_Read | Event]:
         files = [(number, self.items[number].path) for number in left]

@@ -1,0 +1,80 @@
+"""Finalists made as large as the predictor can make use of, and all at full size: who wins?
+
+    python -m benchmarks.finalists [--photos DIR] [--evaluations 1000] [--times 2 4 8]
+
+For each photograph and mode the same search is ended by elections whose candidates are made of an
+image of so many times the previews' short side, the winner alone at full size; and by one whose
+candidates are all made at full size. Totals are marks at full size. CPU time is that of the end of
+a search, after its last batch, beside that of the winner's one render.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from nulie.engine import Enhancement, Finished, Progress, Result, finalists
+from nulie.engine.pipeline import apply_to_pixels
+from nulie.predictor import create
+from nulie.predictor.base import Predictor
+from nulie.recipe.settings import Settings
+
+from .common import DATA, machine, photos, table
+from .recovery import photographs
+
+WHOLE = math.inf
+
+
+def ended(photo: Image.Image, predictor: Predictor, settings: Settings) -> tuple[Result, float]:
+    """How a search ends, and CPU ms from its last batch on."""
+    start = time.process_time()
+    for event in Enhancement(photo, predictor, settings).events():
+        if isinstance(event, Progress):
+            start = time.process_time()
+        if isinstance(event, Finished):
+            return event.result, 1000 * (time.process_time() - start)
+    raise AssertionError("a run ends with Finished")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--photos", type=Path, default=DATA / "photos", metavar="DIR")
+    parser.add_argument("--evaluations", type=int, default=1000, metavar="N")
+    parser.add_argument("--times", type=float, nargs="*", default=[2, 4, 8])
+    options = parser.parse_args(arguments)
+    pictures = photographs(photos(options.photos))
+    predictor, _ = create("statistics", device="cpu")
+    found: dict[float, list[tuple[Result, float]]] = {}
+    renders: list[float] = []
+    for mode in ("soft", "hard"):
+        settings = Settings(mode=mode, seconds=None, evaluations=options.evaluations)
+        for _, photo in pictures:
+            for times in (WHOLE, *options.times):
+                finalists.TIMES = times
+                found.setdefault(times, []).append(ended(photo, predictor, settings))
+            start = time.process_time()
+            apply_to_pixels(found[WHOLE][-1][0].recipe, photo)
+            renders.append(1000 * (time.process_time() - start))
+    rows = []
+    for times, results in found.items():
+        pairs = list(zip(results, found[WHOLE], strict=True))
+        others = sum(one.recipe != whole.recipe for (one, _), (whole, _) in pairs)
+        lost = [whole.terms.total - one.terms.total for (one, _), (whole, _) in pairs]
+        name = "all at full size" if times == WHOLE else f"{times:g} times"
+        spent = statistics.median(spent for _, spent in results)
+        rows.append([name, f"{others} of {len(pairs)}", f"{statistics.mean(lost):+.4f}",
+                     f"{max(lost):+.4f}", f"{spent:.0f}"])  # fmt: skip
+    print(f"{machine()}; {len(pictures)} photographs, soft and hard\n")
+    head = ["candidates", "other recipes", "points lost, mean", "worst", "CPU ms, median"]
+    print(table(head, rows))
+    print(f"\none render: {statistics.median(renders):.0f} ms, median")
+
+
+if __name__ == "__main__":
+    main()
