@@ -19,6 +19,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from nulie import image_io
 from nulie.engine import Enhancement, Finished, Progress, Result, finalists
 from nulie.engine.pipeline import apply_to_pixels
 from nulie.predictor import create
@@ -26,7 +27,6 @@ from nulie.predictor.base import Predictor
 from nulie.recipe.settings import Settings
 
 from .common import DATA, machine, photos, table
-from .recovery import photographs
 
 WHOLE = math.inf
 
@@ -48,13 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--evaluations", type=int, default=1000, metavar="N")
     parser.add_argument("--times", type=float, nargs="*", default=[2, 4, 8])
     options = parser.parse_args(arguments)
-    pictures = photographs(photos(options.photos))
+    pictures = [image_io.load(path).pixels for path in photos(options.photos)]
     predictor, _ = create("statistics", device="cpu")
     found: dict[float, list[tuple[Result, float]]] = {}
     renders: list[float] = []
     for mode in ("soft", "hard"):
         settings = Settings(mode=mode, seconds=None, evaluations=options.evaluations)
-        for _, photo in pictures:
+        for photo in pictures:
             for times in (WHOLE, *options.times):
                 finalists.TIMES = times
                 found.setdefault(times, []).append(ended(photo, predictor, settings))
