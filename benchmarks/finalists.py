@@ -20,37 +20,47 @@ from pathlib import Path
 from PIL import Image
 
 from nulie import image_io
-from nulie.engine import Enhancement, Finished, Progress, Result, finalists
+from nulie.engine import Enhancement, Finished, Progress, finalists
 from nulie.engine.pipeline import apply_to_pixels
 from nulie.predictor import create
 from nulie.predictor.base import Predictor
-from nulie.recipe.settings import Settings
+from nulie.recipe import Recipe, Settings
 
 from .common import DATA, machine, photos, table
 
 WHOLE = math.inf
 
 
-def ended(photo: Image.Image, predictor: Predictor, settings: Settings) -> tuple[Result, float]:
-    """How a search ends, and CPU ms from its last batch on."""
+def ended(
+    photo: Image.Image, predictor: Predictor, settings: Settings
+) -> tuple[Recipe, float, float]:
+    """Recipe and total that a search ends with, and CPU ms from its last batch on."""
     start = time.process_time()
     for event in Enhancement(photo, predictor, settings).events():
         if isinstance(event, Progress):
             start = time.process_time()
         if isinstance(event, Finished):
-            return event.result, 1000 * (time.process_time() - start)
+            spent = 1000 * (time.process_time() - start)
+            return event.result.recipe, event.result.terms.total, spent
     raise AssertionError("a run ends with Finished")
+
+
+def scaled(path: Path, short_side: int) -> Image.Image:
+    pixels = image_io.load(path).pixels
+    scale = min(1.0, short_side / min(pixels.size))
+    return pixels.resize((round(pixels.width * scale), round(pixels.height * scale)))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--photos", type=Path, default=DATA / "photos", metavar="DIR")
     parser.add_argument("--evaluations", type=int, default=1000, metavar="N")
+    parser.add_argument("--short-side", type=int, default=1024, help="of larger photographs")
     parser.add_argument("--times", type=float, nargs="*", default=[2, 4, 8])
     options = parser.parse_args(arguments)
-    pictures = [image_io.load(path).pixels for path in photos(options.photos)]
+    pictures = [scaled(path, options.short_side) for path in photos(options.photos)]
     predictor, _ = create("statistics", device="cpu")
-    found: dict[float, list[tuple[Result, float]]] = {}
+    found: dict[float, list[tuple[Recipe, float, float]]] = {}
     renders: list[float] = []
     for mode in ("soft", "hard"):
         settings = Settings(mode=mode, seconds=None, evaluations=options.evaluations)
@@ -59,15 +69,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 finalists.TIMES = times
                 found.setdefault(times, []).append(ended(photo, predictor, settings))
             start = time.process_time()
-            apply_to_pixels(found[WHOLE][-1][0].recipe, photo)
+            apply_to_pixels(found[WHOLE][-1][0], photo)
             renders.append(1000 * (time.process_time() - start))
     rows = []
     for times, results in found.items():
         pairs = list(zip(results, found[WHOLE], strict=True))
-        others = sum(one.recipe != whole.recipe for (one, _), (whole, _) in pairs)
-        lost = [whole.terms.total - one.terms.total for (one, _), (whole, _) in pairs]
+        others = sum(one[0] != whole[0] for one, whole in pairs)
+        lost = [whole[1] - one[1] for one, whole in pairs]
         name = "all at full size" if times == WHOLE else f"{times:g} times"
-        spent = statistics.median(spent for _, spent in results)
+        spent = statistics.median(spent for *_, spent in results)
         rows.append([name, f"{others} of {len(pairs)}", f"{statistics.mean(lost):+.4f}",
                      f"{max(lost):+.4f}", f"{spent:.0f}"])  # fmt: skip
     print(f"{machine()}; {len(pictures)} photographs, soft and hard\n")

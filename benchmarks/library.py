@@ -4,6 +4,7 @@ python -m benchmarks.library cached [--files 100000]
 python -m benchmarks.library decoding
 python -m benchmarks.library journal
 python -m benchmarks.library overhead [--files 60]
+python -m benchmarks.library large
 python -m benchmarks.library kills [--files 2000] [--kills 10]
 python -m benchmarks.library workers [--files 120]
 python -m benchmarks.library tower [--files 16]
@@ -22,7 +23,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,14 +33,20 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from nulie import image_io
+from nulie.engine import Enhancement, Progress
+from nulie.engine.pipeline import apply_to_pixels
 from nulie.jobs import journal
+from nulie.jobs.events import Done
 from nulie.jobs.host import Host
 from nulie.jobs.inputs import Item, items
-from nulie.jobs.plan import Choice
+from nulie.jobs.job import Job
+from nulie.jobs.plan import Choice, Plan, plan
 from nulie.library import judges
 from nulie.library.scoring import Scoring
 from nulie.library.store import opened
+from nulie.predictor import create
 from nulie.predictor.clip import Clip
+from nulie.recipe import Settings
 from nulie.transforms.preview import shrink
 
 from .common import machine, photos, table
@@ -179,6 +188,56 @@ def overhead(options: argparse.Namespace, folder: Path) -> str:
     return f"{text}\n\nratio {each['a job'] / each['without']:.3f}"
 
 
+def large(options: argparse.Namespace, folder: Path) -> str:
+    """JPEGs of 12 megapixels at 200 evaluations, from file to file, beside their search, one render
+    of the winner, and the winner's recipe applied from file to file; CPU ms, in one process."""
+    source, target = folder / "large.jpg", folder / "made.jpg"
+    budget: dict[str, Any] = {"seconds": None, "evaluations": 200}
+    results = {"output": target, "overwrite": True}
+    searching = plan({**budget, **results, "predictor": "statistics"})
+    predictor, _ = create("statistics", device="cpu")
+    host = Host(load=lambda choice, progress: (predictor, ""))
+    rows = []
+    for path in photos()[1:4]:
+        Image.open(path).convert("RGB").resize((4000, 3000)).save(source, quality=92)
+        turns = [_in_turns(source, searching, results, host, budget) for _ in range(3)]
+        whole, search, render, applied = map(statistics.median, zip(*turns, strict=True))
+        rows.append(
+            [
+                f"{whole:.0f}",
+                f"{search:.0f}",
+                f"{render:.0f}",
+                f"{applied:.0f}",
+                f"{whole / (search + render):.2f}",
+                f"{whole / (search + applied):.2f}",
+            ]
+        )
+    return table(["file to file", "search", "one render", "recipe, file to file",
+                  "of search and render", "of search and recipe"], rows)  # fmt: skip
+
+
+def _in_turns(
+    source: Path, searching: Plan, results: dict[str, Any], host: Host, budget: dict[str, Any]
+) -> list[float]:
+    """CPU ms of what `large` compares."""
+    pixels = image_io.load(source).pixels
+    begun = [time.process_time()]
+    *_, done, _ = Job([Item(source)], searching, host).events()
+    assert isinstance(done, Done), done
+    begun.append(time.process_time())
+    predictor, _ = create("statistics", device="cpu")
+    for event in Enhancement(pixels, predictor, Settings(**budget)).events():
+        if isinstance(event, Progress) and event.evaluations >= budget["evaluations"]:
+            break
+    begun.append(time.process_time())
+    apply_to_pixels(done.outcome.recipe, pixels)
+    begun.append(time.process_time())
+    applying = plan({**results, "recipe": done.outcome.recipe.to_json()})
+    [*_] = Job([Item(source)], applying, host).events()
+    begun.append(time.process_time())
+    return [1000 * (after - before) for before, after in pairwise(begun)]
+
+
 def make_pictures(folder: Path, count: int, width: int, height: int, kind: str = "png") -> None:
     """Pictures that differ, cut out of photographs."""
     folder.mkdir(parents=True)
@@ -281,7 +340,8 @@ def tower(options: argparse.Namespace, folder: Path) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parts = {"cached": cached, "decoding": decoding, "journal": rows_of_a_journal,
-             "overhead": overhead, "kills": kills, "workers": workers, "tower": tower}  # fmt: skip
+             "overhead": overhead, "large": large, "kills": kills, "workers": workers,
+             "tower": tower}  # fmt: skip
     usual = {"cached": 100_000, "overhead": 60, "kills": 2000, "workers": 120, "tower": 16}
     parser.add_argument("part", choices=parts)
     parser.add_argument("--files", type=int)

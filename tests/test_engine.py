@@ -230,7 +230,8 @@ def test_further_finalists_have_half_a_second(monkeypatch: pytest.MonkeyPatch) -
 def test_of_a_large_photo_the_winner_alone_is_made_at_full_size(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    image, sizes = picture(600, 400), []
+    image = picture(600, 400)
+    sizes: list[tuple[int, int]] = []
 
     def render(recipe: Recipe, image: Image.Image) -> Image.Image:
         sizes.append(image.size)
@@ -250,7 +251,8 @@ def test_where_full_size_refuses_the_next_one_is_looked_at(
     slow: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where a guard that was content with a smaller picture is not with this one."""
-    image, refused, clock = picture(600, 400), [], Ticking()
+    image, clock = picture(600, 400), Ticking()
+    refused: list[Recipe] = []
     real = Election._finalist
 
     def finalist(election: Election, recipe: Recipe, images: Any) -> Finalist:
