@@ -104,13 +104,23 @@ class Election:
         self._image, self._predictor, self._preview = image, predictor, preview
         self._others = others
         self._whole = image, *others
-        self._small = tuple(_smaller(one, TIMES * predictor.input_size) for one in self._whole)
+        side = TIMES * predictor.input_size
+        self._small = tuple(_smaller(one, side, Image.Resampling.BICUBIC) for one in self._whole)
+        # What is averaged has a narrower histogram, so ops measure pixels as they are.
+        self._grid = tuple(_smaller(one, side, Image.Resampling.NEAREST) for one in self._whole)
         self._judge: Objective | Together
         if others:
             self._judge = Together(predictor, preview, settings, (image, *others))
         else:
             self._judge = Objective(predictor, preview, settings)
         self.base = self._judge.base
+        self._least = self.base.total + MIN_GAIN
+        """What a variant is worth more than, and what one made smaller must seem to be."""
+        self._least_of_small = self._least
+        if self._is_reduced:
+            # The marks are off by little, as the image's own tell, and full size decides.
+            seen = self._finalist(Recipe(), self._small).variant.terms.total
+            self._least_of_small = min(self.base.total, seen)
         self._evaluator, self._floor, self._space = evaluator, floor, space
         self._top, self._clock = settings.top, clock
         self._choices = 1 if reason == "cancelled" else choices
@@ -191,17 +201,24 @@ class Election:
         self, node: Node, ranked: Sequence[Node], looks: Sequence[torch.Tensor]
     ) -> Finalist | None:
         """Of the node's candidates the most readable that is a variant at full size."""
-        recipes = iter(dict.fromkeys(self._candidates(node, ranked)))
+        candidates = list(dict.fromkeys(self._candidates(node, ranked)))
+        recipes, refused = iter(candidates), False
         while group := self._finalists(recipes, looks):
             while group:
                 winner = most_readable([*group.values()], self.base.total)
                 recipe = next(recipe for recipe, one in group.items() if one is winner)
-                if self._small[0] is self._image:
+                if not self._is_reduced:
                     return winner
                 winner = self._finalist(recipe, self._whole)
-                if self._is_variant(winner, looks):
+                if self._is_variant(winner, looks, self._least):
                     return winner
                 del group[recipe]
+                refused = True
+        if self._is_reduced and not refused:  # a smaller picture may be judged too strictly
+            for recipe in candidates[:2]:
+                winner = self._finalist(recipe, self._whole)
+                if self._is_variant(winner, looks, self._least):
+                    return winner
         return None
 
     def _finalists(
@@ -210,23 +227,28 @@ class Election:
         """Of the candidates that are left those that are variants: as many as there is time for."""
         group: dict[Recipe, Finalist] = {}
         for recipe in recipes:
-            made = self._finalist(recipe, self._small)
-            if self._is_variant(made, looks):
+            made = self._finalist(recipe, self._small if self._is_reduced else self._whole)
+            if self._is_variant(made, looks, self._least_of_small):
                 group[recipe] = made
             if group and self._clock() > self._effort.deadline:
                 break
         return group
 
+    @property
+    def _is_reduced(self) -> bool:
+        return self._small[0] is not self._image
+
     def _finalist(self, recipe: Recipe, images: Sequence[Image.Image]) -> Finalist:
-        if self._others:
+        if images is not self._whole:
+            recipe = freeze(recipe, *self._grid)
+        elif self._others:
             recipe = freeze(recipe, *images)
         made = [apply_to_pixels(recipe, one) for one in images]
         preview = sheet(made, self._predictor.input_size).to(self._predictor.device)[None]
         return Finalist(Variant(recipe, self._judge(preview)[0]), made[0], preview)
 
-    def _is_variant(self, made: Finalist, looks: Sequence[torch.Tensor]) -> bool:
-        better = made.variant.terms.total > self.base.total + MIN_GAIN
-        return better and is_distinct(made.preview, looks)
+    def _is_variant(self, made: Finalist, looks: Sequence[torch.Tensor], least: float) -> bool:
+        return made.variant.terms.total > least and is_distinct(made.preview, looks)
 
     def _candidates(self, node: Node, ranked: Sequence[Node]) -> list[Recipe]:
         """A node shortened, as it is, half shortened, and the best nodes made by other ops."""
@@ -263,13 +285,14 @@ class Election:
         return alike
 
 
-def _smaller(image: Image.Image, short_side: int) -> Image.Image:
+def _smaller(image: Image.Image, short_side: int, way: Image.Resampling) -> Image.Image:
     """The image, or what is left of it with that short side where that is much less."""
     scale = short_side / min(image.size)
     if scale > 0.7:
         return image
     size = (round(image.width * scale), round(image.height * scale))
-    return image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+    # Nearest does without a first reduction, which would average.
+    return image.resize(size, way, reducing_gap=None if way == Image.Resampling.NEAREST else 2.0)
 
 
 def unseen(recipe: Recipe) -> float:
