@@ -4,6 +4,7 @@ python -m benchmarks.library cached [--files 100000]
 python -m benchmarks.library decoding
 python -m benchmarks.library journal
 python -m benchmarks.library overhead [--files 60]
+python -m benchmarks.library large
 python -m benchmarks.library kills [--files 2000] [--kills 10]
 python -m benchmarks.library workers [--files 120]
 python -m benchmarks.library tower [--files 16]
@@ -22,7 +23,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,14 +33,20 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from nulie import image_io
+from nulie.engine import Enhancement, Progress, finalists
+from nulie.engine.pipeline import apply_to_pixels
 from nulie.jobs import journal
+from nulie.jobs.events import Done
 from nulie.jobs.host import Host
 from nulie.jobs.inputs import Item, items
-from nulie.jobs.plan import Choice
+from nulie.jobs.job import Job
+from nulie.jobs.plan import Choice, plan
 from nulie.library import judges
 from nulie.library.scoring import Scoring
 from nulie.library.store import opened
+from nulie.predictor import create
 from nulie.predictor.clip import Clip
+from nulie.recipe import Recipe, Settings
 from nulie.transforms.preview import shrink
 
 from .common import machine, photos, table
@@ -179,6 +188,59 @@ def overhead(options: argparse.Namespace, folder: Path) -> str:
     return f"{text}\n\nratio {each['a job'] / each['without']:.3f}"
 
 
+def large(options: argparse.Namespace, folder: Path) -> str:
+    """JPEGs of 12 megapixels at 200 evaluations, from file to file, beside their search, what makes
+    its recipe short, one render of the winner, and the winner's recipe applied from file to file;
+    CPU ms, in one process."""
+    source = folder / "large.jpg"
+    rows = []
+    for path in photos()[1:4]:
+        Image.open(path).convert("RGB").resize((4000, 3000)).save(source, quality=92)
+        turns = [_parts_of_a_job(source, folder / "made.jpg") for _ in range(4)][1:]
+        whole, search, short, render, applied = map(statistics.median, zip(*turns, strict=True))
+        row = [f"{ms:.0f}" for ms in (whole, search, short, render, applied)]
+        row += [f"{whole / (search + short + one):.2f}" for one in (render, applied)]
+        rows.append(row)
+    head = ["file to file", "search", "shortening", "one render", "recipe, file to file"]
+    return table([*head, "ratio with the render", "with the recipe"], rows)
+
+
+def _parts_of_a_job(source: Path, target: Path) -> list[float]:
+    """CPU ms of what `large` compares."""
+    budget: dict[str, Any] = {"seconds": None, "evaluations": 200}
+    results = {"output": target, "overwrite": True}
+    predictor, _ = create("statistics", device="cpu")
+    host = Host(load=lambda choice, progress: (predictor, ""))
+    pixels, real, short = image_io.load(source).pixels, finalists.shorten, 0.0
+
+    def shorten(*given: Any, **more: Any) -> list[Recipe]:
+        nonlocal short
+        start = time.process_time()
+        made = real(*given, **more)
+        short += time.process_time() - start
+        return made
+
+    finalists.shorten = shorten
+    times = [time.process_time()]
+    *_, done, _ = Job([Item(source)], plan({**budget, **results}), host).events()
+    finalists.shorten = real
+    assert isinstance(done, Done), done
+    times.append(time.process_time())
+    for event in Enhancement(pixels, predictor, Settings(**budget)).events():
+        if isinstance(event, Progress) and event.evaluations >= budget["evaluations"]:
+            break
+    times += [time.process_time(), time.process_time() + short]
+    start = time.process_time()
+    apply_to_pixels(done.outcome.recipe, pixels)
+    rendered = time.process_time()
+    [*_] = Job(
+        [Item(source)], plan({**results, "recipe": done.outcome.recipe.to_json()}), host
+    ).events()
+    taken = [after - before for before, after in pairwise(times)]
+    taken += [rendered - start, time.process_time() - rendered]
+    return [1000 * one for one in taken]
+
+
 def make_pictures(folder: Path, count: int, width: int, height: int, kind: str = "png") -> None:
     """Pictures that differ, cut out of photographs."""
     folder.mkdir(parents=True)
@@ -281,7 +343,8 @@ def tower(options: argparse.Namespace, folder: Path) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parts = {"cached": cached, "decoding": decoding, "journal": rows_of_a_journal,
-             "overhead": overhead, "kills": kills, "workers": workers, "tower": tower}  # fmt: skip
+             "overhead": overhead, "large": large, "kills": kills, "workers": workers,
+             "tower": tower}  # fmt: skip
     usual = {"cached": 100_000, "overhead": 60, "kills": 2000, "workers": 120, "tower": 16}
     parser.add_argument("part", choices=parts)
     parser.add_argument("--files", type=int)

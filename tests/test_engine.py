@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from nulie import transforms
 from nulie.color import distance, lab
 from nulie.engine import Enhancement, Finished, Improved, Noted, Progress, Result, Started
 from nulie.engine.evaluate import Evaluator, renderer
-from nulie.engine.finalists import CHOICES, MIN_DISTANCE, MIN_GAIN
+from nulie.engine.events import Variant
+from nulie.engine.finalists import CHOICES, MIN_DISTANCE, MIN_GAIN, Election, Finalist
 from nulie.engine.objective import Objective
 from nulie.errors import SettingsError
 from nulie.predictor.base import Judge, Prediction
@@ -223,6 +225,51 @@ def test_further_finalists_have_half_a_second(monkeypatch: pytest.MonkeyPatch) -
     assert full_size_renders(monkeypatch, slow=10.0) == 1
     assert full_size_renders(monkeypatch, slow=0.2) == 3
     assert full_size_renders(monkeypatch, slow=0.0) > 3
+
+
+def test_of_a_large_photo_the_winner_alone_is_made_at_full_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    image = picture(600, 400)
+    sizes: list[tuple[int, int]] = []
+
+    def render(recipe: Recipe, image: Image.Image) -> Image.Image:
+        sizes.append(image.size)
+        return transforms.render(recipe, image)
+
+    monkeypatch.setattr("nulie.engine.finalists.apply_to_pixels", render)
+    _, result = enhance(image)
+    assert sizes.count(image.size) == 1
+    assert sizes.count((192, 128)) == len(sizes) - 1 > 1
+    assert result.image.tobytes() == transforms.render(result.recipe, image).tobytes()
+    objective = Objective(FakePredictor(), shrink(image, 32), Settings())
+    assert objective(shrink(result.image, 32)[None])[0] == result.terms
+
+
+@pytest.mark.parametrize("slow", [0.0, 10.0], ids=["time for several", "time for one"])
+def test_where_full_size_refuses_the_next_one_is_looked_at(
+    slow: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a guard that was content with a smaller picture is not with this one."""
+    image, clock = picture(600, 400), Ticking()
+    refused: list[Recipe] = []
+    real = Election._finalist
+
+    def finalist(election: Election, recipe: Recipe, images: Any) -> Finalist:
+        clock.now += slow
+        made = real(election, recipe, images)
+        if images[0].size != image.size or len(refused) == 2:
+            return made
+        refused.append(recipe)
+        terms = replace(made.variant.terms, total=election.base.total)
+        return replace(made, variant=Variant(recipe, terms))
+
+    monkeypatch.setattr(Election, "_finalist", finalist)
+    *_, last = Enhancement(image, FakePredictor(), Settings(seconds=0.4), clock=clock).events()
+    assert isinstance(last, Finished)
+    assert len(set(refused)) == 2
+    assert last.result.recipe not in {Recipe(), *refused}
+    assert last.result.image.tobytes() == transforms.render(last.result.recipe, image).tobytes()
 
 
 def test_who_cancels_waits_for_one_finalist_only(monkeypatch: pytest.MonkeyPatch) -> None:

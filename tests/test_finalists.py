@@ -120,11 +120,10 @@ def test_what_looks_like_a_refused_node_is_not_tried(monkeypatch: pytest.MonkeyP
     """The best nodes are much alike, so full size would refuse one after the other."""
     tried = []
 
-    def refused(election: Election, node: Node, *_: Any) -> list[Finalist]:
+    def refused(election: Election, node: Node, *_: Any) -> None:
         tried.append(election._look(node.recipe))
-        return []
 
-    monkeypatch.setattr(Election, "_finalists", refused)
+    monkeypatch.setattr(Election, "_winner", refused)
     settings = Settings(seconds=None, evaluations=600)
     *_, last = Enhancement(picture(64, 48), FakePredictor(target=200.0), settings).events()
     assert isinstance(last, Finished)

@@ -170,6 +170,26 @@ def test_the_pictures_of_a_folder(folder: Path) -> None:
     assert len(again) == 4, "each file once"
 
 
+def test_folders_are_walked_in_the_order_of_paths(tmp_path: Path) -> None:
+    """A folder comes where its name does, and none twice by a link."""
+    folders = [tmp_path / "in" / name for name in ("b", "b-c", "b/d", "@eaDir", ".trash")]
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "x.png").touch()
+    for name in ("b.png", "a.png", "z.PNG"):
+        (tmp_path / "in" / name).touch()
+    (tmp_path / "in" / "folder.png").mkdir()
+    (tmp_path / "in" / "link").symlink_to(folders[0])
+    (tmp_path / "in" / "link.png").symlink_to(tmp_path / "in" / "a.png")
+    (tmp_path / "in" / "gone.png").symlink_to(tmp_path / "nothing")
+    found = inputs.items([str(tmp_path / "in")], recursive=True)
+    names = ["a.png", "b/d/x.png", "b/x.png", "b-c/x.png", "b.png", "link.png", "z.PNG"]
+    paths = [item.path for item in found]
+    assert [path.relative_to(tmp_path / "in").as_posix() for path in paths] == names
+    assert paths == sorted(paths)
+    assert [item.folder.as_posix() for item in found] == [".", "b/d", "b", "b-c", ".", ".", "."]
+
+
 def test_names_that_are_taken_get_a_number(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
     (tmp_path / "a_2.png").touch()

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,15 @@ def test_a_second_run_reads_no_image(place: Path, run: Run, no_reading: list[Pat
     before = {line["input"]: line["score"] for line in first}
     assert third["in/moved.png"] == before["in/0/2.png"]
     assert third["in/0/0.png"] != before["in/0/0.png"]
+
+
+def test_a_second_run_loads_no_large_libraries(place: Path, run: Run) -> None:
+    score(run=run)
+    command = ["score", "in", "--recursive", "--library", "l.nulie", *BY]
+    code = f"import sys; from nulie.cli import main; main({command}); print('torch' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    *rows, loaded = said.stdout.splitlines()
+    assert (len(rows), loaded) == (5, "False")
 
 
 def test_scores_of_a_library_are_those_without(place: Path, run: Run) -> None:

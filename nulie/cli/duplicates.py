@@ -10,7 +10,7 @@ from pathlib import Path
 from ..errors import SettingsError
 from ..image_io import shown_path
 from . import arguments
-from .console import load_libraries
+from .console import complain, load_libraries
 
 DESCRIPTION = """\
 Finds pictures that look alike, in groups, the best of each first. FILE is what `nulie score
@@ -61,6 +61,8 @@ def main(argv: Sequence[str]) -> int:
         from ..library.store import opened
     with opened(Path(file), new=False) as store:
         groups = duplicates.groups(items, store, least=options.least)
+        for text in store.notes:
+            complain(text)
     rest = {item.path for group in groups for item in group.items[1:]}
     if options.output is not None:
         duplicates.write_kept(items, groups, options.output)

@@ -145,11 +145,14 @@ def _scored(
                     complain(event.text)
                     text = event.text.removeprefix(f"{event.item.shown}: ")
                     rows.append(Row.of(event.item, None, text, choice.name))
-                    _print_json(options, {"input": event.item.given, "error": event.text})
+                    if options.json:
+                        _print_json({"input": event.item.given, "error": event.text})
                 elif isinstance(event, Scored):
-                    rows.append(Row.of(event.item, event.score, "", event.predictor))
-                    line = {"input": event.item.given, "score": round(event.score, 4)}
-                    _print_json(options, {**line, "predictor": event.predictor})
+                    told = event.score, "", event.predictor
+                    rows.append(Row.of(event.item, *told, event.version))
+                    if options.json:
+                        line = {"input": event.item.given, "score": round(event.score, 4)}
+                        _print_json({**line, "predictor": event.predictor})
         finally:
             bar.close()
     return rows
@@ -172,6 +175,5 @@ def _events(
     return Scoring(items, choice, Host(), store, workers, ray).events()
 
 
-def _print_json(options: argparse.Namespace, line: dict[str, Any]) -> None:
-    if options.json:
-        print(json.dumps(line), flush=True)
+def _print_json(line: dict[str, Any]) -> None:
+    print(json.dumps(line), flush=True)

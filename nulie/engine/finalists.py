@@ -1,4 +1,7 @@
-"""Which finalist wins: candidates at full size, distinct variants of them, readable recipes."""
+"""Which finalist wins: candidates by Pillow, distinct variants of them, readable recipes.
+
+Candidates are made as large as the predictor can make use of, and the one that wins at full size,
+too: where it does not hold there what it promised, the next one is looked at."""
 
 from __future__ import annotations
 
@@ -46,7 +49,9 @@ CHOICES = 12
 WALKED, AT_ONCE = 512, 64
 """Best nodes looked through for variants, beside the best of each niche; and how many at once."""
 FINALISTS, TRIES_A_VARIANT = 3, 3
-"""Candidates of other ops rendered at full size of a node; nodes tried for each variant."""
+"""Candidates of other ops made of a node; nodes tried for each variant."""
+TIMES = 4
+"""Short side of what candidates are made of, in those of previews."""
 
 
 @dataclass(frozen=True)
@@ -98,12 +103,24 @@ class Election:
         `others` all get one recipe, and `preview` is their sheet, see `Enhancement`."""
         self._image, self._predictor, self._preview = image, predictor, preview
         self._others = others
+        self._whole = image, *others
+        side = TIMES * predictor.input_size
+        self._small = tuple(_smaller(one, side, Image.Resampling.BICUBIC) for one in self._whole)
+        # What is averaged has a narrower histogram, so ops measure pixels as they are.
+        self._grid = tuple(_smaller(one, side, Image.Resampling.NEAREST) for one in self._whole)
         self._judge: Objective | Together
         if others:
             self._judge = Together(predictor, preview, settings, (image, *others))
         else:
             self._judge = Objective(predictor, preview, settings)
         self.base = self._judge.base
+        self._least = self.base.total + MIN_GAIN
+        """What a variant is worth more than, and what one made smaller must seem to be."""
+        self._least_of_small = self._least
+        if self._is_reduced:
+            # The marks are off by little, as the image's own tell, and full size decides.
+            seen = self._finalist(Recipe(), self._small).variant.terms.total
+            self._least_of_small = min(self.base.total, seen)
         self._evaluator, self._floor, self._space = evaluator, floor, space
         self._top, self._clock = settings.top, clock
         self._choices = 1 if reason == "cancelled" else choices
@@ -124,12 +141,11 @@ class Election:
         seen: list[torch.Tensor] = []
         image = self._image
         for node in islice(self._walk(walked, seen), TRIES_A_VARIANT * self._top):
-            group = self._finalists(node, ranked, looks)
-            if not group:
+            winner = self._winner(node, ranked, looks)
+            if winner is None:
                 # What looks like it is refused at full size, too.
                 seen.append(self._look(node.recipe))
                 continue
-            winner = most_readable(group, self.base.total)
             # Of all the images that win, only one is kept in memory.
             if all(winner.variant.terms.total > v.terms.total for v in variants):
                 image = winner.image
@@ -181,24 +197,58 @@ class Election:
                 if apart[i]:
                     yield node
 
-    def _finalists(
+    def _winner(
         self, node: Node, ranked: Sequence[Node], looks: Sequence[torch.Tensor]
-    ) -> list[Finalist]:
-        """Of the node's candidates those that are variants: as many as there is time for."""
-        group: list[Finalist] = []
-        least = self.base.total + MIN_GAIN
-        for recipe in dict.fromkeys(self._candidates(node, ranked)):
+    ) -> Finalist | None:
+        """Of the node's candidates the most readable that is a variant at full size."""
+        candidates = list(dict.fromkeys(self._candidates(node, ranked)))
+        recipes, refused = iter(candidates), False
+        while group := self._finalists(recipes, looks):
+            while group:
+                winner = most_readable([*group.values()], self.base.total)
+                recipe = next(recipe for recipe, one in group.items() if one is winner)
+                if not self._is_reduced:
+                    return winner
+                winner = self._finalist(recipe, self._whole)
+                if self._is_variant(winner, looks, self._least):
+                    return winner
+                del group[recipe]
+                refused = True
+        if self._is_reduced and not refused:  # a smaller picture may be judged too strictly
+            for recipe in candidates[:2]:
+                winner = self._finalist(recipe, self._whole)
+                if self._is_variant(winner, looks, self._least):
+                    return winner
+        return None
+
+    def _finalists(
+        self, recipes: Iterator[Recipe], looks: Sequence[torch.Tensor]
+    ) -> dict[Recipe, Finalist]:
+        """Of the candidates that are left those that are variants: as many as there is time for."""
+        group: dict[Recipe, Finalist] = {}
+        for recipe in recipes:
+            made = self._finalist(recipe, self._small if self._is_reduced else self._whole)
+            if self._is_variant(made, looks, self._least_of_small):
+                group[recipe] = made
             if group and self._clock() > self._effort.deadline:
                 break
-            if self._others:
-                recipe = freeze(recipe, self._image, *self._others)
-            images = [apply_to_pixels(recipe, one) for one in (self._image, *self._others)]
-            image = images[0]
-            preview = sheet(images, self._predictor.input_size).to(self._predictor.device)[None]
-            terms = self._judge(preview)[0]
-            if terms.total > least and is_distinct(preview, looks):
-                group.append(Finalist(Variant(recipe, terms), image, preview))
         return group
+
+    @property
+    def _is_reduced(self) -> bool:
+        return self._small[0] is not self._image
+
+    def _finalist(self, recipe: Recipe, images: Sequence[Image.Image]) -> Finalist:
+        if images is not self._whole:
+            recipe = freeze(recipe, *self._grid)
+        elif self._others:
+            recipe = freeze(recipe, *images)
+        made = [apply_to_pixels(recipe, one) for one in images]
+        preview = sheet(made, self._predictor.input_size).to(self._predictor.device)[None]
+        return Finalist(Variant(recipe, self._judge(preview)[0]), made[0], preview)
+
+    def _is_variant(self, made: Finalist, looks: Sequence[torch.Tensor], least: float) -> bool:
+        return made.variant.terms.total > least and is_distinct(made.preview, looks)
 
     def _candidates(self, node: Node, ranked: Sequence[Node]) -> list[Recipe]:
         """A node shortened, as it is, half shortened, and the best nodes made by other ops."""
@@ -233,6 +283,16 @@ class Election:
             return [d <= PREVIEW_SHARE * unseen(r) for d, r in zip(apart, recipes, strict=True)]
 
         return alike
+
+
+def _smaller(image: Image.Image, short_side: int, way: Image.Resampling) -> Image.Image:
+    """The image, or what is left of it with that short side where that is much less."""
+    scale = short_side / min(image.size)
+    if scale > 0.7:
+        return image
+    size = (round(image.width * scale), round(image.height * scale))
+    # Nearest does without a first reduction, which would average.
+    return image.resize(size, way, reducing_gap=None if way == Image.Resampling.NEAREST else 2.0)
 
 
 def unseen(recipe: Recipe) -> float:

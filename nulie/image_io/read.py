@@ -99,7 +99,8 @@ def read_text(source: Path | str | BinaryIO) -> dict[str, str]:
 
 def shown_path(path: Path) -> str:
     """A path for a message, which is one line whatever the file is called."""
-    return "".join(c if c.isprintable() else "?" for c in str(path))
+    text = str(path)
+    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
 
 
 def reason(error: BaseException) -> str:

@@ -19,9 +19,10 @@ _RESULT = re.compile(rf"{MARK}(_\d*|_part(_\d+)?)?$")
 Made = TypeVar("Made")
 
 
-def is_result(path: Path) -> bool:
-    """Whether a file's name is that of a result, which a folder's run leaves alone."""
-    return _RESULT.search(path.stem) is not None
+def is_result(stem: str) -> bool:
+    """Whether a file's name, without its suffix, is that of a result, which a folder's run leaves
+    alone."""
+    return _RESULT.search(stem) is not None
 
 
 def target(name: Path, folder: Path | None, photo: Photo | None, suffix: str | None = None) -> Path:

@@ -466,7 +466,7 @@ def job(
             raise SettingsError(f"{what} is for photos one by one; leave out --same")
         if ray is not None and any(is_film(item.path) for item in items):
             raise SettingsError("--engine ray is for photos; leave out videos")
-        if plan.video.keep_part:
+        if journal is not None and plan.video.keep_part:
             raise SettingsError("--job goes on with what is written; leave out --keep-part")
     # A film keeps all cores busy, and a series has one search.
     if any(is_film(item.path) for item in items):

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from ..errors import NulieError
 from ..image_io import Photo
 from ..predictor import Predictor, exact_form, score_photos
-from ..transforms.preview import shrink
 from .events import Event, Failed, Noted
-from .file import read
 from .host import Host
 from .inputs import Item
+from .journal import Version
 from .plan import Choice
 
 
@@ -20,10 +19,15 @@ from .plan import Choice
 class Scored(Event):
     score: float
     predictor: str
+    version: Version = None
+    """Of the file that was looked at, where that is known."""
 
 
 def score(items: Sequence[Item], choice: Choice, host: Host) -> Generator[Event, None, None]:
     """`Scored` or `Failed` for each file, of a batch the failed first. Raises: ModelError."""
+    from ..transforms.preview import shrink  # with libraries that take a second
+    from .file import read
+
     if not items:
         return
     predictor, note = yield from host.predictor(items[0], choice)
@@ -45,5 +49,7 @@ def score(items: Sequence[Item], choice: Choice, host: Host) -> Generator[Event,
 
 def of_photo(photo: Photo, predictor: Predictor) -> float:
     """The score of a photo by the exact form of a predictor."""
+    from ..transforms.preview import shrink
+
     exact = exact_form(predictor)
     return score_photos(exact, [shrink(photo.pixels, exact.input_size)])[0]

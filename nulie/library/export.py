@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -65,24 +64,28 @@ def chosen(rows: Sequence[Row], wanted: Wanted) -> list[Row]:
 
 def text(rows: Sequence[Row], format: str) -> Iterator[str]:
     """Lines, without their ends, of a format other than parquet."""
+    line = csv.writer(_Lines(), lineterminator="").writerow
     if format == "csv":
-        yield _line(COLUMNS)
+        yield line(COLUMNS)
     for row in rows:
         if format == "table":
             score = "   error" if row.score is None else f"{row.score:8.4f}"
             yield f"{score}  {row.item.shown}" + (f": {row.error}" if row.error else "")
         elif format == "csv":
-            yield _line(tuple("" if v is None else v for v in data(row).values()))
+            yield line(_values(row))
         else:
             yield json.dumps(data(row))
 
 
 def data(row: Row) -> dict[str, Any]:
     """By `COLUMNS`."""
+    return dict(zip(COLUMNS, _values(row), strict=True))
+
+
+def _values(row: Row) -> tuple[Any, ...]:
     score = None if row.score is None else round(row.score, 4)
     time = datetime.fromtimestamp(row.changed / 1e9, timezone.utc).isoformat(timespec="seconds")
-    values = (row.item.given, score, row.predictor, time, row.size, row.error or None)
-    return dict(zip(COLUMNS, values, strict=True))
+    return row.item.given, score, row.predictor, time, row.size, row.error or None
 
 
 def write(rows: Sequence[Row], wanted: Wanted) -> None:
@@ -102,10 +105,11 @@ def write(rows: Sequence[Row], wanted: Wanted) -> None:
     atomic.write(wanted.output, written, overwrite=True)
 
 
-def _line(values: Sequence[Any]) -> str:
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="").writerow(values)
-    return stream.getvalue()
+class _Lines:
+    """Gives a writer of CSV each line back."""
+
+    def write(self, line: str) -> str:
+        return line
 
 
 def _parquet() -> tuple[Any, Any]:

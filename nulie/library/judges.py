@@ -13,7 +13,7 @@ from ..models import digests
 from ..models.contents import look
 from ..predictor import CLIP_NAMES
 from ..predictor.heads import width_of
-from ..predictor.published import CLIP, RETOUCH, WEIGHTS
+from ..predictor.published import CLIP, RETOUCH, STATISTICS, WEIGHTS
 
 SEEN = "preview 1"
 """How pictures are made small. A change of it needs a new number."""
@@ -55,9 +55,7 @@ def judge_of(choice: Choice) -> Judge:
     if path.is_file() and (name := _BY_WIDTH.get(width_of(look(path).shapes) or 0)):
         return judge_of(replace(choice, name=name, head=path))
     if choice.name == "statistics":
-        from ..predictor import statistics
-
-        return Judge(f"statistics {_of_file(statistics.EMBEDDED)[:16]}, {SEEN}")
+        return Judge(f"statistics {_of_file(STATISTICS)[:16]}, {SEEN}")
     if choice.name == "retouch":
         parts = "".join(WEIGHTS[part].sha256 for part in RETOUCH)
         return Judge(f"retouch {hashlib.sha256(parts.encode()).hexdigest()[:16]}, {SEEN}")

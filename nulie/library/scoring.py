@@ -20,14 +20,14 @@ from ..jobs import cluster
 from ..jobs.events import Event, Failed, Noted, Standing
 from ..jobs.host import Host
 from ..jobs.inputs import Item
-from ..jobs.journal import version_of
+from ..jobs.journal import Version, version_of
 from ..jobs.plan import Choice
 from ..jobs.queue import LARGEST, Queue
 from ..jobs.score import Scored
 from ..jobs.workers import Workers, cores, fitting
 from ..predictor import CLIP_NAMES, exact_form, score_photos
 from .judges import Judge, errors_key, judge_of
-from .store import Store
+from .store import Known, Store
 
 if TYPE_CHECKING:
     import torch
@@ -43,7 +43,6 @@ DECODERS = 8
 """Threads at most that decode for one model."""
 BY_CLIP = 256
 """Files in a chunk at most, of those that CLIP judges: each ends with a model that waits."""
-Version = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -59,8 +58,11 @@ class Row:
     """Time of change, ns since 1970."""
 
     @staticmethod
-    def of(item: Item, score: float | None, error: str, predictor: str) -> Row:
-        return Row(item, score, error, predictor, *(version_of(item.path) or (0, 0)))
+    def of(
+        item: Item, score: float | None, error: str, predictor: str, version: Version = None
+    ) -> Row:
+        """`version` is that of the file, where it is known already."""
+        return Row(item, score, error, predictor, *(version or version_of(item.path) or (0, 0)))
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class _Read:
     """What came of a file: of its contents, or an error."""
 
     number: int
-    version: Version | None = None
+    version: Version = None
     digest: bytes | None = None
     score: float | None = None
     error: str = ""
@@ -160,15 +162,13 @@ class Scoring:
         self._judge = judge_of(self._choice)
         self._versions = [version_of(item.path) for item in self.items]
         digests = self._quick_look()
-        if self._judge.vectors:
-            self._by_heads(digests)
-        known = self._store.scores(errors_key())
-        if self._judge.scores:
-            known |= self._store.scores(self._judge.scores)
+        known = self._known(digests)
+        yield from self._notes()
         left = []
         for number, digest in enumerate(digests):
             if digest is not None and digest in known:
-                yield self._row(number, known[digest].score, known[digest].error or "")
+                found = known[digest]
+                yield self._row(number, self._versions[number], found.score, found.error)
             else:
                 left.append(number)
         self._began, self._before, self._told_at = monotonic(), self._over, 0.0
@@ -176,16 +176,22 @@ class Scoring:
             if isinstance(read, Event):
                 yield read
                 continue
-            score, error = read.score, read.error
+            score: float | None = read.score
+            error: str | None = read.error
             if read.known:
                 assert read.digest is not None
-                score, error = known[read.digest].score, known[read.digest].error or ""
+                score, error = known[read.digest].score, known[read.digest].error
             self._keep(read)
-            yield self._row(read.number, score, error)
+            yield self._row(read.number, read.version, score, error)
             if monotonic() - self._told_at > LOOK:
                 self._told_at = monotonic()
                 yield self._standing()
         self._store.commit(now=True)
+        yield from self._notes()
+
+    def _notes(self) -> Iterator[Noted]:
+        while self._store.notes:
+            yield Noted(self.items[0], self._store.notes.pop(0))
 
     def _choose(self) -> Generator[Event, None, None]:
         """A library's scores are to be compared: `auto` is whoever judged it first."""
@@ -214,19 +220,33 @@ class Scoring:
             digests.append(found[2] if found is not None and same else None)
         return digests
 
-    def _by_heads(self, digests: Sequence[bytes | None]) -> None:
-        """Scores by the embeddings that are kept, where this head has not seen them yet."""
-        scored = self._store.scores(self._judge.scores).keys()
-        wanted = {digest for digest in digests if digest is not None} - scored
-        if not wanted or not wanted & self._store.with_vectors(self._judge.vectors):
-            return
-        head = _head(self._judge)
+    def _known(self, digests: Sequence[bytes | None]) -> dict[bytes, Known]:
+        """Scores and errors by digest. A score whose embedding is gone is none: the picture is read
+        again, so that there is one for whoever asks next."""
+        errors, kind = self._store.scores(errors_key()), self._judge.vectors
+        scores = self._store.scores(self._judge.scores) if self._judge.scores else {}
+        if not kind:
+            return errors | scores
+        there = self._store.with_vectors(kind)
+        # Of a file that is yet to be read nobody knows what is in it.
+        asked = there if None in digests else there.intersection(filter(None, digests))
+        if wanted := asked - scores.keys():
+            scores |= self._by_head(wanted)
+            there = self._store.with_vectors(kind)  # damaged ones have gone meanwhile
+        return errors | {digest: one for digest, one in scores.items() if digest in there}
+
+    def _by_head(self, wanted: set[bytes]) -> dict[bytes, Known]:
+        """Scores of embeddings that are kept, by a head that has not seen them yet."""
+        head, found = _head(self._judge), {}
         weight = head.weight.numpy()
         for names, vectors in self._store.vectors(self._judge.vectors):
-            for digest, score in zip(names, vectors.astype("f4") @ weight + head.bias, strict=True):
+            scores = vectors.astype("f4") @ weight + head.bias
+            for digest, score in zip(names, scores.tolist(), strict=True):
                 if digest in wanted:
-                    self._store.put_score(self._judge.scores, digest, float(score))
+                    found[digest] = Known(score, None)
+                    self._store.put_score(self._judge.scores, digest, score)
         self._store.commit(now=True)
+        return found
 
     def _reads(self, left: Sequence[int], known: frozenset[bytes]) -> Iterator[_Read | Event]:
         files = [(number, self.items[number].path) for number in left]
@@ -272,13 +292,13 @@ class Scoring:
                 self._store.put_vector(self._judge.vectors, read.digest, read.vector)
         self._store.commit()
 
-    def _row(self, number: int, score: float | None, error: str) -> Event:
+    def _row(self, number: int, version: Version, score: float | None, error: str | None) -> Event:
         item, name = self.items[number], self._choice.name
         self._over += 1
         if score is None:
             self._failed += 1
-            return Failed(item, f"{item.shown}: {error}")
-        return Scored(item, score, name)
+            return Failed(item, f"{item.shown}: {error or ''}")
+        return Scored(item, score, name, version)
 
     def _standing(self) -> Standing:
         spent = max(monotonic() - self._began, 1e-9)

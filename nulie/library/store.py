@@ -1,29 +1,32 @@
 """What is known of a library's pictures, by their contents: scores, embeddings, errors.
 
 A SQLite database. A file's size and time of change are the quick look by which its digest is known
-without reading it; copies, and files that were moved, are known by their digests."""
+without reading it; copies, and files that were moved, are known by their digests. Embeddings lie in
+it until they are many or the run ends, and then in files beside it, see `segments`."""
 
 from __future__ import annotations
 
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from itertools import chain, groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import LibraryError
 from ..image_io import shown_path
+from .segments import ROWS, Segments, Vectors
 
-FORMAT = 1
+FORMAT = 2
+"""1 had all embeddings in the database."""
 MOST_ROWS, LONGEST = 256, 0.5
 """Rows, and seconds, that wait for a commit at most."""
-AT_ONCE = 4096
-"""Embeddings that are looked at together."""
 _TABLES = """
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS file (
@@ -34,12 +37,9 @@ CREATE TABLE IF NOT EXISTS vector (
   kind TEXT, digest BLOB, vector BLOB NOT NULL, PRIMARY KEY (kind, digest));
 """
 
-Vectors = npt.NDArray[np.float16]
 
-
-@dataclass(frozen=True)
-class Known:
-    """What is known of a picture."""
+class Known(NamedTuple):
+    """What is known of a picture. Of a hundred thousand made at once, so no dataclass."""
 
     score: float | None
     error: str | None
@@ -51,6 +51,14 @@ class Store:
         self._base = base
         self._waiting: list[tuple[str, tuple[Any, ...]]] = []
         self._since = 0.0
+        self._segments = Segments(path)
+        (self._loose,) = base.execute("SELECT count(*) FROM vector").fetchone()
+        """How many vectors lie in the database."""
+
+    @property
+    def notes(self) -> list[str]:
+        """Lines for the user, the oldest first; whoever shows them removes them."""
+        return self._segments.notes
 
     def about(self, name: str) -> str | None:
         found = self._base.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
@@ -73,27 +81,29 @@ class Store:
         rows = self._base.execute(
             "SELECT digest, score, error FROM score WHERE judge = ?", (judge,)
         )
-        return {digest: Known(score, error) for digest, score, error in rows}
+        return {digest: Known(score, error) for digest, score, error in rows.fetchall()}
 
     def vectors(self, kind: str) -> Iterator[tuple[list[bytes], Vectors]]:
         """Digests and `[N, D]` of all vectors of a kind, some thousands at a time."""
-        rows = self._base.execute(
-            "SELECT digest, vector FROM vector WHERE kind = ? ORDER BY rowid", (kind,)
-        )
-        while block := rows.fetchmany(AT_ONCE):
-            data = b"".join(vector for _, vector in block)
-            yield [d for d, _ in block], np.frombuffer(data, "<f2").reshape(len(block), -1)
+        seen: set[bytes] = set()
+        rows = self._base.execute("SELECT digest, vector FROM vector WHERE kind = ?", (kind,))
+        loose = rows.fetchall()
+        for digests, block in chain([_block(loose)] if loose else [], self._segments.blocks(kind)):
+            # Where a run was killed, or two are at work, a row may lie in two places.
+            new = [row for row, digest in enumerate(digests) if digest not in seen]
+            if new:
+                yield [digests[row] for row in new], block if len(new) == len(block) else block[new]
+            seen.update(digests)
 
     def with_vectors(self, kind: str) -> set[bytes]:
         rows = self._base.execute("SELECT digest FROM vector WHERE kind = ?", (kind,))
-        return {digest for (digest,) in rows}
+        return {digest for (digest,) in rows} | self._segments.digests(kind)
 
     def kinds(self) -> list[str]:
         """Of vectors that are kept, the one with most first."""
-        rows = self._base.execute(
-            "SELECT kind FROM vector GROUP BY kind ORDER BY count(*) DESC, kind"
-        )
-        return [kind for (kind,) in rows]
+        counts = Counter(self._segments.counts())
+        counts.update(dict(self._base.execute("SELECT kind, count(*) FROM vector GROUP BY kind")))
+        return sorted(counts, key=lambda kind: (-counts[kind], kind))
 
     def main_judge(self) -> str | None:
         """The one with most scores."""
@@ -114,6 +124,7 @@ class Store:
     def put_vector(self, kind: str, digest: bytes, vector: npt.NDArray[Any]) -> None:
         data = vector.astype("<f2").tobytes()
         self._put("INSERT OR REPLACE INTO vector VALUES (?, ?, ?)", (kind, digest, data))
+        self._loose += 1
 
     def same_pixels(self, old: bytes, new: bytes) -> None:
         """What is known of `old` holds for `new`, too: its metadata alone are others."""
@@ -122,6 +133,8 @@ class Store:
                 f"INSERT OR IGNORE INTO {table} SELECT {names} FROM {table} WHERE digest = ?",
                 (new, old),
             )
+        for kind, vector in self._segments.of(old):
+            self.put_vector(kind, new, vector)
 
     def commit(self, *, now: bool = False) -> None:
         """Writes what waits, once that is much or has waited for long, or `now`. Raises:
@@ -131,16 +144,47 @@ class Store:
             return
         try:
             with self._base:
-                for statement, values in self._waiting:
-                    self._base.execute(statement, values)
+                for statement, rows in groupby(self._waiting, itemgetter(0)):
+                    self._base.executemany(statement, (values for _, values in rows))
         except sqlite3.Error as e:
-            raise LibraryError(f"{shown_path(self.path)}: cannot be written ({e})") from None
+            raise self._unwritten(e) from None
         self._waiting.clear()
+        if self._loose >= ROWS:
+            self.move_vectors()
+
+    def move_vectors(self) -> None:
+        """From the database to files beside it: rows go when there is a file that has them. Raises:
+        LibraryError."""
+        try:
+            while self._loose:
+                self._base.execute("BEGIN IMMEDIATE")  # one run at a time writes files
+                with self._base:
+                    found = self._base.execute(
+                        "SELECT kind, digest, vector, rowid FROM vector ORDER BY rowid LIMIT ?",
+                        (ROWS,),
+                    ).fetchall()
+                    for kind in {kind for kind, *_ in found}:
+                        rows = [(digest, vector) for k, digest, vector, _ in found if k == kind]
+                        self._segments.add(kind, *_block(rows))
+                    last = found[-1][-1] if found else 0
+                    self._base.execute("DELETE FROM vector WHERE rowid <= ?", (last,))
+                self._loose = self._loose - len(found) if len(found) == ROWS else 0
+        except sqlite3.Error as e:
+            raise self._unwritten(e) from None
+
+    def _unwritten(self, error: sqlite3.Error) -> LibraryError:
+        return LibraryError(f"{shown_path(self.path)}: cannot be written ({error})")
 
     def _put(self, statement: str, values: Sequence[Any]) -> None:
         if not self._waiting:
             self._since = time.monotonic()
         self._waiting.append((statement, tuple(values)))
+
+
+def _block(rows: Sequence[tuple[bytes, bytes]]) -> tuple[list[bytes], Vectors]:
+    """Digests and `[N, D]` of rows of the database."""
+    data = b"".join(vector for _, vector in rows)
+    return [digest for digest, _ in rows], np.frombuffer(data, "<f2").reshape(len(rows), -1)
 
 
 @contextmanager
@@ -166,11 +210,18 @@ def opened(path: Path, *, new: bool = True) -> Iterator[Store]:
         number = int(store.about("format") or FORMAT)
         if number > FORMAT:
             raise LibraryError(f"{shown}: is a library of a newer nulie; update this one")
+        if number < FORMAT:
+            store.move_vectors()
         store.set_about("format", str(FORMAT))
+        store.commit(now=True)
+        if number < FORMAT:
+            with suppress(sqlite3.OperationalError):  # somebody else is at work on it
+                base.execute("VACUUM")
         try:
             yield store
         finally:
             store.commit(now=True)  # what is whole is kept, whatever happened
+            store.move_vectors()
     except sqlite3.DatabaseError as e:
         raise LibraryError(
             f"{shown}: is no library of nulie's ({e}); choose another name"

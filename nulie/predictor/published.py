@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ..models.weights import Copy, HubFile, WebFile, Weights
 
 CLIP = {
@@ -14,6 +16,9 @@ CLIP = {
 
 RETOUCH = ("image-adaptive-3dlut-luts", "image-adaptive-3dlut-classifier")
 """What `retouch` needs: tables, and the network that mixes them."""
+
+STATISTICS = Path(__file__).with_name("statistics.safetensors")
+"""What `statistics` needs, which nulie brings along."""
 
 _RAW = "https://raw.githubusercontent.com"
 

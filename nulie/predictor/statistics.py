@@ -19,9 +19,10 @@ from ..color import distance, lab
 from ..errors import WeightsError
 from ..models.device import resolve
 from . import glance
+from .published import STATISTICS
 from .target import Target
 
-EMBEDDED = Path(__file__).with_name("statistics.safetensors")
+EMBEDDED = STATISTICS
 FORMAT = "nulie-statistics-2"
 """Marks a parameter file. A change of the features or of the rendering needs a new number."""
 FORMAT_1 = "nulie-statistics-1"

@@ -10,9 +10,9 @@ HELP = """<div class="nulie-help">
 <h2>What it does</h2>
 <p>nulie tries chains of well-known changes (brightness, contrast, colours, sharpness and so on)
 on a small copy of your photo, asks a predictor what each result is worth, and goes on from the
-best. When the time is up, the best few are made again at full size and judged again. What does
-not beat your photo is thrown away; it may well be that nothing does. The file you drop is never
-changed.</p>
+best. When the time is up, the best few are made anew and judged again, the winner at full size.
+What does not beat your photo is thrown away; it may well be that nothing does. The file you drop
+is never changed.</p>
 <h2>Modes</h2>
 <p><b>soft</b> turns every dial a little: the result is your photo, better printed. <b>hard</b>
 turns them far and adds drastic ones (hue, invert, solarize, posterize): for surprises. More
