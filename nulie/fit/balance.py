@@ -23,6 +23,8 @@ UNTINGED, UNSPOILED = 0.3, 0.4
 """Shares of the examples in the light that they were in, and of those that nothing else spoils."""
 BATCH, COMPARED = 48, 128
 """Examples a step, and their pixels that are compared with what they should be."""
+LEAST_STEPS = 20
+"""With fewer the rates of learning have no time to rise and fall."""
 RATE, KINDS_RATE, DECAY = 0.1, 2e-3, 0.05
 """Rates of learning, of the filters and of the kinds of places; the decay of the latter."""
 SMOOTH, SMALL = 1e-3, 1e-5
@@ -90,7 +92,9 @@ def train(
     ]
     optimizer = torch.optim.AdamW(groups)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, [RATE, KINDS_RATE], total_steps=steps, pct_start=0.1
+        optimizer, [LEAST_STEPS = 20
+"""With fewer the rates of learning have no time to rise and fall."""
+RATE, KINDS_RATE], total_steps=steps, pct_start=0.1
     )
     for step in range(steps):
         progress("learning casts", step / steps)

@@ -88,7 +88,8 @@ def fit(
         raise ModelError(f"{len(known)} photographs are too few; give at least {MIN_PHOTOS}")
     generator = torch.Generator().manual_seed(seed)
     tinged = balance.make_examples(known, round(CASTS * examples), generator, progress)
-    casts = balance.train(tinged, generator, steps=round(CASTS_STEPS * steps), progress=progress)
+    taught = max(balance.LEAST_STEPS, round(CASTS_STEPS * steps))
+    casts = balance.train(tinged, generator, steps=taught, progress=progress)
     made = make_examples(known, casts, examples, generator, progress)
     return casts | train(made, generator, steps=steps, members=members, progress=progress)
 

@@ -76,7 +76,7 @@ def log_likelihood(weights: Weights, pixels: torch.Tensor, cells: torch.Tensor) 
     kinds = (noted @ weights["balance.r"] + weights["balance.s"]).softmax(-1)
     by_cell, others = _histograms(pixels)
     by_kind = torch.einsum("bck,bcn->bkn", kinds, by_cell)
-    seen = torch.cat([by_kind, others], 1).unflatten(2, (BINS, BINS))
+    seen = torch.cat([by_kind, others], 1).view(len(pixels), FILTERS, BINS, BINS)
     # Of many pixels of one colour each says less: they may be of one thing.
     seen = (seen + 1e-5).sqrt()
     turned = torch.fft.rfft2(seen) * torch.fft.rfft2(weights["balance.filters"]).conj()
@@ -84,7 +84,8 @@ def log_likelihood(weights: Weights, pixels: torch.Tensor, cells: torch.Tensor) 
     fits = torch.fft.fftshift(fits, dim=(1, 2)) + weights["balance.prior"]
     near = _casts(fits).abs() <= MOST
     fits = fits.masked_fill(~(near[:, None] & near), -1e4)
-    return fits.flatten(1).log_softmax(1).view_as(fits)
+    logs: torch.Tensor = fits.flatten(1).log_softmax(1).view_as(fits)
+    return logs
 
 
 def mean(log_likelihood: torch.Tensor) -> torch.Tensor:
