@@ -92,9 +92,7 @@ def train(
     ]
     optimizer = torch.optim.AdamW(groups)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, [LEAST_STEPS = 20
-"""With fewer the rates of learning have no time to rise and fall."""
-RATE, KINDS_RATE], total_steps=steps, pct_start=0.1
+        optimizer, [RATE, KINDS_RATE], total_steps=steps, pct_start=0.1
     )
     for step in range(steps):
         progress("learning casts", step / steps)
