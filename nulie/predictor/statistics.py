@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,18 @@ def in_white_light(weights: Weights, photos: torch.Tensor) -> torch.Tensor:
     """`[B, 3, H, W]` uint8 photos without the casts that are guessed of them."""
     stops = balance.guess(weights, photos, glance.cells(photos))
     return levels(balance.balanced(photos.flatten(2).float() / 255, stops)).view_as(photos)
+
+
+@torch.no_grad()
+def without_cast(photo: torch.Tensor) -> torch.Tensor:
+    """`[3, H, W]` uint8 without the cast that the embedded parameters guess of it."""
+    return in_white_light(_embedded(photo.device), photo[None])[0]
+
+
+@cache
+def _embedded(device: torch.device) -> Weights:
+    with torch.inference_mode(False):  # or a host's mode would bar them from gradients for ever
+        return {name: weight.to(device) for name, weight in read(EMBEDDED).items()}
 
 
 def hold_back(rendered: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
