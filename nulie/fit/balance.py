@@ -51,6 +51,19 @@ class Examples:
     """`[N, 2]` of the cast."""
 
 
+def fit(
+    photos: Sequence[torch.Tensor],
+    generator: torch.Generator,
+    *,
+    examples: int,
+    steps: int,
+    progress: Progress,
+) -> dict[str, torch.Tensor]:
+    """Weights for `balance.guess` from `[3, H, W]` uint8 photographs."""
+    made = make_examples(photos, examples, generator, progress)
+    return train(made, generator, steps=max(LEAST_STEPS, steps), progress=progress)
+
+
 def make_examples(
     photos: Sequence[torch.Tensor], count: int, generator: torch.Generator, progress: Progress
 ) -> Examples:
@@ -114,7 +127,7 @@ def _loss(
 ) -> torch.Tensor:
     likely = balance.log_likelihood(weights, examples.seen[rows], examples.cells[rows].float())
     seen, truth = (e[rows].flatten(2)[:, :, places] for e in (examples.seen, examples.truth))
-    pixels = balance.balanced(seen.float() / 255, balance.mean(likely))
+    pixels = balance.balanced(seen.float() / 255, balance.mean(likely)[0])
     made, wanted, given = from_light(to_linear(pixels)), lab(truth), lab(seen)
     # The root's slope is endless at zero.
     left, was = (((x - wanted).square().sum(1) + 1e-4).sqrt().mean(1) for x in (made, given))

@@ -24,7 +24,6 @@ from ..predictor.statistics import (
     PLACES,
     features,
     forward,
-    in_white_light,
     render,
 )
 from . import balance
@@ -42,8 +41,9 @@ ones: without this, the least error is made by dulling them all. Recovery loses 
 WORSE = 0.1
 """What a CIELAB unit costs besides by which a rendering is farther from the photograph than what
 was made of it: to spoil a good photograph is worse than to leave a poor one as it is."""
-CASTS, CASTS_STEPS = 0.25, 0.25
-"""Of the examples and of the steps, so many more are for the colour of the light."""
+CASTS = 0.25
+"""Share of the examples and of the steps that come on top for the colour of the light. It is learned
+by itself: taken out of these examples, too, it made renderings of what has none no better."""
 HIDDEN = 96
 """Units of a hidden layer."""
 BATCH = 256
@@ -57,13 +57,11 @@ class Examples:
     """N spoiled parts of photographs."""
 
     seen: torch.Tensor
-    """`[N, F]` float32, features of the spoiled part in white light, as it is guessed."""
+    """`[N, F]` float32, features of the spoiled part."""
     cells: torch.Tensor
     """`[N, glance.CHANNELS, C]` float16, what is seen in it at a glance."""
-    light: torch.Tensor
-    """`[N, 3, PIXELS]` uint8, some of its pixels."""
     spoiled: torch.Tensor
-    """The same pixels before that."""
+    """`[N, 3, PIXELS]` uint8, some of its pixels."""
     truth: torch.Tensor
     """`[N, 3, PIXELS]` uint8, the same pixels as they should be."""
     photo: torch.Tensor
@@ -87,39 +85,36 @@ def fit(
     if len(known) < MIN_PHOTOS:
         raise ModelError(f"{len(known)} photographs are too few; give at least {MIN_PHOTOS}")
     generator = torch.Generator().manual_seed(seed)
-    tinged = balance.make_examples(known, round(CASTS * examples), generator, progress)
-    taught = max(balance.LEAST_STEPS, round(CASTS_STEPS * steps))
-    casts = balance.train(tinged, generator, steps=taught, progress=progress)
-    made = make_examples(known, casts, examples, generator, progress)
-    return casts | train(made, generator, steps=steps, members=members, progress=progress)
+    made = make_examples(known, examples, generator, progress)
+    weights = train(made, generator, steps=steps, members=members, progress=progress)
+    of_light = balance.fit(
+        known, torch.Generator().manual_seed(seed), examples=round(CASTS * examples),
+        steps=round(CASTS * steps), progress=progress,
+    )  # fmt: skip
+    return weights | of_light
 
 
 def make_examples(
     photos: Sequence[torch.Tensor],
-    casts: statistics.Weights,
     count: int,
     generator: torch.Generator,
     progress: Progress = lambda what, share: None,
 ) -> Examples:
-    """At least `count` examples from `[3, H, W]` uint8 photographs, out of which `casts` takes the
-    colour of the light first."""
+    """At least `count` examples from `[3, H, W]` uint8 photographs."""
     chunks = []
     for done in range(0, count, PARTS * VARIANTS):
         progress("spoiling photographs", done / count)
-        chunks.append(_chunk(photos, casts, generator))
+        chunks.append(_chunk(photos, generator))
     return Examples(*map(torch.cat, zip(*chunks, strict=True)))
 
 
-def _chunk(
-    photos: Sequence[torch.Tensor], casts: statistics.Weights, generator: torch.Generator
-) -> list[torch.Tensor]:
+def _chunk(photos: Sequence[torch.Tensor], generator: torch.Generator) -> list[torch.Tensor]:
     """The fields of `Examples` for parts of the same shape."""
     parts, numbers = draw(photos, generator)
-    truth, given = small(parts), small(spoil(parts, generator))
-    light = in_white_light(casts, given)
-    places = torch.randint(given[0, 0].numel(), (PIXELS,), generator=generator)
-    some = [images.flatten(2)[:, :, places] for images in (light, given, truth)]
-    return [features(light), glance.cells(light).half(), *some, numbers]
+    spoiled, truth = small(spoil(parts, generator)), small(parts)
+    places = torch.randint(truth[0, 0].numel(), (PIXELS,), generator=generator)
+    some = [images.flatten(2)[:, :, places] for images in (spoiled, truth)]
+    return [features(spoiled), glance.cells(spoiled).half(), *some, numbers]
 
 
 def train(
@@ -191,7 +186,7 @@ def _initial(
 def _loss(described: torch.Tensor, examples: Examples, rows: torch.Tensor) -> torch.Tensor:
     """Mean CIE76 distance of the renderings to the truth, and the harm done (see `HARM`)."""
     at = rows.flatten()
-    rendered = render(described.flatten(0, 1), examples.light[at].float() / 255).clamp(0, 1)
+    rendered = render(described.flatten(0, 1), examples.spoiled[at].float() / 255).clamp(0, 1)
     made, truth, given = (
         from_light(to_linear(rendered)),
         lab(examples.truth[at]),
