@@ -42,8 +42,8 @@ WORSE = 0.1
 """What a CIELAB unit costs besides by which a rendering is farther from the photograph than what
 was made of it: to spoil a good photograph is worse than to leave a poor one as it is."""
 CASTS = 0.25
-"""Share of the examples and of the steps that come on top for the colour of the light. It is learned
-by itself: taken out of these examples, too, it made renderings of what has none no better."""
+"""Share of the examples and of the steps that come on top for the colour of the light. The members
+learn beside that: from examples out of which it is taken first they learned no better."""
 HIDDEN = 96
 """Units of a hidden layer."""
 BATCH = 256
