@@ -178,6 +178,18 @@ def test_parameters_of_the_format_before_mean_the_same(tmp_path: Path) -> None:
     assert torch.allclose(forward(read(path), seen, cells), expected, atol=1e-4)
 
 
+def test_parameters_without_a_balance_find_no_cast(tmp_path: Path) -> None:
+    now = read(statistics.EMBEDDED)
+    path = tmp_path / "mine.safetensors"
+    before = {name: value for name, value in now.items() if not name.startswith("balance.")}
+    save_file(before, path, {"format": "nulie-statistics-2"})
+    photo = preview()[None]
+    assert torch.equal(in_white_light(read(path), photo), photo)
+    save_file(before, path, {"format": statistics.FORMAT})
+    with pytest.raises(WeightsError, match="fit it again"):
+        read(path)
+
+
 def test_a_glance_is_what_torchvisions_network_sees() -> None:
     """With random weights, for torchvision's own cannot be had here."""
     torchvision = pytest.importorskip("torchvision")
