@@ -67,8 +67,15 @@ def embed(pixels: Image.Image, photo: Photo, longest: int, *, quality: int = 90)
     else:
         kind = "jpeg"
         small.save(stream, "JPEG", quality=quality, subsampling=0, **options)
-    data = base64.b64encode(stream.getvalue()).decode()
-    return DataImage(f"data:image/{kind};base64,{data}", small.width, small.height)
+    return _data(kind, stream.getvalue(), small.size)
+
+
+def jpeg(data: bytes, size: tuple[int, int]) -> DataImage:
+    return _data("jpeg", data, size)
+
+
+def _data(kind: str, data: bytes, size: tuple[int, int]) -> DataImage:
+    return DataImage(f"data:image/{kind};base64,{base64.b64encode(data).decode()}", *size)
 
 
 def picture(image: DataImage, caption: str, *, size: tuple[int, int] | None = None) -> str:

@@ -13,6 +13,7 @@ from weakref import WeakSet
 from ..drawing import DataImage
 from ..errors import ImageError
 from ..recipe import Recipe
+from .filming import FilmLook
 from .opened import Opened
 from .running import BatchRun, Finish, Search
 
@@ -35,6 +36,8 @@ class Session:
     """The one under way."""
     batch: BatchRun | None = None
     """The one under way."""
+    film: FilmLook | None = None
+    """The last look at a video, which may be under way."""
     recipe: Recipe = field(default_factory=Recipe)
     """What is on the touch-up's sliders."""
     full: Recipe = field(default_factory=Recipe)
@@ -139,6 +142,8 @@ class Sessions:
             gone.away.start()
         if gone.batch is not None:
             gone.batch.stop(drop=True)
+        if gone.film is not None:
+            gone.film.stop(drop=True)
         gone.drop()
         gone.used = -math.inf  # the first to make room
 
