@@ -941,7 +941,7 @@ def test_what_fit_refuses(best: Path, tmp_path: Path, run: Run) -> None:
 @pytest.mark.parametrize(
     "where",
     [
-        "nulie.fit.statistics._part",
+        "nulie.fit.parts._part",
         "nulie.fit.statistics._loss",
         "nulie.image_io.atomic._place_new",
     ],

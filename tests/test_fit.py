@@ -8,10 +8,15 @@ import pytest
 import torch
 from PIL import Image
 
+from nulie.color import to_linear
 from nulie.errors import ModelError
+from nulie.fit import balance as casts
 from nulie.fit import statistics as fitting
-from nulie.fit.statistics import fit, make_examples, spoil
-from nulie.predictor import glance, statistics
+from nulie.fit import ways
+from nulie.fit.parts import taken
+from nulie.fit.statistics import fit, make_examples
+from nulie.fit.ways import spoil, tinged
+from nulie.predictor import balance, glance, statistics
 from nulie.predictor.statistics import Statistics
 from tests.conftest import picture
 
@@ -47,8 +52,7 @@ def test_the_same_seed_fits_the_same_parameters() -> None:
 
 def test_fitting_learns() -> None:
     generator = torch.Generator().manual_seed(0)
-    taken = [fitting._taken(photo) for photo in photos()]
-    examples = make_examples(taken, 256, generator)
+    examples = make_examples([taken(photo) for photo in photos()], 256, generator)
 
     def loss(weights: dict[str, torch.Tensor]) -> float:
         rows = torch.arange(len(examples.seen))[None]
@@ -61,6 +65,28 @@ def test_fitting_learns() -> None:
     untouched = fitting._initial(examples.seen, 1, generator)
     fitted = fitting.train(examples, generator, steps=60, members=1)
     assert loss(fitted) < 0.8 * loss(untouched)
+
+
+def test_casts_are_learned() -> None:
+    """Of eight pictures of the same colours, which leave no doubt."""
+    generator = torch.Generator().manual_seed(0)
+    known = [taken(photo) for photo in photos()]
+    examples = casts.make_examples(known, 256, generator, lambda what, share: None)
+    weights = casts.train(examples, generator, steps=60, progress=lambda what, share: None)
+    found, _ = balance.mean(balance.log_likelihood(weights, examples.seen, examples.cells.float()))
+    off, was = ((stops - examples.stops).norm(dim=1).mean() for stops in (found, 0 * found))
+    assert off < 0.6 * was
+
+
+def test_a_cast_is_what_balance_takes_out() -> None:
+    images = torch.randint(40, 200, (3, 3, 8, 8)).float()
+    stops = torch.tensor([[0.5, -0.4], [0.0, 0.0], [-0.3, 0.2]])
+    there = tinged(images, stops)
+    assert (there[0] - images[0]).abs().mean() > 5
+    back = balance.balanced(there.flatten(2) / 255, stops)
+    # All channels alike, by what the other light took of the green or gave it.
+    ratio = to_linear(back) / to_linear(images.flatten(2) / 255)
+    assert (ratio / ratio.mean((1, 2), keepdim=True) - 1).abs().max() < 1e-3
 
 
 def test_dulling_a_good_photograph_costs_more_than_enlivening_it() -> None:
@@ -81,8 +107,8 @@ def test_dulling_a_good_photograph_costs_more_than_enlivening_it() -> None:
 
 
 def test_examples_are_of_one_shape_and_as_many_as_asked() -> None:
-    taken = [fitting._taken(photo) for photo in photos()]
-    examples = make_examples(taken, 130, torch.Generator().manual_seed(0))
+    known = [taken(photo) for photo in photos()]
+    examples = make_examples(known, 130, torch.Generator().manual_seed(0))
     count = len(examples.photo)
     assert count >= 130
     assert examples.spoiled.shape == examples.truth.shape == (count, 3, fitting.PIXELS)
@@ -104,7 +130,7 @@ def test_some_are_spoiled_and_some_are_left_alone() -> None:
     assert results.max() <= 255
 
 
-@pytest.mark.parametrize("way", [way for *_, way in fitting._WAYS])
+@pytest.mark.parametrize("way", [way for *_, way in ways._WAYS])
 def test_a_dial_at_zero_spoils_nothing(way: object) -> None:
     image = torch.randint(0, 256, (2, 3, 16, 16)).float()
     zero, generator = torch.zeros(2, 1, 1, 1), torch.Generator().manual_seed(0)
@@ -114,7 +140,7 @@ def test_a_dial_at_zero_spoils_nothing(way: object) -> None:
 def test_progress_is_told() -> None:
     told: list[tuple[str, float]] = []
     small_fit(progress=lambda what, share: told.append((what, share)))
-    assert len({what for what, _ in told}) == 2
+    assert len({what for what, _ in told}) == 4
     assert all(0 <= share <= 1 for _, share in told)
 
 

@@ -16,7 +16,7 @@ from nulie.engine.objective import (
     Objective,
 )
 from nulie.predictor.base import Judge, Prediction
-from nulie.predictor.statistics import Statistics
+from nulie.predictor.statistics import Statistics, without_cast
 from nulie.recipe.settings import Settings
 
 from .conftest import FakePredictor
@@ -256,17 +256,23 @@ def test_to_take_a_cast_away_is_no_loss_of_colour() -> None:
     assert not paler.admissible
 
 
+def chroma(photo: torch.Tensor) -> float:
+    return float(lab(photo[None])[0, 1:].norm(dim=0).mean())
+
+
 def test_warm_skin_is_no_cast() -> None:
+    """Beside skin no more colour may go than the light has added."""
     photo = figure(0.5)
     cooler = (photo.float() * torch.tensor([0.85, 1.0, 1.25]).view(3, 1, 1)).clamp(max=255)
     settings = Settings(min_light=0.0, protect_skin=False)
-    terms = Objective(Constant(9.0, 9.0), photo, settings)(
-        torch.stack([cooler.to(torch.uint8), photo])
-    )[0]
-    before, after = (
-        float(lab(x[None])[0, 1:].norm(dim=0).mean()) for x in (photo, cooler.to(torch.uint8))
-    )
-    assert terms.color == pytest.approx(after / before, abs=1e-3)
+    objective = Objective(Constant(9.0, 9.0), photo, settings)
+    terms, first = objective(torch.stack([cooler.to(torch.uint8), photo]))
+    least = min(chroma(photo), chroma(without_cast(photo)))
+    assert terms.color == pytest.approx(chroma(cooler.to(torch.uint8)) / least, abs=1e-3)
+    assert first.color == pytest.approx(chroma(photo) / least, abs=1e-3)
+    grey = photo.float().mean(0, keepdim=True)
+    pale = (grey + 0.6 * (photo.float() - grey)).round().to(torch.uint8)
+    assert not objective(torch.stack([pale, photo]))[0].admissible
 
 
 def test_grey_and_flat_photos_have_nothing_to_keep() -> None:

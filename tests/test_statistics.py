@@ -13,7 +13,16 @@ from benchmarks.fold_glance import fold
 from nulie.color import lab
 from nulie.errors import ModelError, WeightsError
 from nulie.predictor import glance, statistics
-from nulie.predictor.statistics import OUTPUTS, Statistics, features, forward, read, render, write
+from nulie.predictor.statistics import (
+    OUTPUTS,
+    Statistics,
+    features,
+    forward,
+    in_white_light,
+    read,
+    render,
+    write,
+)
 from tests.conftest import picture
 
 
@@ -126,8 +135,9 @@ def test_good_photographs_are_not_dulled(embedded: Statistics, data: Path) -> No
         with Image.open(path) as image:
             small = image.convert("RGB").resize((96, 64), Image.Resampling.BICUBIC)
         photo = torch.from_numpy(np.array(small)).permute(2, 0, 1).contiguous()[None]
-        described = forward(embedded._weights, features(photo)[None], glance.cells(photo))[:, 0]
-        pixels = photo.flatten(2).float() / 255
+        light = in_white_light(embedded._weights, photo)
+        described = forward(embedded._weights, features(light)[None], glance.cells(light))[:, 0]
+        pixels = light.flatten(2).float() / 255
         wanted = render(described, pixels.expand(len(described), -1, -1)).clamp(0, 1)
         was, wished = lab(photo.flatten(2))[0], lab((255 * wanted).round().to(torch.uint8)).mean(0)
         chroma = was[1:].norm(dim=0).mean()
@@ -166,6 +176,18 @@ def test_parameters_of_the_format_before_mean_the_same(tmp_path: Path) -> None:
     expected = x @ before["w3"] + before["b3"]
     cells = torch.randn(4, glance.CHANNELS, 64, generator=seed)
     assert torch.allclose(forward(read(path), seen, cells), expected, atol=1e-4)
+
+
+def test_parameters_without_a_balance_find_no_cast(tmp_path: Path) -> None:
+    now = read(statistics.EMBEDDED)
+    path = tmp_path / "mine.safetensors"
+    before = {name: value for name, value in now.items() if not name.startswith("balance.")}
+    save_file(before, path, {"format": "nulie-statistics-2"})
+    photo = preview()[None]
+    assert torch.equal(in_white_light(read(path), photo), photo)
+    save_file(before, path, {"format": statistics.FORMAT})
+    with pytest.raises(WeightsError, match="fit it again"):
+        read(path)
 
 
 def test_a_glance_is_what_torchvisions_network_sees() -> None:

@@ -11,6 +11,7 @@ import torch
 
 from ..color import lab
 from ..predictor.base import Predictor
+from ..predictor.statistics import without_cast
 from ..predictor.target import spread
 from ..recipe.settings import Settings
 
@@ -49,9 +50,9 @@ class Terms:
     """Mean lightness (L*) of the pixels that are skin-coloured in the input, as a share of what
     it was there; None where there is no skin or the guard is off."""
     color: float | None
-    """Mean chroma as a share of the input's, or spread of colours (a* and b*) where that share is
-    more and there is no skin, for a cast that goes is no colour lost; None of a grey input, or when
-    the guard is off."""
+    """Mean chroma as a share of the input's, for a cast that goes is no colour lost: of the input's
+    without its cast where there is skin, else spread of colours (a* and b*) where that share is
+    more; None of a grey input, or when the guard is off."""
     contrast: float | None
     """Standard deviation of lightness (L*) as a share of the input's; None where that is flat or
     the guard is off."""
@@ -94,6 +95,10 @@ class Objective:
             self._skin_light = self._lightness(self._preview).clamp(min=1e-6)
         self._spread = spread(*preview.shape[1:]).to(preview.device)
         self._liveliness = _lively(self._seen(self._preview))[:, 0]
+        if self._people and self._least[0]:
+            # Skin looks like a warm cast; what a cast adds beside it is found by all colours.
+            white = _lively(self._seen(without_cast(preview)[None]))[0, 0]
+            self._liveliness[0] = torch.minimum(self._liveliness[0], white)
         for i, least in enumerate((MIN_CHROMA, MIN_SPREAD)):
             if self._liveliness[i] < least:
                 self._least[i] = 0.0
@@ -150,8 +155,7 @@ class Objective:
             lively = _lively(seen).to(batch.device)
             shares = lively / self._liveliness[:, None].clamp(min=1e-6)
             contrast = shares[1]
-            # A cast is colour, too: to take it away leaves colours as far from each other. Skin is
-            # no cast, but looks like a warm one.
+            # A cast is colour, too: to take it away leaves colours as far from each other.
             color = shares[0] if self._people else torch.maximum(shares[0], shares[2])
         light, skin, color, contrast = (x.to(device) for x in (light, skin, color, contrast))
         # Zero where a guard has nothing to say.

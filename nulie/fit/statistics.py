@@ -8,15 +8,13 @@ from the folder alone.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 from PIL import Image
-from torch.nn import functional
 
-from ..color import from_light, lab
+from ..color import from_light, lab, to_linear
 from ..errors import ModelError
 from ..predictor import glance, statistics
 from ..predictor.statistics import (
@@ -24,22 +22,18 @@ from ..predictor.statistics import (
     NOTED,
     OUTPUTS,
     PLACES,
-    Statistics,
     features,
     forward,
     render,
 )
+from . import balance
+from .parts import PARTS, VARIANTS, draw, small, taken
+from .ways import spoil
 
 MIN_PHOTOS = 8
 """With fewer the networks would learn single photographs by heart."""
-PHOTO_SIDE = 192
-"""Short side to which photographs are reduced when they are taken in."""
-SPOILED_SIDE = 96
-"""Short side at which parts are spoiled, before they shrink to the predictor's size."""
 PIXELS = 128
 """Pixels of an example on which a rendering is compared."""
-PARTS, VARIANTS = 8, 8
-"""Parts of photographs in a chunk of examples, and how many times each is spoiled."""
 HARM = 1.0
 """What a CIELAB unit costs by which a rendering is paler or flatter than both the photograph and
 what was made of it; a unit of distance costs one. Vivid photographs are rare, and look like spoiled
@@ -47,6 +41,9 @@ ones: without this, the least error is made by dulling them all. Recovery loses 
 WORSE = 0.1
 """What a CIELAB unit costs besides by which a rendering is farther from the photograph than what
 was made of it: to spoil a good photograph is worse than to leave a poor one as it is."""
+CASTS = 0.25
+"""Share of the examples and of the steps that come on top for the colour of the light. The members
+learn beside that: from examples out of which it is taken first they learned no better."""
 HIDDEN = 96
 """Units of a hidden layer."""
 BATCH = 256
@@ -84,21 +81,17 @@ def fit(
 
     The time goes with `examples` and with `steps` x `members`. Raises: ModelError when there
     are fewer than `MIN_PHOTOS`."""
-    taken = [_taken(photo) for photo in photos]
-    if len(taken) < MIN_PHOTOS:
-        raise ModelError(f"{len(taken)} photographs are too few; give at least {MIN_PHOTOS}")
+    known = [taken(photo) for photo in photos]
+    if len(known) < MIN_PHOTOS:
+        raise ModelError(f"{len(known)} photographs are too few; give at least {MIN_PHOTOS}")
     generator = torch.Generator().manual_seed(seed)
-    made = make_examples(taken, examples, generator, progress)
-    return train(made, generator, steps=steps, members=members, progress=progress)
-
-
-def _taken(photo: Image.Image) -> torch.Tensor:
-    """`[3, H, W]` uint8 with a short side of at most `PHOTO_SIDE`."""
-    scale = min(1.0, PHOTO_SIDE / min(photo.size))
-    size = (max(1, round(photo.width * scale)), max(1, round(photo.height * scale)))
-    small = photo.convert("RGB").resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
-    raw = torch.frombuffer(bytearray(small.tobytes()), dtype=torch.uint8)
-    return raw.view(size[1], size[0], 3).permute(2, 0, 1).contiguous()
+    made = make_examples(known, examples, generator, progress)
+    weights = train(made, generator, steps=steps, members=members, progress=progress)
+    of_light = balance.fit(
+        known, torch.Generator().manual_seed(seed), examples=round(CASTS * examples),
+        steps=round(CASTS * steps), progress=progress,
+    )  # fmt: skip
+    return weights | of_light
 
 
 def make_examples(
@@ -117,184 +110,11 @@ def make_examples(
 
 def _chunk(photos: Sequence[torch.Tensor], generator: torch.Generator) -> list[torch.Tensor]:
     """The fields of `Examples` for parts of the same shape."""
-    numbers = torch.randint(len(photos), (PARTS,), generator=generator)
-    chosen = [photos[number] for number in numbers.tolist()]
-    height, width = chosen[0].shape[1:]
-    squeezed = math.exp(_uniform(generator, -0.15, 0.15))
-    aspect = min(2.0, max(0.5, width / height * squeezed))
-    size = _size(SPOILED_SIDE, aspect)
-    parts = torch.cat([_part(photo, aspect, size, generator) for photo in chosen])
-    parts = parts.repeat_interleave(VARIANTS, 0)
-    spoiled = spoil(parts, generator)
-    small = [_shrunk(images, _size(Statistics.input_size, aspect)) for images in (spoiled, parts)]
-    places = torch.randint(small[0][0, 0].numel(), (PIXELS,), generator=generator)
-    some = [images.flatten(2)[:, :, places] for images in small]
-    seen = features(small[0]), glance.cells(small[0]).half()
-    return [*seen, *some, numbers.repeat_interleave(VARIANTS)]
-
-
-def _size(short_side: int, aspect: float) -> tuple[int, int]:
-    """Height and width."""
-    if aspect >= 1:
-        return short_side, round(short_side * aspect)
-    return round(short_side / aspect), short_side
-
-
-def _part(
-    photo: torch.Tensor, aspect: float, size: tuple[int, int], generator: torch.Generator
-) -> torch.Tensor:
-    """`[1, 3, *size]` float32 levels: a random part of about that aspect, at times mirrored."""
-    height, width = photo.shape[1:]
-    share = 1.0 if _uniform(generator) < 0.3 else _uniform(generator, 0.6, 1)
-    h = max(1, int(share * min(height, width / aspect)))
-    w = max(1, int(share * min(width, height * aspect)))
-    top = int(_uniform(generator) * (height - h + 1))
-    left = int(_uniform(generator) * (width - w + 1))
-    part = photo[None, :, top : top + h, left : left + w].float()
-    if _uniform(generator) < 0.5:
-        part = part.flip(-1)
-    part = functional.interpolate(part, size, mode="bilinear", antialias=True)
-    return _levels(part)
-
-
-def _shrunk(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    small = functional.interpolate(images, size, mode="bicubic", antialias=True)
-    return _levels(small).to(torch.uint8)
-
-
-def _levels(values: torch.Tensor) -> torch.Tensor:
-    """Rounded as an 8-bit image would be."""
-    return (values + 0.5).floor().clamp(0, 255)
-
-
-def _uniform(generator: torch.Generator, low: float = 0.0, high: float = 1.0) -> float:
-    return low + (high - low) * float(torch.rand((), generator=generator))
-
-
-def spoil(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """`[B, 3, H, W]` float32 levels 0..255, each left alone or spoiled as cameras, lenses and hasty
-    hands do it: grain first, then a chain of one to three of the ways below, rounded to levels
-    after each."""
-    count = len(images)
-    length = _choose(_LENGTHS, count, generator)
-    reach = 0.6 + 0.6 * torch.rand(count, generator=generator)
-    images = images.clone()
-    grainy = ((torch.rand(count, generator=generator) < GRAINY) & (length > 0)).nonzero()[:, 0]
-    if len(grainy):
-        part = images[grainy]
-        sigma = MOST_GRAIN * torch.rand(len(grainy), 1, 1, 1, generator=generator)
-        images[grainy] = _levels(part + sigma * torch.randn(part.shape, generator=generator))
-    for depth in range(3):
-        way = _choose([weight for weight, _, _ in _WAYS], count, generator)
-        way[length <= depth] = -1
-        size, sign = torch.rand(2, count, generator=generator)
-        for number, (_, dull, spoiled) in enumerate(_WAYS):
-            rows = (way == number).nonzero()[:, 0]
-            if len(rows):
-                dial = (reach * size * torch.where(sign < dull, -1.0, 1.0))[rows]
-                images[rows] = _levels(spoiled(images[rows], dial.view(-1, 1, 1, 1), generator))
-    return images
-
-
-def _choose(weights: Sequence[float], count: int, generator: torch.Generator) -> torch.Tensor:
-    return torch.multinomial(torch.tensor(weights), count, True, generator=generator)
-
-
-# The ways to spoil: levels `[B, 3, H, W]` and a dial `[B, 1, 1, 1]` about -1..1, neutral at 0, the
-# duller below it.
-
-
-def _grey(images: torch.Tensor) -> torch.Tensor:
-    weights = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
-    return (images * weights).sum(1, keepdim=True)
-
-
-def _brightness(images: torch.Tensor, dial: torch.Tensor, _: torch.Generator) -> torch.Tensor:
-    return images * 2**dial
-
-
-def _contrast(images: torch.Tensor, dial: torch.Tensor, _: torch.Generator) -> torch.Tensor:
-    mean = _grey(images).mean((1, 2, 3), keepdim=True)
-    return mean + (images - mean) * 2**dial
-
-
-def _gamma(images: torch.Tensor, dial: torch.Tensor, _: torch.Generator) -> torch.Tensor:
-    return 255 * (images / 255) ** (2**-dial)
-
-
-def _saturation(images: torch.Tensor, dial: torch.Tensor, _: torch.Generator) -> torch.Tensor:
-    grey = _grey(images)
-    return grey + (images - grey) * 3**dial
-
-
-def _exposure(images: torch.Tensor, dial: torch.Tensor, _: torch.Generator) -> torch.Tensor:
-    """By up to two stops, in linear light."""
-    return _of_light(_light(images) * 4**dial)
-
-
-def _cast(images: torch.Tensor, dial: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Light of another colour: in linear light, by up to two stops between red and blue, and half
-    as much between those and green. Greys stay as light."""
-    tint = dial.abs() * (torch.rand(dial.shape, generator=generator) - 0.5)
-    gains = 2 ** torch.cat([dial + tint / 3, -2 * tint / 3, tint / 3 - dial], 1)
-    gains = gains / (gains * torch.tensor([0.2126, 0.7152, 0.0722]).view(1, 3, 1, 1)).sum(1, True)
-    return _of_light(_light(images) * gains)
-
-
-def _autocontrast(images: torch.Tensor, dial: torch.Tensor, _: torch.Generator) -> torch.Tensor:
-    """By as much as the dial is off its centre, cutting one pixel in a hundred on either side."""
-    ordered = images.flatten(2).sort(-1).values
-    cut = ordered.shape[-1] // 100
-    low, high = ordered[..., cut, None, None], ordered[..., -1 - cut, None, None]
-    stretched = (images - low) * 255 / (high - low).clamp(min=1)
-    return images + (stretched - images) * dial.abs().clamp(max=1)
-
-
-def _haze(images: torch.Tensor, dial: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Light air before all: up to two thirds of it, of a grey from 160 to 255, a little blue."""
-    share = (0.6 * dial.abs()).clamp(max=0.67)
-    air = 160 + 95 * torch.rand(dial.shape, generator=generator)
-    blue = 12 * torch.rand(dial.shape, generator=generator)
-    air = torch.cat([air - blue, air, air + blue], 1)
-    return images * (1 - share) + air * share
-
-
-def _faded(images: torch.Tensor, dial: torch.Tensor, _: torch.Generator) -> torch.Tensor:
-    """Black is lifted, or white lowered."""
-    narrower = images * (255 - 40 * dial.abs()) / 255
-    return narrower + 40 * dial.clamp(min=0)
-
-
-def _light(images: torch.Tensor) -> torch.Tensor:
-    """Levels to linear light in 0..1."""
-    x = images.clamp(0, 255) / 255
-    return torch.where(x <= 0.04045, x / 12.92, ((x.clamp(min=0.04045) + 0.055) / 1.055) ** 2.4)
-
-
-def _of_light(light: torch.Tensor) -> torch.Tensor:
-    """The inverse of `_light`."""
-    light = light.clamp(0, 1)
-    power = 1.055 * light.clamp(min=0.0031308) ** (1 / 2.4) - 0.055
-    return 255 * torch.where(light <= 0.0031308, 12.92 * light, power)
-
-
-_WAYS = (
-    (1.0, 0.6, _brightness),
-    (1.0, 0.6, _contrast),
-    (1.0, 0.6, _gamma),
-    (1.0, 0.6, _saturation),
-    (0.4, 0.7, _exposure),
-    (1.2, 0.5, _cast),
-    (0.1, 0.5, _autocontrast),
-    (0.5, 0.5, _haze),
-    (0.1, 0.5, _faded),
-)
-"""How often, how often to the duller side, and what."""
-_LENGTHS = (0.12, 0.23, 0.45, 0.2)
-"""How often a chain has none of them, one, two, three."""
-GRAINY, MOST_GRAIN = 0.15, 12.0
-"""Share of the spoiled ones that have grain before all else, and its largest standard deviation in
-levels: what is lightened later brings it out."""
+    parts, numbers = draw(photos, generator)
+    spoiled, truth = small(spoil(parts, generator)), small(parts)
+    places = torch.randint(truth[0, 0].numel(), (PIXELS,), generator=generator)
+    some = [images.flatten(2)[:, :, places] for images in (spoiled, truth)]
+    return [features(spoiled), glance.cells(spoiled).half(), *some, numbers]
 
 
 def train(
@@ -367,12 +187,11 @@ def _loss(described: torch.Tensor, examples: Examples, rows: torch.Tensor) -> to
     """Mean CIE76 distance of the renderings to the truth, and the harm done (see `HARM`)."""
     at = rows.flatten()
     rendered = render(described.flatten(0, 1), examples.spoiled[at].float() / 255).clamp(0, 1)
-    light = torch.where(
-        rendered <= 0.04045,
-        rendered / 12.92,
-        ((rendered.clamp(min=0.04045) + 0.055) / 1.055) ** 2.4,
+    made, truth, given = (
+        from_light(to_linear(rendered)),
+        lab(examples.truth[at]),
+        lab(examples.spoiled[at]),
     )
-    made, truth, given = from_light(light), lab(examples.truth[at]), lab(examples.spoiled[at])
     harm = sum(
         (torch.minimum(of(truth), of(given)) - of(made)).clamp(min=0) for of in (_chroma, _relief)
     )

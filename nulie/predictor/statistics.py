@@ -1,14 +1,16 @@
 """The embedded target: from statistics of the input, and from what a network sees at a glance, it
 guesses what the photo should look like.
 
-The guess is a handful of renderings of the input, one from each member of an ensemble of small
-networks: saturation, a tone curve, gains of the channels, saturation again. `nulie.fit` fits them.
+First the colour of the light is guessed, and taken out. The guess is then a handful of renderings
+of that, one from each member of an ensemble of small networks: saturation, a tone curve, gains of
+the channels, saturation again. `nulie.fit` fits them.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +20,15 @@ from torch.nn import functional
 from ..color import distance, lab
 from ..errors import WeightsError
 from ..models.device import resolve
-from . import glance
+from . import balance, glance
 from .published import STATISTICS
 from .target import Target
 
 EMBEDDED = STATISTICS
-FORMAT = "nulie-statistics-2"
+FORMAT = "nulie-statistics-3"
 """Marks a parameter file. A change of the features or of the rendering needs a new number."""
-FORMAT_1 = "nulie-statistics-1"
-"""The same without a glance; still read."""
+FORMAT_2, FORMAT_1 = "nulie-statistics-2", "nulie-statistics-1"
+"""The same without a balance, and without a glance either; still read."""
 KNOTS = 12
 """Segments of the tone curve."""
 HOLD = 0.2
@@ -40,10 +42,10 @@ GATHERED = NOTED + 3 * PLACES
 """Numbers that become of a glance, see `_gather`."""
 
 Weights = Mapping[str, torch.Tensor]
-"""What is fitted, float32, for E members with H hidden units: `mean` and `scale` `[F]` of the
-features; of each member, for `_gather`, `p` `[E, glance.CHANNELS, NOTED]`, `q` `[E, 1, NOTED]` and
-`g` `[E, NOTED, PLACES]`; `w1` `[E, F + GATHERED, H]`, `b1` `[E, 1, H]`, `w2` `[E, H, H]`, `b2`
-`[E, 1, H]`, `w3` `[E, H, OUTPUTS]`, `b3` `[E, 1, OUTPUTS]` of the networks."""
+"""What is fitted, float32: that of `balance`, and for E members with H hidden units: `mean` and
+`scale` `[F]` of the features; of each member, for `_gather`, `p` `[E, glance.CHANNELS, NOTED]`, `q`
+`[E, 1, NOTED]` and `g` `[E, NOTED, PLACES]`; `w1` `[E, F + GATHERED, H]`, `b1` `[E, 1, H]`, `w2`
+`[E, H, H]`, `b2` `[E, 1, H]`, `w3` `[E, H, OUTPUTS]`, `b3` `[E, 1, OUTPUTS]` of the networks."""
 
 _LUMA = (0.299, 0.587, 0.114)
 
@@ -63,11 +65,29 @@ class Statistics(Target):
 
     def wanted(self, photo: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
         """See `Target.wanted`: a rendering from each member. The chosen pixels alone are made."""
-        described = forward(self._weights, features(photo[None])[None], glance.cells(photo[None]))
-        described = described[:, 0]
-        pixels = photo.flatten(1)[None, :, chosen].float() / 255
+        light = in_white_light(self._weights, photo[None])
+        described = forward(self._weights, features(light)[None], glance.cells(light))[:, 0]
+        pixels = light.flatten(2)[:, :, chosen].float() / 255
         rendered = render(described, pixels.expand(len(described), -1, -1)).clamp(0, 1)
         return levels(hold_back(rendered, pixels))
+
+
+def in_white_light(weights: Weights, photos: torch.Tensor) -> torch.Tensor:
+    """`[B, 3, H, W]` uint8 photos without the casts that are guessed of them."""
+    stops = balance.guess(weights, photos, glance.cells(photos))
+    return levels(balance.balanced(photos.flatten(2).float() / 255, stops)).view_as(photos)
+
+
+@torch.no_grad()
+def without_cast(photo: torch.Tensor) -> torch.Tensor:
+    """`[3, H, W]` uint8 without the cast that the embedded parameters guess of it."""
+    return in_white_light(_embedded(photo.device), photo[None])[0]
+
+
+@cache
+def _embedded(device: torch.device) -> Weights:
+    with torch.inference_mode(False):  # or a host's mode would bar them from gradients for ever
+        return {name: weight.to(device) for name, weight in read(EMBEDDED).items()}
 
 
 def hold_back(rendered: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
@@ -101,6 +121,8 @@ def read(path: Path) -> dict[str, torch.Tensor]:
         raise WeightsError(f"{path} cannot be read as parameters of statistics: {reason}") from None
     if form == FORMAT_1:
         weights = _blind(weights)
+    if form in (FORMAT_1, FORMAT_2):
+        weights |= {name: torch.zeros(shape) for name, shape in balance.SHAPES.items()}
     elif form != FORMAT:
         raise WeightsError(f"{path} is no file of nulie fit for this version; fit it again")
     if not _fit_together(weights):
@@ -146,6 +168,7 @@ def _fit_together(weights: Weights) -> bool:
         "b2": (members, 1, hidden),
         "w3": (members, hidden, OUTPUTS),
         "b3": (members, 1, OUTPUTS),
+        **balance.SHAPES,
     }
     same = {name: tuple(value.shape) for name, value in weights.items()} == shapes
     return members > 0 and same and all(bool(v.isfinite().all()) for v in weights.values())
