@@ -7,9 +7,15 @@ from pathlib import Path
 
 LEAVING = "nulie/left/"
 """Address, with a visitor's token behind it, that the browser calls when the page is closed."""
-_SCRIPT = (
-    Path(__file__).with_name("page.js").read_text(encoding="utf-8").replace("LEAVING", LEAVING)
-)
+LIBRARY = "nulie/library/"
+"""The same of a visitor's library."""
+
+
+def _file(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+_SCRIPT = _file("page.js").replace("LEAVING", LEAVING)
 FRAMED = (
     "body,gradio-app{background:transparent!important}footer{display:none!important}"
     ".gradio-container{min-height:0!important;max-width:none!important;padding:0!important;"
@@ -40,11 +46,24 @@ EMPTY = (
     '">Drop a photo here to begin, or choose one.</button>'
 )
 COPY = (
-    '<button type="button" class="nulie-copy" id="nulie_copy" onclick="'
-    "var t=document.querySelector('#nulie_recipe textarea');"
+    '<button type="button" class="nulie-copy" id="nulie_copy" data-recipe="RECIPE" onclick="'
     "var b=this,done=function(){b.textContent='Copied'};"
     "setTimeout(function(){b.textContent='Copy recipe'},1500);"
-    "if(navigator.clipboard){navigator.clipboard.writeText(t.value).then(done)}"
-    "else{t.select();document.execCommand('copy');done()}"
+    "if(navigator.clipboard){navigator.clipboard.writeText(b.dataset.recipe).then(done)}"
+    "else{var t=document.createElement('textarea');t.value=b.dataset.recipe;b.after(t);t.select();"
+    "document.execCommand('copy');t.remove();done()}"
     '">Copy recipe</button>'
 )
+"""With the recipe's text, escaped, in place of `RECIPE`."""
+ASKED = "(session, _, ...rest) => [session, window.nulieAsked, ...rest]"
+"""What `library.js` asks for, in place of who asks."""
+
+
+def library(*, folders: bool) -> str:
+    """What `library.js` fills. `folders`: whether folders of the server may be named."""
+    code = _file("library.js").replace("LIBRARY", LIBRARY)
+    style = _file("library.css")
+    return (
+        f'<style>{style}</style><div id="nulie_grid" data-folders="{int(folders)}"></div>'
+        f'<style onload="{escape(code)}"></style>'
+    )

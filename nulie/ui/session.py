@@ -12,9 +12,10 @@ from weakref import WeakSet
 
 from ..drawing import DataImage
 from ..errors import ImageError
+from ..library.shelf import Shelf
 from ..recipe import Recipe
 from .opened import Opened
-from .running import BatchRun, Finish, Search
+from .running import BatchRun, Finish, Search, ShelfRun
 
 ROOM = 2_000_000_000
 """Pixels of all visitors' photos in memory, three bytes each."""
@@ -35,6 +36,10 @@ class Session:
     """The one under way."""
     batch: BatchRun | None = None
     """The one under way."""
+    shelf: Shelf | None = None
+    """The library that is looked at."""
+    work: ShelfRun | None = None
+    """What is under way in it."""
     recipe: Recipe = field(default_factory=Recipe)
     """What is on the touch-up's sliders."""
     full: Recipe = field(default_factory=Recipe)
@@ -93,6 +98,11 @@ class Session:
         self.opened, self.finish, self.settled = opened, None, Recipe()
         self.recipe = self.full = Recipe()
 
+    def forget(self) -> None:
+        """Nobody comes back for anything of it."""
+        self.clear()
+        self.shelf = None
+
 
 class Sessions:
     """Bounds how many photos lie in memory: pages can be closed without a word."""
@@ -131,21 +141,31 @@ class Sessions:
     def leave(self, token: str) -> None:
         """Ends what runs for the visitor of that token, who has closed the page."""
         with self._lock:
-            gone = next((s for s in self._all if s.token == token), None)
+            gone = self._of(token)
             if gone is None:
                 return
-            gone.away = threading.Timer(AWAY, gone.clear)
+            gone.away = threading.Timer(AWAY, gone.forget)
             gone.away.daemon = True
             gone.away.start()
         if gone.batch is not None:
             gone.batch.stop(drop=True)
+        if gone.work is not None:
+            gone.work.stop(drop=True)
         gone.drop()
         gone.used = -math.inf  # the first to make room
+
+    def of(self, token: str) -> Session | None:
+        """The one whose token it is."""
+        with self._lock:
+            return self._of(token)
+
+    def _of(self, token: str) -> Session | None:
+        return next((s for s in self._all if s.token == token), None)
 
     def again(self, token: str) -> Session | None:
         """The session of one who had left and is back, if it has a photo still."""
         with self._lock:
-            back = next((s for s in self._all if s.token == token), None)
+            back = self._of(token)
             if back is None or back.away is None:
                 return None
             back.away.cancel()

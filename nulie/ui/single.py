@@ -183,7 +183,8 @@ class Single:
             if isinstance(event, Searching):
                 told = event.evaluations > 0
                 text = f"{event.evaluations:,} nodes, best {event.best:.2f}"
-                updates[tab.curve] = views.html(curve(search.climb, event.base, event.seconds))
+                climb = curve(search.climb, event.base, event.seconds)
+                updates[tab.course] = views.html(views.part("nulie_curve", climb))
                 if event.recipe != last:
                     last = event.recipe
                     image = opened.look.picture(last)
