@@ -4,10 +4,10 @@
   const place = document.getElementById('nulie_grid');
   if (!place || place.firstChild) return;
   const HIGH = 172, WIDE = 150, PAGE = 120, KEPT = 40;
-  const folder = place.dataset.folders === '1' ? `<div><label class="nulie-wide">Or a folder of the
-    server, or the file of a library <input type="text" name="folder"></label></div>` : '';
-  place.innerHTML = `<div class="nulie-lib">${folder}
-    <div><button type="button" class="nulie-first" data-do="score">Score</button>
+  const folder = place.dataset.folders === '1' ? `<label class="nulie-wide">Or a folder, or a library's
+    file <input type="text" name="folder"></label>` : '';
+  place.innerHTML = `<div class="nulie-lib">
+    <div>${folder}<button type="button" class="nulie-first" data-do="score">Score</button>
     <button type="button" data-do="stop" disabled>Stop</button></div>
     <div><label class="nulie-wide">Name contains <input type="text" name="name"></label>
     <label>Least score <input type="number" step="any" name="least"></label>
@@ -21,9 +21,9 @@
     aria-label="Pictures, the best first"></div><p>No pictures yet: they are shown here, the best
     first, as they are scored.</p></div>
     <div role="radiogroup" aria-label="Which pictures">
-    <label><input type="radio" name="nulie_which" value="above" checked> <span></span></label>
-    <label><input type="radio" name="nulie_which" value="below"> <span></span></label>
-    <label><input type="radio" name="nulie_which" value="picked"> <span></span></label></div>
+    <label><input type="radio" name="which" value="above" checked> <span></span></label>
+    <label><input type="radio" name="which" value="below"> <span></span></label>
+    <label><input type="radio" name="which" value="picked"> <span></span></label></div>
     <div><button type="button" class="nulie-first" data-do="enhance">Enhance these</button>
     <button type="button" data-do="csv">CSV</button>
     <button type="button" data-do="paths">List of paths</button>
@@ -47,7 +47,7 @@
   });
   const columns = () => Math.max(1, Math.floor(list.clientWidth / WIDE));
   const row = (place) => (pages.get(Math.floor(place / PAGE)) || [])[place % PAGE];
-  const which = () => $('[name=nulie_which]:checked').value;
+  const which = () => $('[type=radio]:checked').value;
 
   async function ask(what, more) {
     const token = document.getElementById('nulie_token');
@@ -256,7 +256,7 @@
       tell();
       draw();
     }
-    if (name === 'nulie_which') return tell();
+    if (event.target.type === 'radio') return tell();
     if (!['line', 'name', 'least', 'most', 'failed', 'folded'].includes(name)) return;
     if (name === 'folded' && event.target.checked && key && !known.folds) return press('fold');
     clearTimeout(typing);

@@ -61,9 +61,22 @@ ASKED = "(session, _, ...rest) => [session, window.nulieAsked, ...rest]"
 
 def library(*, folders: bool) -> str:
     """What `library.js` fills. `folders`: whether folders of the server may be named."""
-    code = _file("library.js").replace("LIBRARY", LIBRARY)
-    style = _file("library.css")
-    return (
-        f'<style>{style}</style><div id="nulie_grid" data-folders="{int(folders)}"></div>'
-        f'<style onload="{escape(code)}"></style>'
-    )
+    place = f'<div id="nulie_grid" data-folders="{int(folders)}"></div>'
+    return _filled(place, "library", LIBRARY=LIBRARY)
+
+
+HINTED = "(session, _, ...rest) => [session, window.nulieHints ? nulieHints() : '', ...rest]"
+"""The points that `hints.js` has, as texts, in place of who searches."""
+
+
+def hints(place: int) -> str:
+    """What `hints.js` fills, once the checkbox of that place in what is restored is ticked."""
+    return _filled('<div id="nulie_hints" hidden></div>', "hints", COLORIZE=str(place))
+
+
+def _filled(place: str, name: str, **values: str) -> str:
+    """A place in the markup with its style, and the script that fills it."""
+    code = _file(f"{name}.js")
+    for key, value in values.items():
+        code = code.replace(key, value)
+    return f'<style>{_file(f"{name}.css")}</style>{place}<style onload="{escape(code)}"></style>'

@@ -40,8 +40,9 @@ def error(text: str) -> str:
 
 
 def visitor(session: Session) -> str:
-    """By what the server knows who has closed the page."""
-    return f'<i id="nulie_token" data-token="{session.token}"></i>'
+    """By what the server knows who has closed the page, and the page one photo from another."""
+    photo = session.opened.key if session.opened else ""
+    return f'<i id="nulie_token" data-token="{session.token}" data-photo="{photo}"></i>'
 
 
 def shelf(shown: Shelf | None, *, busy: bool) -> str:
