@@ -71,7 +71,9 @@ class Wanted:
 
 def name_of(row: Row) -> str:
     """The name below the folder that was named."""
-    return row.item.name or (row.item.folder / row.item.path.name).as_posix()
+    item = row.item
+    folder = "" if item.folder == Path() else f"{item.folder.as_posix()}/"
+    return item.name or folder + item.path.name
 
 
 def chosen(rows: Sequence[Row], wanted: Wanted) -> list[Row]:

@@ -15,6 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from ..errors import ImageError, SettingsError
 from ..image_io import shown_path
 from ..jobs import values
@@ -83,12 +86,18 @@ class Shelf:
         """Whether near-duplicates have been looked for."""
         self.folded = 0
         """How many there are beside the best of each group."""
+        self._range: tuple[float, float] | None = None
+        """Least and most score."""
         self._group_of: dict[int, int] = {}
         self._lock = threading.Lock()
         self._last: tuple[Any, _Seen] | None = None
 
     def add(self, rows: Sequence[Row]) -> None:
         self.rows += rows
+        scores = [row.score for row in rows if row.score is not None]
+        if scores:
+            known = [*(self._range or ()), *scores]
+            self._range = min(known), max(known)
         self.failed += sum(row.score is None for row in rows)
         self.version += 1
 
@@ -105,7 +114,7 @@ class Shelf:
         error, how many are folded behind it, whether it is one of those; and what is to be known
         of all: how many there are, how many of them are above the line, least and most score."""
         seen = self.seen(wanted)
-        scores = [row.score for row in self.rows if row.score is not None]
+        line = -float("inf") if wanted.line is None else wanted.line
         rows = []
         for number in seen.numbers[max(0, start) :][: min(count, MOST)]:
             row = self.rows[number]
@@ -115,8 +124,8 @@ class Shelf:
             rows.append([number, name, score, row.error, folded, number in seen.within])
         return {
             "version": self.version, "total": len(seen.numbers), "failed": self.failed,
-            "above": len(self.those(wanted, ABOVE, ())), "folds": self.folds,
-            "range": [min(scores), max(scores)] if scores else None, "rows": rows,
+            "above": int((seen.scores >= line).sum()), "folds": self.folds, "range": self._range,
+            "rows": rows,
         }  # fmt: skip
 
     def those(self, wanted: View, which: str, picked: Sequence[int]) -> list[Row]:
@@ -127,9 +136,9 @@ class Shelf:
             return [self.rows[number] for number in picked if number in known]
         if which not in (ABOVE, BELOW):
             raise SettingsError(f"which {which!r} is unknown; there are above, below, picked")
-        line = -float("inf") if wanted.line is None else wanted.line
-        rows = [self.rows[number] for number in self.seen(wanted).numbers]
-        return [r for r in rows if (r.score is not None and r.score >= line) == (which == ABOVE)]
+        seen, line = self.seen(wanted), -float("inf") if wanted.line is None else wanted.line
+        fits = (seen.scores >= line) == (which == ABOVE)
+        return [self.rows[number] for number, fit in zip(seen.numbers, fits, strict=True) if fit]
 
     def asked(self, given: Mapping[str, Any]) -> list[Row]:
         """The rows that plain values ask for: a view's, with `which` and `picked`. Raises:
@@ -159,13 +168,12 @@ class Shelf:
         rows, fits, key = self.rows[:], wanted.wanted.fits, wanted.wanted.key
         fitting = (number for number, row in enumerate(rows) if fits(row))
         order = sorted(fitting, key=lambda number: key(rows[number]))
-        if not wanted.folded:
-            return _Seen(order, {}, frozenset())
         behind: dict[int, list[int]] = {}
         heads: dict[int, int] = {}
         first = []
+        group_of = self._group_of if wanted.folded else {}
         for number in order:
-            group = self._group_of.get(number)
+            group = group_of.get(number)
             head = number if group is None else heads.setdefault(group, number)
             if head == number:
                 first.append(number)
@@ -175,12 +183,15 @@ class Shelf:
         for number in first:
             numbers += [number, *(behind.get(number, ()) if number in wanted.opened else ())]
         within = {one for head in wanted.opened for one in behind.get(head, ())}
-        return _Seen(numbers, behind, frozenset(within))
+        scores = np.array([rows[number].score for number in numbers], np.float64)
+        return _Seen(numbers, scores, behind, frozenset(within))
 
 
 @dataclass(frozen=True)
 class _Seen:
     numbers: list[int]
+    scores: npt.NDArray[np.float64]
+    """NaN of those that have none."""
     behind: dict[int, list[int]]
     """Those that are folded behind another one."""
     within: frozenset[int]
@@ -212,12 +223,13 @@ def show(shelf: Shelf) -> None:
         known = store.scores(errors_key()) | (store.scores(judge) if judge else {})
         by = store.about("predictor") or ""
         files = {path: row for path, row in store.files().items() if row[2] in known}
-    folders = {str(Path(path).parent) for path in files}
-    root = Path(os.path.commonpath(folders)) if folders else Path()
+    parents = {os.path.dirname(path) for path in files}  # noqa: PTH120  # Path takes ten times that
+    root = os.path.commonpath(parents) if parents else ""
+    below = {parent: Path(os.path.relpath(parent, root)) for parent in parents}
     rows = []
     for name, (size, changed, digest) in files.items():
-        one, path = known[digest], Path(name)
-        item = Item(path, path.parent.relative_to(root), found=True)
+        one = known[digest]
+        item = Item(Path(name), below[os.path.dirname(name)], found=True)  # noqa: PTH120
         rows.append(Row(item, one.score, one.error or "", by, size, changed))
     shelf.add(rows)
 

@@ -62,10 +62,10 @@
     alarm.textContent = error ? error.message : '';
   }
 
-  // Rows come in pages; of a page under way nothing more is asked.
+  // Rows come in pages. Two are under way at most: who scrolls far passes by many.
   const coming = new Set();
   async function load(page) {
-    if (coming.has(page)) return;
+    if (coming.has(page) || coming.size > 1) return;
     coming.add(page);
     const mine = round;
     try {
@@ -79,8 +79,8 @@
     } catch (error) {
       if (mine === round) complain(error);
     } finally {
-      coming.delete(page);
-      if (mine !== round) draw();
+      if (mine === round) coming.delete(page);
+      draw();
     }
   }
   function take(found) {
@@ -283,6 +283,7 @@
       if (what !== 'csv' && what !== 'paths') return press(what);
       const answer = await ask(what, {which: which(), picked: [...picked]});
       const link = document.createElement('a');
+      const {URL} = window; // in a handler of the markup it is the document's
       link.href = URL.createObjectURL(await answer.blob());
       link.download = what === 'csv' ? 'library.csv' : 'library.txt';
       link.click();

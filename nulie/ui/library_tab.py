@@ -13,6 +13,7 @@ from typing import Any
 import gradio as gr
 
 from ..errors import ImageError, NulieError
+from ..image_io import shown_path
 from ..jobs.file import pack
 from ..jobs.inputs import SUFFIXES, Item, items
 from ..jobs.job import Job
@@ -119,6 +120,8 @@ class Library:
         if folder and place.is_file() and place.suffix.lower() not in SUFFIXES:
             shelf = session.shelf = Shelf(place)
             return ShelfRun("opening the library", lambda run: _open(run, shelf))
+        if folder and not place.exists():
+            raise ImageError(f"{shown_path(place)}: is no folder, and no library; check its name")
         if folder:
             found += items([str(place)], recursive=True)
             shelf = Shelf(shelves.kept_at(place))

@@ -239,7 +239,7 @@ class ShelfRun(Run):
         self.written: list[Path] = []
         self.end = ""
         """What has come of it, once it is over."""
-        self._do, self._whole, self._saved = work, whole, saved
+        self._do, self._whole, self._saved, self._stood = work, whole, saved, False
 
     def events(self) -> Events:
         return self._do(self)
@@ -255,6 +255,7 @@ class ShelfRun(Run):
 
     def see(self, event: Event | Standing | Ended) -> None:
         if isinstance(event, Standing):
+            self._stood = True
             self.words, self.share = event.words, event.share
         elif isinstance(event, Failed):
             self.failures.append(here(event.text))
@@ -264,5 +265,5 @@ class ShelfRun(Run):
             self.written += event.written
             for path in event.written:
                 self._saved(path)
-        elif isinstance(event, Loading):
-            self.words = event.words
+        elif isinstance(event, Event) and not self._stood:
+            self.words = event.words or self.words
