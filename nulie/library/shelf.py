@@ -4,12 +4,14 @@ their scores."""
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import secrets
 import shutil
 import tempfile
 import threading
 import weakref
+import zipfile
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ImageError, SettingsError
-from ..image_io import shown_path
+from ..image_io import shown_path, xmp
 from ..jobs import values
 from ..jobs.events import Event, Failed, Standing
 from ..jobs.host import Host
@@ -33,7 +35,7 @@ from .export import Wanted, name_of, text
 from .judges import errors_key
 from .marking import Marking, mark
 from .scoring import Row, Scoring, row_of
-from .stars import thresholds
+from .stars import stars, thresholds
 from .store import opened
 
 ABOVE, BELOW, PICKED = "above", "below", "picked"
@@ -125,7 +127,7 @@ class Shelf:
         return {
             "version": self.version, "total": len(seen.numbers), "failed": self.failed,
             "above": int((seen.scores >= line).sum()), "folds": self.folds, "range": self._range,
-            "rows": rows,
+            "uploads": any(row.item.name for row in self.rows[-1:]), "rows": rows,
         }  # fmt: skip
 
     def those(self, wanted: View, which: str, picked: Sequence[int]) -> list[Row]:
@@ -246,10 +248,7 @@ def write_marks(shelf: Shelf, given: Mapping[str, Any]) -> Generator[Event | Sta
     """Writes the scores, and stars by the thresholds that `stars` has as a text, into sidecars of
     the rows that are asked for, see `Shelf.asked`. Raises: as that, SettingsError."""
     rows = [row for row in shelf.asked(given) if row.score is not None]
-    named = str(given.get("stars") or "").strip()
-    wanted = Marking(sidecar=True, least=thresholds(named) if named else None)
-    if any(row.item.name for row in rows):
-        raise ImageError("sidecars lie beside the photos, and these are uploads; name a folder")
+    wanted = Marking(sidecar=True, least=_least(given))
     tally = Tally(len(rows))
     for row in rows:
         amiss = [Failed(event.item, event.text) for event in mark([row], wanted, None)]
@@ -257,11 +256,36 @@ def write_marks(shelf: Shelf, given: Mapping[str, Any]) -> Generator[Event | Sta
         yield tally.add(failed=bool(amiss))
 
 
+def sidecars(shelf: Shelf, given: Mapping[str, Any]) -> bytes:
+    """A zip of the sidecars that `write_marks` would write, of photos that lie elsewhere. Raises:
+    as that."""
+    least, taken = _least(given), set[str]()
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for row in shelf.asked(given):
+            if row.score is None:
+                continue
+            photo = row.item.name or row.item.path.name
+            name, number = f"{photo}.xmp", 1
+            while name in taken:
+                number += 1
+                name = f"{number} {photo}.xmp"
+            taken.add(name)
+            rated = None if least is None else stars(row.score, least)
+            archive.writestr(name, xmp.marked(None, row.score, row.predictor, rated))
+    return stream.getvalue()
+
+
 def table(rows: Sequence[Row], form: str) -> str:
     """As a text of `EXPORTS`. Raises: SettingsError."""
     if form not in EXPORTS:
         raise SettingsError(f"format {form!r} is unknown; choose {', '.join(EXPORTS)}")
     return "".join(f"{line}\n" for line in text(rows, form))
+
+
+def _least(given: Mapping[str, Any]) -> tuple[float, ...] | None:
+    named = str(given.get("stars") or "").strip()
+    return thresholds(named) if named else None
 
 
 def _number(asked: Mapping[str, Any], name: str) -> float | None:

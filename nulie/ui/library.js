@@ -280,12 +280,16 @@
     complain();
     try {
       if (what === 'stop') return void (await ask('stop'));
-      if (what !== 'csv' && what !== 'paths') return press(what);
-      const answer = await ask(what, {which: which(), picked: [...picked]});
+      // Beside uploads there is no place for sidecars.
+      const table = what === 'mark' && known.uploads ? 'sidecars' : what;
+      const file = {csv: 'library.csv', paths: 'library.txt', sidecars: 'sidecars.zip'}[table];
+      if (!file) return press(what);
+      const chosen = {which: which(), picked: [...picked], stars: field('stars').value};
+      const answer = await ask(table, chosen);
       const link = document.createElement('a');
       const {URL} = window; // in a handler of the markup it is the document's
       link.href = URL.createObjectURL(await answer.blob());
-      link.download = what === 'csv' ? 'library.csv' : 'library.txt';
+      link.download = file;
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 10000);
     } catch (error) {

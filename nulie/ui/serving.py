@@ -121,6 +121,8 @@ def _told(shelf: Shelf, what: str, data: bytes) -> Response:
         if what == "rows":
             start, count = (values.whole(name, asked.get(name, 0)) for name in ("start", "count"))
             return JSONResponse(shelf.page(shelves.view(asked), start, max(0, count)))
+        if what == "sidecars":
+            return Response(shelves.sidecars(shelf, asked), media_type="application/zip")
         if what in EXPORTS:
             table = shelves.table(shelf.asked(asked), what)
             written = table.encode("utf-8", "surrogateescape")

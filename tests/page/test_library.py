@@ -6,6 +6,7 @@ import csv
 import hashlib
 import math
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -249,8 +250,11 @@ def test_uploads(visit: Visit, dozen: Path) -> None:
     page.click("[data-do=score]")
     said(page, f"{len(files) - 1} scored, 1 failed")
     assert {name for _, name in tiles(page, len(files))} == {path.name for path in files}
-    page.click("[data-do=mark]")
-    said(page, "these are uploads; name a folder")
+    with page.expect_download() as event:
+        page.click("[data-do=mark]")
+    with zipfile.ZipFile(event.value.path()) as archive:
+        assert {*archive.namelist()} == {f"{p.name}.xmp" for p in files if p.stem != "broken"}
+        assert b"xmp:Rating" in archive.read(archive.namelist()[0])
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.tap(".nulie-tile")
     counts(page, f"{len(files) - 1} at or above it", "1 below it", "1 picked")
