@@ -20,6 +20,7 @@ from nulie.jobs.host import Host
 from nulie.jobs.inputs import Item
 from nulie.jobs.plan import Choice
 from nulie.jobs.score import Scored, score
+from nulie.library.shelf import Shelf, show
 from nulie.library.store import opened
 
 from .conftest import Server, Visitor, running
@@ -185,7 +186,7 @@ def test_near_duplicates_are_folded_and_opened(visit: Visit, dozen: Path) -> Non
     )
     status = page.locator("#nulie_library_status").last.inner_text()
     if "imagehash" in status:
-        assert "nulie[library]" in status
+        assert "extra [library]" in status
         pytest.skip("no imagehash where the page runs")
     assert "1 near-duplicates folded" in status
     shown = tiles(page, 11)
@@ -273,7 +274,7 @@ def test_by_keyboard(visit: Visit, dozen: Path) -> None:
     page.keyboard.press("End")
     assert page.evaluate(name) == shown[-1][1]
     page.keyboard.press("Space")
-    assert page.evaluate(f"({focus}).ariaSelected") == "true"
+    page.wait_for_function(f"({focus}).ariaSelected === 'true'")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.type") == "radio"
 
@@ -316,11 +317,14 @@ def test_a_hundred_thousand(visit: Visit, large: Path) -> None:
     page.on("request", lambda r: asked.append(r.url) if r.method == "GET" else None)
     page.fill("#nulie_grid [name=folder]", str(large))
     began = time.monotonic()
+    show(Shelf(large))
+    floor = time.monotonic() - began
+    began = time.monotonic()
     page.click("[data-do=score]")
-    page.wait_for_selector(".nulie-tile", timeout=30_000)
+    page.wait_for_selector(".nulie-tile", timeout=60_000)
     opened_in = time.monotonic() - began
-    print(f"opened in {opened_in:.2f} s")
-    assert opened_in < 10
+    print(f"opened in {opened_in:.2f} s, of which {floor:.2f} s are the reading of the file")
+    assert opened_in < 3 + 4 * floor, "and that is a second or two"
     said(page, "100,000 scored, 0 failed")
     across = page.evaluate(
         "new Set([...document.querySelectorAll('.nulie-tile')].map(e => e.offsetLeft)).size"
@@ -346,7 +350,7 @@ def test_a_hundred_thousand(visit: Visit, large: Path) -> None:
         arg=f"p{at:06}.jpg",
     )
     print(f"at the middle, with its picture, in {time.monotonic() - began:.2f} s")
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 3 + 4 * floor
     seen = 5 * across  # the rows in sight and half a row on each side
     page.wait_for_timeout(500)
     assert 0 < first <= seen
@@ -360,7 +364,7 @@ def test_a_hundred_thousand(visit: Visit, large: Path) -> None:
     page.fill("#nulie_grid [name=name]", "p0999")
     counts(page, "0 at or above it", "100 below it", "0 picked")
     print(f"filtered in {time.monotonic() - began:.2f} s")
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 2 + 2 * floor
 
 
 def test_pictures_are_their_visitors_alone(visit: Visit, dozen: Path) -> None:
