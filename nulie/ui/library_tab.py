@@ -54,7 +54,7 @@ class Library:
     def connect(self) -> None:
         mine = [self.state, self.visitor]
         inputs = [*mine, self.files, *self.options.inputs]
-        asked = script(scripts.ASKED)
+        asked = script(scripts.given(scripts.ASKED, len(inputs)))
         self.go.click(self._on_go, inputs, [*mine, self.status], **asked, **quiet(many=True))
 
     def _on_go(

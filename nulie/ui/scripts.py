@@ -55,18 +55,22 @@ COPY = (
     '">Copy recipe</button>'
 )
 """With the recipe's text, escaped, in place of `RECIPE`."""
-ASKED = "(session, _, ...rest) => [session, window.nulieAsked, ...rest]"
-"""What `library.js` asks for, in place of who asks."""
+ASKED = "window.nulieAsked"
+"""What `library.js` asks for."""
+HINTED = "window.nulieHints ? nulieHints() : ''"
+"""The points that `hints.js` has, as texts."""
+
+
+def given(what: str, inputs: int) -> str:
+    """The values of an event of so many inputs, with what the browser knows in place of the second;
+    older gradio gives the values of outputs behind them."""
+    return f"(...v) => [v[0], {what}, ...v.slice(2, {inputs})]"
 
 
 def library(*, folders: bool) -> str:
     """What `library.js` fills. `folders`: whether folders of the server may be named."""
     place = f'<div id="nulie_grid" data-folders="{int(folders)}"></div>'
     return _filled(place, "library", LIBRARY=LIBRARY)
-
-
-HINTED = "(session, _, ...rest) => [session, window.nulieHints ? nulieHints() : '', ...rest]"
-"""The points that `hints.js` has, as texts, in place of who searches."""
 
 
 def hints(place: int) -> str:

@@ -59,7 +59,7 @@ class Single:
         tab.take.click(self._on_take, [state, self.visitor], brought, **ticket, **many)
         inputs = [state, self.visitor, *self.options.inputs]
         changed = [tab.enhance, tab.stop, *anew]
-        hinted = script(scripts.HINTED)
+        hinted = script(scripts.given(scripts.HINTED, len(inputs)))
         tab.enhance.click(self._on_enhance, inputs, changed, **hinted, **many)
         tab.stop.click(self._on_stop, [state], None, **quiet(queue=False))
         tab.variant.input(self._on_variant, [state, tab.variant], of_steps, **many)
