@@ -15,7 +15,6 @@ from nulie import color
 from nulie.jobs import recipes
 from nulie.restore.hints import parse
 
-from ..conftest import picture
 from .conftest import Server, Visitor, running
 from .test_library import patches
 
@@ -65,7 +64,7 @@ def test_points_are_placed_listed_and_followed(visit: Visit, tmp_path: Path) -> 
     # One by a click on the photo, one by the keyboard.
     fill(panel.locator("input[type=color]").first, "#c01030")
     box: Any = layer.bounding_box()
-    page.mouse.click(box["x"] + 0.25 * box["width"], box["y"] + 0.3 * box["height"])
+    layer.click(position={"x": 0.25 * box["width"], "y": 0.3 * box["height"]})
     page.get_by_role("button", name="Add one in the middle").press("Enter")
     rows = panel.locator("li")
     assert rows.count() == 2
@@ -103,16 +102,3 @@ def test_points_are_placed_listed_and_followed(visit: Visit, tmp_path: Path) -> 
     page.get_by_label(COLORIZE).uncheck()
     assert not panel.is_visible()
     assert page.evaluate("nulieHints()") == ""
-
-
-def test_a_photo_in_color_keeps_its_colors(visit: Visit, tmp_path: Path) -> None:
-    path = tmp_path / "colors.png"
-    picture(120, 90).save(path)
-    person = visit()
-    person.drop(path)
-    person.unfold("Restore")
-    person.page.get_by_label(COLORIZE).check()
-    person.page.get_by_role("button", name="Add one in the middle").click()
-    person.page.get_by_label("none: no search").check()
-    person.page.click("#nulie_enhance")
-    person.wait_status("it is in colour already")
