@@ -38,7 +38,7 @@
   const picked = new Set(), opened = new Set(), pages = new Map(), tiles = new Map();
   let key = '', version = '', busy = false, at = 0; // `at`: the place that Tab goes to
   let known = {total: 0, above: 0, failed: 0, range: null, folds: false};
-  let round = 0; // answers of earlier ones count for nothing
+  let round = 0, failed = -1; // answers of earlier rounds count for nothing
 
   const view = () => ({
     name: field('name').value, least: field('least').value, most: field('most').value,
@@ -65,7 +65,7 @@
   // Rows come in pages. Two are under way at most: who scrolls far passes by many.
   const coming = new Set();
   async function load(page) {
-    if (coming.has(page) || coming.size > 1) return;
+    if (coming.has(page) || coming.size > 1 || failed === round) return;
     coming.add(page);
     const mine = round;
     try {
@@ -77,7 +77,9 @@
       take(found);
       complain();
     } catch (error) {
-      if (mine === round) complain(error);
+      if (mine !== round) return;
+      failed = round; // until something else is asked for
+      complain(error);
     } finally {
       if (mine === round) coming.delete(page);
       draw();
@@ -318,7 +320,8 @@
       tell();
     }
     if (told.dataset.version === version) return;
-    const wait = asked + 700 - Date.now(); // rows that come one by one
+    // Rows come one by one, and an answer that is on its way is waited for.
+    const wait = Math.max(asked + 700 - Date.now(), coming.size ? 200 : 0);
     if (wait > 0 && busy) {
       later = later || setTimeout(() => { later = 0; news(); }, wait);
       return;
