@@ -23,7 +23,7 @@ from nulie.image_io import Photo
 from nulie.jobs import coloring, restoration
 from nulie.models import store
 from nulie.recipe import Recipe
-from nulie.restore import color_models, color_net, colorize, hints
+from nulie.restore import color_models, color_net, color_series, colorize, hints
 from nulie.restore.color_models import Guess, Spot
 from nulie.restore.color_zhang import Zhang2016, Zhang2017
 
@@ -546,6 +546,65 @@ def test_training_on_the_command_line(
     assert run("train", "color", folder, "--name", "ours", "--steps", 3) == 2
     assert run("train", "color", folder, "--name", "own-color", "--steps", 3) == 2
     assert run("train", "color", folder, "--name", "x", "--spoiled", folder) == 2
+
+
+# Pictures that follow each other.
+
+
+def passing(count: int = 4) -> list[Photo]:
+    """Something bright goes by below the middle of a grey picture."""
+    still, made = grey(384, 256), []
+    for number in range(count):
+        frame = still.copy()
+        frame.paste((250, 250, 250), (20 + 40 * number, 170, 90 + 40 * number, 230))
+        made.append(Photo(frame))
+    return made
+
+
+class Swimming:
+    """Its guess follows the mean of the whole picture, as those of networks do a little."""
+
+    name, digest = "swimming", "0" * 64
+
+    def guess(self, picture: Image.Image, temperature: float, spots: Sequence[Spot]) -> Guess:
+        mean = float(np.asarray(picture).mean())
+        return Guess(torch.tensor([mean / 4, mean / 2 - 40]).view(1, 2, 1, 1).repeat(1, 1, 64, 96))
+
+
+def test_what_does_not_change_keeps_its_colors() -> None:
+    """To the level; a guess of each picture by itself has other ones there."""
+    own, series = Swimming(), color_series.Series()
+    photos = passing()
+    photos[0] = Photo(grey(384, 256))
+    carried = [np.asarray(series.restore(p, own, {}).pixels).astype(int) for p in photos]
+    each = [np.asarray(colorize.restore(p, own, {}).pixels).astype(int) for p in photos]
+    assert np.abs(each[1] - each[0])[:140].max() > 1
+    for one in carried[1:]:
+        assert (one[:140] == carried[0][:140]).all()
+        assert np.ptp(one[:140], axis=2).max() > 8, "has colours"
+    assert (carried[1][170:230] != carried[0][170:230]).any()
+    assert (carried[0] == each[0]).all(), "which it begins with"
+    series.begin()
+    assert (np.asarray(series.restore(photos[3], own, {}).pixels) == each[3]).all()
+
+
+def texture(seed: int) -> torch.Tensor:
+    """`[60, 90]`: L* of spots of some places' width."""
+    noise = torch.rand(1, 66, 96, generator=torch.Generator().manual_seed(seed))
+    return (50 + 400 * (functional.avg_pool2d(noise, 7, 1)[0] - 0.5)).clamp(0, 100)
+
+
+def test_colors_go_with_what_moves() -> None:
+    light, other = (texture(seed) for seed in range(2))
+    x, y = torch.arange(90.0).expand(60, 90), torch.arange(60.0)[:, None].expand(60, 90)
+    hues = torch.stack([x, y])
+    moved, seen = torch.roll(light, (3, -7), (0, 1)), torch.roll(hues, (3, -7), (1, 2))
+    carried, apart, far = color_series.follow(moved, light, hues)
+    inner = (..., slice(12, -12), slice(12, -12))
+    assert float((carried == seen)[inner].float().mean()) > 0.95
+    assert float(apart[inner].mean()) < color_series.KNOWN
+    assert far == 7
+    assert float(color_series.follow(other, light, hues)[1].mean()) > color_series.NEW
 
 
 # nulie's own, with the real network that it sees with.

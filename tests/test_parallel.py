@@ -533,6 +533,17 @@ def test_a_sweep_takes_its_own_alone(tmp_path: Path) -> None:
     assert {p.name for p in tmp_path.iterdir()} == {".nulie-abd-1.tmp", ".nulie-1.tmp", "abc.tmp"}
 
 
+@linux
+def test_what_somebody_is_still_at_is_not_swept(tmp_path: Path) -> None:
+    (dead := tmp_path / ".nulie-abc-1.tmp").touch()
+    with atomic.writing(tmp_path / "a", overwrite=False, of="abc") as draft:
+        assert not dead.exists()
+        atomic.sweep_dead(tmp_path, "abc")
+        draft.file.write(b"whole")
+    assert {p.name for p in tmp_path.iterdir()} == {"a"}
+    assert (tmp_path / "a").read_bytes() == b"whole"
+
+
 @pytest.mark.slow
 @linux
 def test_workers_end_with_their_driver(place: Path) -> None:

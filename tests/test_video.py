@@ -8,6 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -17,24 +20,28 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nulie.errors import ExtraError
+from nulie.errors import ExtraError, ImageError
 from nulie.jobs import events
 from nulie.jobs.host import Host
 from nulie.jobs.inputs import items
 from nulie.jobs.job import Job
+from nulie.jobs.names import Names
 from nulie.jobs.plan import plan
-from nulie.recipe import Recipe, Step
+from nulie.recipe import ModelStep, Recipe, Step
 from nulie.transforms import freeze, render, table_of
 
 from .conftest import picture
-from .test_cli import EMBEDDED, Run, process, refused, run, started
+from .test_cli import EMBEDDED, Run, process, refused, run, small_disk, started
+from .test_colorize import decoder, mobilenet
 from .test_faults import names, no_larger, posix, until
 
-__all__ = ["run"]  # a fixture
+__all__ = ["decoder", "mobilenet", "run", "small_disk"]  # fixtures
 
 av = pytest.importorskip("av", reason="needs PyAV, the extra [video]")
-from nulie.video import paint, shots, source  # noqa: E402
+from nulie.video import making, paint, parts, shots, source  # noqa: E402
+from nulie.video.film import process as process_film  # noqa: E402
 from nulie.video.pixels import Pixels  # noqa: E402
+from nulie.video.recipes import Recipes  # noqa: E402
 
 pytestmark = pytest.mark.skipif(
     not (shutil.which("ffmpeg") and shutil.which("ffprobe")),
@@ -352,6 +359,38 @@ def test_models_work_frame_by_frame(tmp_path: Path, clip: Path) -> None:
     assert "denoise by denoise (sigma 8), upscale by x2 (size 2)" in done.out
 
 
+def test_a_grey_film_gets_colours_that_do_not_swim(
+    tmp_path: Path, mobilenet: Path, decoder: Path
+) -> None:
+    """What does not change does not move by a level; what is seen first in a shot is guessed."""
+    picture(320, 240).convert("L").save(tmp_path / "still.png")
+    film = ffmpeg(
+        tmp_path / "clip.mkv", "-loop", "1", "-t", "0.4", "-i", tmp_path / "still.png",
+        *bars(0.4), "-filter_complex",
+        "[1]format=gray,crop=40:40[m];[0]format=gray[s];[s][m]overlay=x=20+8*n:y=190:shortest=1",
+        "-c:v", "ffv1", "-pix_fmt", "gray",
+    )  # fmt: skip
+    given = {"colorize": str(decoder), "search": False, "codec": "ffv1"}
+    told = [
+        *Job(items([str(film)], recursive=False), plan(given), Host(film=process_film)).events()
+    ]
+    [filmed] = [event for event in told if isinstance(event, events.Filmed)]
+    [step] = filmed.film.shots[0].recipe.before
+    assert step.op == "colorize"
+    before, after = planes(film), planes(tmp_path / "clip_nulie.mkv")
+    assert len(after) == len(before) == 10
+    assert any((a[0] != b[0]).any() for a, b in pairwise(before)), "something moves"
+    for frame in after:
+        assert max(np.ptp(chroma) for chroma in frame[1:]) > 8, "has colours"
+    for number in range(3):
+        still = [frame[number][: 100 if number == 0 else 50] for frame in after]
+        assert all((one == still[0]).all() for one in still)
+
+
+def test_hints_are_for_photos(clip: Path, run: Run) -> None:
+    refused(run(clip, "--hint", "1,1=#ff0000", "--no-search"), "--hint is for photos")
+
+
 # Shots.
 
 
@@ -450,6 +489,62 @@ def test_each_shot_has_a_recipe_and_a_scene_seen_again_its_own(tmp_path: Path) -
     assert "shot 3, from 0:02.0, 25 frames: looks like shot 1, and has its recipe" in again.out
 
 
+def test_recipes_of_shots_are_written_and_applied_again(tmp_path: Path) -> None:
+    film = slides(tmp_path / "clip.mp4", "black", "white")
+    look, report = tmp_path / "shots.json", tmp_path / "report.html"
+    beside = ("--save-recipe", look, "--report", report)
+    done = process(film, "--evaluations", 60, *EMBEDDED, "--min-light", 0, *beside)
+    assert (done.code, done.err) == (0, "")
+    saved = json.loads(look.read_text())
+    assert [(shot["begin"], shot["frames"]) for shot in saved["shots"]] == [(0, 25), (1, 25)]
+    assert saved["shots"][0]["recipe"] != saved["shots"][1]["recipe"]
+    page = report.read_text()
+    assert page.count("Shot 2, from 0:01.0, 25 frames") == 1
+    assert page.count('<input type="range"') == 2
+    pictures = re.findall('data:image/jpeg;base64,[^"]+', page)
+    assert len(set(pictures)) == len(pictures) == 4
+    words = re.findall(r"score .*, (.*)\n", done.out)
+    assert len(words) == 2
+    assert all(line.partition("), ")[2] in page for line in words)
+    again = tmp_path / "again.mp4"
+    done = process(film, "--recipe", look, "-o", again)
+    assert (done.code, done.err) == (0, "")
+    assert packets(again, "video") == packets(tmp_path / "clip_nulie.mp4", "video")
+    assert "()" not in done.out, "nobody judges"
+    picture().save(photo := tmp_path / "photo.png")
+    refused(process(photo, "--recipe", look), "shots.json: has recipes for 2 shots of a video")
+    longer = ffmpeg(tmp_path / "longer.mp4", *bars(5), *H264)
+    told = "the recipes of 2 shots are of a video of 50 frames, and"
+    refused(process(longer, "--recipe", look), told, "longer.mp4 has 125")
+
+
+def test_the_recipe_of_one_shot_is_for_anything(clip: Path, run: Run) -> None:
+    look = clip.with_name("one.json")
+    found = run(clip, "--evaluations", 40, *EMBEDDED, "--min-light", 0, "--save-recipe", look)
+    assert (found.code, found.err) == (0, "")
+    [shot] = json.loads(look.read_text())["shots"]
+    picture().save(photo := clip.with_name("photo.png"))
+    told = json.loads(run(photo, "--recipe", look, "--json").out)
+    bare = [{k: v for k, v in s.items() if k != "frozen"} for s in shot["recipe"]["steps"]]
+    assert told["recipe"] == {"nulie": 2, "frozen": False, "steps": bare}
+    assert bare
+
+
+@pytest.mark.parametrize(
+    ("shots", "told"),
+    [
+        ([], "has no shots"),
+        ([{"begin": 0, "recipe": {"nulie": 2, "steps": []}}], "shot 1: has no begin, number of"),
+        ([{"begin": 0, "frames": -1, "recipe": {"nulie": 2, "steps": []}}], "cannot be below 0"),
+        ([{"begin": 0, "frames": 5, "recipe": {"nulie": 2}}], "shot 1: not a nulie recipe"),
+    ],
+)
+def test_damaged_recipes_of_shots(clip: Path, run: Run, shots: list[Any], told: str) -> None:
+    look = clip.with_name("look.json")
+    look.write_text(json.dumps({"nulie video": 1, "shots": shots}))
+    refused(run(clip, "--recipe", look), f"{look}: ", told)
+
+
 # What is refused, what fails.
 
 
@@ -487,7 +582,7 @@ def test_a_file_that_is_no_film(tmp_path: Path) -> None:
         (("--crf", "70"), "crf must be within 0..63"),
         (("--codec", "h264", "--crf", "60"), "--crf for h264 is within 0..51"),
         (("--output", "x.gif"), "a video is written as one of .mp4"),
-        (("--save-recipe", "x.json"), "--save-recipe is for photos"),
+        (("--checkpoint", "x.json"), "--checkpoint is for photos"),
         (("--top", "2"), "--top is for photos"),
     ],
 )  # fmt: skip
@@ -575,10 +670,16 @@ def at_work(film: Path, *options: object) -> subprocess.Popen[str]:
 
 
 @posix
-def test_who_is_killed_leaves_no_result(long_clip: Path) -> None:
+def test_what_a_killed_run_leaves_goes_with_the_next_one(long_clip: Path) -> None:
+    folder = long_clip.parent
     with at_work(long_clip) as child:
         child.kill()
-    assert not (long_clip.parent / "long_nulie.mp4").exists()
+    [left] = folder.glob(".nulie-*")
+    assert names(folder) == {"long.mp4", "look.json", left.name}
+    done = process(long_clip, "--recipe", recipe_file(folder))
+    assert (done.code, done.err) == (0, "")
+    assert times(folder / "long_nulie.mp4") == times(long_clip)
+    assert names(folder) == {"long.mp4", "look.json", "long_nulie.mp4"}
 
 
 @posix
@@ -643,3 +744,223 @@ def test_without_pyav_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setattr(source, "PYTHON", (99, 0))
     with pytest.raises(ExtraError, match=r"today's needs Python 99.0, and this one is older$"):
         source.require()
+
+
+# Jobs that go on.
+
+
+JOB = "0123456789abcdef"
+
+
+def of_a_job(film: Path, stop: Callable[[events.Event], bool], **given: Any) -> list[events.Event]:
+    """What is told of a film of a job, in this process, until `stop` of an event."""
+    wanted = plan({"evaluations": 60, "predictor": "statistics", "min_light": 0, **given})
+    wanted = replace(wanted, results=replace(wanted.results, job=JOB))
+    [item], cancel, told = items([str(film)], recursive=False), threading.Event(), []
+    own = Names([item.path], overwrite=False)
+    for event in process_film(item, wanted, Host(), own, cancel=cancel):
+        told.append(event)
+        if stop(event):
+            cancel.set()
+    return told
+
+
+def never(event: events.Event) -> bool:
+    return False
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "bframes"),
+    [("clip.mp4", "h264", True), ("clip.mkv", "ffv1", False), ("clip.mkv", "hevc", True)],
+)
+def test_parts_are_joined_without_a_loss(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, codec: str, bframes: bool
+) -> None:
+    """Irregular times, sound, and frames that are stored out of order."""
+    film = ffmpeg(
+        tmp_path / name, *bars(3, 30), "-f", "lavfi", "-i", "sine=440:d=3", "-vf",
+        "select='not(mod(n*n,7)-2)+eq(mod(n,3),0)'", "-vsync", "passthrough", *H264, "-c:a", "aac",
+    )  # fmt: skip
+    monkeypatch.setattr(parts, "MOST", 20)
+    look = {"recipe": VIVID.to_json(), "codec": codec}
+    filmed = of_a_job(film, never, **look)[-1]
+    assert isinstance(filmed, events.Filmed)
+    joined = film.with_stem("clip_nulie")
+    assert filmed.written == (joined,)
+    assert times(joined) == times(film)
+    assert packets(joined, "audio") == packets(film, "audio")
+    out = tmp_path / f"direct{film.suffix}"
+    job = Job(
+        items([str(film)], recursive=False), plan({**look, "output": out}), Host(film=process_film)
+    )
+    list(job.events())
+    one, other = probe(joined, "-show_packets"), probe(out, "-show_packets")
+    stored = [p for p in one["packets"] if p["codec_type"] == "video"]
+    assert len(stored) == filmed.film.frames == len(times(film))
+    assert sum("K" in p["flags"] for p in stored) >= 3
+    assert bframes == any(a["pts"] > b["pts"] for a, b in pairwise(stored))
+    if name == "clip.mp4":  # Matroska does not write them down
+        assert all(a["dts"] < b["dts"] <= b["pts"] for a, b in pairwise(stored))
+    assert [s.get("duration_ts") for s in probe(joined, "-show_streams")["streams"]] == [
+        s.get("duration_ts") for s in probe(out, "-show_streams")["streams"]
+    ]
+    assert len(one["packets"]) == len(other["packets"])
+    ours, theirs = (np.stack([frame[0] for frame in planes(path)]) for path in (joined, out))
+    if codec == "ffv1":
+        assert (ours == theirs).all()
+    for number, frame in enumerate(ours.astype(int)):  # else encoders lose in other places
+        assert np.abs(theirs - frame).mean((1, 2)).argmin() == number
+    assert names(tmp_path) - {film.name, joined.name, out.name} == {
+        p.name for p in tmp_path.glob(".nulie-*.film")
+    }
+
+
+def test_what_a_job_has_found_and_encoded_is_not_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = slides(tmp_path / "clip.mp4", "black", "white", "grey")
+    monkeypatch.setattr(parts, "LEAST", 20)
+    monkeypatch.setattr(making, "LOOK", 0.0)
+    searched: list[int] = []
+    encoded: list[int | None] = []
+    search, write = Recipes._searched, parts.Part.write
+
+    def searching(self: Recipes, keys: Any) -> Any:
+        searched.append(len(self.shots))
+        return search(self, keys)
+
+    def writing(self: parts.Part, frame: Any) -> None:
+        encoded.append(frame and frame.pts)
+        write(self, frame)
+
+    monkeypatch.setattr(Recipes, "_searched", searching)
+    monkeypatch.setattr(parts.Part, "write", writing)
+    # Ended within the search for the second shot.
+    of_a_job(film, lambda e: isinstance(e, events.Searching) and len(searched) > 1)
+    assert searched == [0, 1]
+    [kept] = tmp_path.glob(".nulie-*.film")
+    [first] = json.loads(kept.read_text())["shots"]
+    # Ended within the second part.
+    of_a_job(film, lambda e: isinstance(e, events.Filming) and len(encoded) > 30)
+    assert searched == [0, 1, 1, 2]
+    assert sorted(p.suffix for p in tmp_path.glob(".nulie-*")) == [".film", ".part"]
+    assert not (tmp_path / "clip_nulie.mp4").exists()
+    before = len(encoded)
+    told = of_a_job(film, never)
+    assert searched == [0, 1, 1, 2], "all are known"
+    assert isinstance(told[-1], events.Filmed)
+    assert told[-1].film.shots[0].data() == first
+    assert len([pts for pts in encoded[before:] if pts is not None]) == 50, "of 75"
+    assert times(tmp_path / "clip_nulie.mp4") == times(film)
+    [event] = of_a_job(film, never)
+    assert isinstance(event, events.Skipped)
+
+
+def test_damage_is_said_by_the_run_that_joins_the_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where it was another one that has met it."""
+    film = ffmpeg(
+        tmp_path / "clip.mkv", *bars(), "-c:v", "mjpeg", "-q:v", "3", "-pix_fmt", "yuvj420p"
+    )
+    look = {"recipe": BRIGHTER.to_json(), "codec": "ffv1"}
+    join = making.Making._join
+
+    def broken(*_: Any) -> None:
+        raise OSError("no more of it today")
+
+    monkeypatch.setattr(making.Making, "_join", broken)
+    with pytest.raises(ImageError, match="no more of it today"):
+        of_a_job(damaged(film), never, **look)
+    monkeypatch.setattr(making.Making, "_join", join)
+    monkeypatch.setattr(parts.Parts, "writing", broken)
+    told = of_a_job(film, never, **look)
+    [amiss] = [event.text for event in told if isinstance(event, events.Amiss)]
+    assert "is damaged at 0:00.5" in amiss
+    assert isinstance(told[-1], events.Filmed)
+    assert len(times(tmp_path / "clip_nulie.mkv")) in (24, 25)
+
+
+@posix
+def test_a_job_waits_for_a_film_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clip: Path
+) -> None:
+    """And keeps no part that may end where the share did."""
+    monkeypatch.setattr(making, "LOOK", 0.0)
+    away = clip.with_name("away")
+    waited: list[str] = []
+
+    def pull(event: events.Event) -> bool:
+        if isinstance(event, events.Filming) and not waited and clip.exists():
+            clip.rename(away)
+        if isinstance(event, events.Held):
+            waited.append(event.text)
+            assert not [*tmp_path.glob(".nulie-*")]
+            away.rename(clip)
+        return False
+
+    told = of_a_job(clip, pull, recipe=BRIGHTER.to_json())
+    assert waited == [f"{clip}: is gone; bring it back"]
+    assert isinstance(told[-1], events.Filmed)
+    assert times(clip.with_name("clip_nulie.mp4")) == times(clip)
+
+
+@posix
+def test_a_job_goes_on_after_a_kill(tmp_path: Path) -> None:
+    """As its user meets it: the same command again, and a folder in which one is done."""
+    album = tmp_path / "album"
+    album.mkdir()
+    short = ffmpeg(album / "a.mp4", *bars(0.4), *H264)
+    long = ffmpeg(album / "b.mp4", *bars(70, 30, "320x180"), "-preset", "ultrafast", *H264)
+    command = (album, "--recipe", recipe_file(tmp_path, VIVID), "--job", tmp_path / "x.job")
+    with started(*command) as child:
+        until(lambda: any(album.glob(".nulie-*-0.part")), child)
+        child.kill()
+    done = album / "a_nulie.mp4"
+    assert done.exists()
+    assert not (album / "b_nulie.mp4").exists()
+    at = done.stat().st_mtime_ns
+    other = process(*command, "--crf", 30)
+    refused(other, "x.job: the job began with crf not given, and now it is 30")
+    again = process(*command)
+    assert (again.code, again.err) == (0, "")
+    assert done.stat().st_mtime_ns == at
+    assert times(album / "b_nulie.mp4") == times(long)
+    assert times(done) == times(short)
+    assert names(album) == {"a.mp4", "b.mp4", "a_nulie.mp4", "b_nulie.mp4"}
+    assert names(tmp_path) - {f"album/{name}" for name in names(album)} == {"look.json", "x.job"}
+    last = process(*command)
+    assert (last.code, last.err) == (0, "")
+    assert "2 of 2 images were done before" in last.out
+
+
+@posix
+def test_a_job_waits_for_a_full_disk(tmp_path: Path, small_disk: Path) -> None:
+    clip = ffmpeg(tmp_path / "clip.mp4", *bars(0.2, size="48x32"), *H264)
+    (filling := small_disk / "filling").write_bytes(bytes(16 << 10))
+    look = recipe_file(tmp_path)
+    given = ("--recipe", look, "--crf", 40, "--job", tmp_path / "x.job")
+    with started(clip, "--output-dir", small_disk, *given) as child:
+        assert child.stderr is not None
+        line = child.stderr.readline()
+        assert "waiting: " in line
+        assert "free some space" in line
+        filling.unlink()
+        child.communicate(timeout=60)
+        assert child.returncode == 0
+    assert names(small_disk) == {"clip_nulie.mp4"}
+    assert times(small_disk / "clip_nulie.mp4") == times(clip)
+
+
+def test_parts_begin_with_shots_and_where_colours_are_carried_with_cuts_alone() -> None:
+    colored = Recipe((), (ModelStep.of("colorize", "x@" + "0" * 64),))
+    for recipe, wanted in ((BRIGHTER, [0, 300, 1800]), (colored, [0, 500])):
+        begins = (0, 100, 300, 500)
+        borders = parts.Borders([paint.Stretch(b, recipe, cut=b != 300) for b in begins])
+        numbers = [borders.part_of(number) for number in range(2100)]
+        assert [numbers.index(part) for part in sorted(set(numbers))] == wanted
+
+
+def test_a_job_keeps_no_part_of_its_own(clip: Path, run: Run) -> None:
+    job = ("--job", clip.with_name("x.job"), "--recipe", recipe_file(clip.parent))
+    refused(run(clip, *job, "--keep-part"), "--job goes on with what is written")

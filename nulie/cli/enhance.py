@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..jobs.job import Job
     from ..jobs.outcome import Outcome
     from ..jobs.parallel import ParallelJob
+    from ..jobs.video import Film
 
 DESCRIPTION = "Makes images and videos more pleasing by searching chains of simple operations."
 EPILOG = """\
@@ -111,8 +112,8 @@ def parser() -> arguments.Parser:
     add("--scan", action="store_true",
         help="take away halftone, grain and dust of a scanned page")
     add("--colorize", "--colourize", nargs="?", const="auto", metavar="MODEL",
-        help="guess colours for a black-and-white photo: by nulie's own model (default), by"
-        " eccv16, siggraph17 or ddcolor, or by a file, such as one of nulie train color")
+        help="guess colours for a black-and-white photo or video: by nulie's own model (default),"
+        " by eccv16, siggraph17 or ddcolor, or by a file, such as one of nulie train color")
     add("--color-variant", metavar="plain|soft|vivid", help="how colourful it guesses them")
     add("--hint", action="append", metavar="X,Y=#RRGGBB",
         help="the colour of a point of the photo, in pixels or per cent; repeatable")
@@ -164,9 +165,10 @@ def parser() -> arguments.Parser:
     add("--strength", type=float, default=1.0, metavar="0..1.5",
         help="turn what was found, or the recipe that is applied, down (below 1) or up, and write"
         " that (default 1)")
-    add("--save-recipe", type=Path, metavar="FILE", help="write the best recipe")
+    add("--save-recipe", type=Path, metavar="FILE",
+        help="write the best recipe, or those of a video's shots")
     add("--report", type=Path, metavar="FILE.html",
-        help="write a page of its own: slider, score curve, tree, recipe")
+        help="write a page of its own: slider, score curve, tree, recipe; of a video, its shots")
     add("--checkpoint", type=Path, metavar="FILE",
         help="keep the state of a long search there, written every minute and at the end")
     add("--resume", type=Path, metavar="FILE",
@@ -224,7 +226,7 @@ def _enhance(options: argparse.Namespace, items: list[Item], *, to_stdout: bool 
         from ..jobs.host import Host
         from ..jobs.parallel import job
     made = job(
-        items, plan, Host(draw=_report, film=_film),
+        items, plan, Host(draw=_report, film=film),
         workers=options.workers, journal=options.journal, told=values,
     )  # fmt: skip
     return Show(made, as_json=options.json, quiet=options.quiet, to_stdout=to_stdout).run()
@@ -235,7 +237,7 @@ def _films() -> bool:
     return find_spec("av") is not None
 
 
-def _film(*given: Any, **named: Any) -> Generator[events.Event, None, bool]:
+def film(*given: Any, **named: Any) -> Generator[events.Event, None, bool]:
     with load_libraries():
         from ..video.film import process
     return (yield from process(*given, **named))
@@ -249,9 +251,12 @@ def _points(text: str) -> float:
         raise argparse.ArgumentTypeError(message) from None
 
 
-def _report(outcome: Outcome) -> str:
-    from ..drawing import report
+def _report(outcome: Outcome | Film) -> str:
+    from ..drawing import film_report, report
+    from ..jobs.video import Film
 
+    if isinstance(outcome, Film):
+        return film_report(outcome)
     assert outcome.result is not None  # a report tells of a search
     return report(
         outcome.name, outcome.before, outcome.result, recipe=outcome.recipe,
@@ -268,6 +273,7 @@ class Show:
         self._job, self._json, self._quiet, self._to_stdout = job, as_json, quiet, to_stdout
         self._bar = Bar(hide=quiet)
         self._searching = self._written = self._unsaid = self._stopped = self._several = False
+        self._filming = False
         self._held = ""
         self._number = 0
 
@@ -304,7 +310,8 @@ class Show:
     def _show(self, event: events.Event | events.Standing, download: Download) -> None:
         if isinstance(event, events.Standing):
             self._searching = self._several = True  # Ctrl-C ends it in an orderly way
-            self._bar.stand(event)
+            if not self._filming:
+                self._bar.stand(event)
         elif isinstance(event, events.Begun):
             self._number = event.number
             self._bar.place = f"{event.number} of {event.count}, " if event.count > 1 else ""
@@ -323,6 +330,7 @@ class Show:
             self._bar.show(event)
         elif isinstance(event, events.Searching | events.Filming):
             self._searching = True
+            self._filming = isinstance(event, events.Filming)
             self._bar.show(event)
         elif isinstance(event, events.Filmed):
             self._filmed(event)
@@ -370,6 +378,7 @@ class Show:
 
     def _over(self) -> None:
         self._searching = self._several
+        self._filming = False
         self._held = ""
         self._bar.close()
 
@@ -392,7 +401,9 @@ class Show:
             complain(f"given up: {ended.stopped}; {left}; the same command goes on")
             return 1
         if self._job.cancel.is_set() and ended.left:
-            complain(f"stopped; {left}" if ended.done else console.NOTHING_WRITTEN)
+            goes_on = "; the same command goes on" * bool(self._job.plan.results.job)
+            some = ended.done or goes_on
+            complain(f"stopped; {left}{goes_on}" if some else console.NOTHING_WRITTEN)
             return console.INTERRUPTED
         return self._code(ended)
 

@@ -80,6 +80,7 @@ def _standing(state: journal.State) -> Standing:
 
 def _retry(path: Path, workers: str, *, quiet: bool) -> int:
     with load_libraries():
+        from ..jobs.host import Host
         from ..jobs.parallel import resumed
     path = path.absolute()
     with journal.look(path) as job:
@@ -88,7 +89,7 @@ def _retry(path: Path, workers: str, *, quiet: bool) -> int:
     if told is None:
         raise JobError(f"{shown_path(path)}: the job has not begun; begin it with --job")
     os.chdir(told.pop("folder"))  # which names in it begin at
-    from .enhance import Show
+    from .enhance import Show, film
 
-    made = resumed(items, told, workers=workers, journal=path)
+    made = resumed(items, told, Host(film=film), workers=workers, journal=path)
     return Show(made, as_json=False, quiet=quiet).run()

@@ -31,7 +31,8 @@ def words_of_film(shown: str, film: Film, saved: str) -> str:
             told += f"looks like shot {shot.like}, and has its recipe"
         else:
             if shot.before is not None and shot.after is not None:
-                told += f"score {shot.before:.2f} -> {shot.after:.2f} ({film.predictor}), "
+                by = f" ({film.predictor})" if film.predictor else ""
+                told += f"score {shot.before:.2f} -> {shot.after:.2f}{by}, "
             told += describe(shot.recipe.thaw())
         lines.append(told)
     rate = film.frames / film.seconds if film.seconds else 0.0

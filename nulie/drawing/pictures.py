@@ -54,8 +54,7 @@ class Thumb:
 def embed(pixels: Image.Image, photo: Photo, longest: int, *, quality: int = 90) -> DataImage:
     """`pixels` as they look, see `encode`."""
     kind, written, size = encode(pixels, photo, longest, quality=quality)
-    data = base64.b64encode(written).decode()
-    return DataImage(f"data:{kind};base64,{data}", *size)
+    return _data(kind, written, size)
 
 
 def encode(
@@ -78,6 +77,14 @@ def encode(
         kind = "image/jpeg"
         small.save(stream, "JPEG", quality=quality, subsampling=0, **options)
     return kind, stream.getvalue(), small.size
+
+
+def jpeg(data: bytes, size: tuple[int, int]) -> DataImage:
+    return _data("image/jpeg", data, size)
+
+
+def _data(kind: str, data: bytes, size: tuple[int, int]) -> DataImage:
+    return DataImage(f"data:{kind};base64,{base64.b64encode(data).decode()}", *size)
 
 
 def picture(image: DataImage, caption: str, *, size: tuple[int, int] | None = None) -> str:

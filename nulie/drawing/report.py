@@ -12,13 +12,15 @@ from ..jobs.look import Look
 from ..recipe import Recipe
 from ..search import Node
 from ..transforms import describe
+from ..video.source import clock
 from .curve import curve
-from .pictures import Thumb, compare, embed, picture, thumbs
+from .pictures import Thumb, compare, embed, jpeg, picture, thumbs
 from .tables import cost, terms_table
 from .tree import tree
 
 if TYPE_CHECKING:
     from ..engine import Result
+    from ..jobs.video import Film
 
 LONGEST = 1600
 SMALL = 480
@@ -63,17 +65,46 @@ def report(
             for v in result.variants
         ]
         gallery = f"<h2>Variants</h2>{thumbs(variants)}"
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(name)} - nulie</title><style>{_LOOK}{CSS}</style></head><body>"
-        f"<h1>{escape(name)}</h1>{view}<p>{end} \u00b7 {escape(cost(result, predictor))}</p>"
+    return _page(
+        name,
+        f"{view}<p>{end} \u00b7 {escape(cost(result, predictor))}</p>"
         f"<p><b>Recipe:</b> {escape(describe(recipe))}</p>"
         f"<pre>{escape(recipe.to_json())}</pre>"
         f"{gallery}"
         f"<h2>What the score is made of</h2>{terms_table(result.base, result.terms)}"
         f"<h2>How it was found</h2>{curve(points, result.base.total, result.seconds)}"
-        f"{tree(nodes, result.base.total, result.recipe)}"
-        "</body></html>\n"
+        f"{tree(nodes, result.base.total, result.recipe)}",
+    )
+
+
+def film_report(film: Film) -> str:
+    """The whole file: each shot with the frame that stands for it, before and after."""
+    return _page(film.name, shots(film))
+
+
+def shots(film: Film) -> str:
+    """Each of a film's that has `keys`."""
+    parts = [f"<p>{film.frames:,} frames, {len(film.shots):,} shots</p>"]
+    for number, (shot, key) in enumerate(zip(film.shots, film.keys, strict=True), 1):
+        parts.append(f"<h2>Shot {number}, from {clock(shot.begin)}, {shot.frames:,} frames</h2>")
+        before, after = (jpeg(data, key.size) for data in (key.before, key.after))
+        parts.append(compare(before, after, size=key.size))
+        words = f"<b>Recipe:</b> {escape(describe(shot.recipe.thaw()))}"
+        if shot.like is not None:
+            words += f", as that of shot {shot.like}, which it looks like"
+        elif shot.before is not None and shot.after is not None:
+            judged = f"score {shot.before:.2f} \u2192 <b>{shot.after:.2f}</b>"
+            by = f", judged by {escape(film.predictor)}" if film.predictor else ""
+            parts.append(f"<p>{judged}{by}</p>")
+        parts.append(f"<p>{words}</p><pre>{escape(shot.recipe.thaw().to_json())}</pre>")
+    return "".join(parts)
+
+
+def _page(name: str, body: str) -> str:
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(name)} - nulie</title><style>{_LOOK}{CSS}</style></head><body>"
+        f"<h1>{escape(name)}</h1>{body}</body></html>\n"
     )

@@ -27,11 +27,31 @@ owner = ""
 known by it. Set once by a process that somebody sweeps after."""
 
 
-def sweep(folder: Path, of: str) -> None:
-    """Removes the unfinished files of a folder that were written by the `owner` of that name."""
+def sweep(folder: Path, of: str, *kinds: str) -> None:
+    """Removes the unfinished files of a folder that were written by the `owner` of that name; or
+    what it keeps there, by the `kinds` of suffixes."""
+    with contextlib.suppress(OSError):
+        for kind in kinds or (".tmp",):
+            for path in folder.glob(f".nulie-{of}-*{kind}"):
+                path.unlink()
+
+
+def sweep_dead(folder: Path, of: str) -> None:
+    """As `sweep`, but for files that a process is still at, see `writing`."""
     with contextlib.suppress(OSError):
         for path in folder.glob(f".nulie-{of}-*.tmp"):
-            path.unlink()
+            with contextlib.suppress(OSError), path.open("r+b") as file:
+                _hold(file)
+                path.unlink()
+
+
+def _hold(file: BinaryIO) -> None:
+    """Until it is closed, if only by the end of the process. Raises: OSError where another one
+    holds it."""
+    with contextlib.suppress(ImportError):  # Windows removes no file that is open
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def write(path: Path, data: bytes, *, overwrite: bool, mode: int = OPEN) -> None:
@@ -53,13 +73,19 @@ class Draft:
 
 
 @contextlib.contextmanager
-def writing(path: Path, *, overwrite: bool, mode: int = OPEN) -> Iterator[Draft]:
+def writing(path: Path, *, overwrite: bool, mode: int = OPEN, of: str = "") -> Iterator[Draft]:
     """As `write`, for a file that is written little by little: what was written in the `with` gets
-    its name at its end. Raises: as `write`, on errors of the system in the `with`, too."""
+    its name at its end. Where there is no `owner`, `of` takes its place, and what killed processes
+    have left of that name goes first. Raises: as `write`, on errors of the system in the `with`,
+    too."""
     with _refusals(path):
         _make_folder(path.parent)
-        with _temporary(path) as temporary:
+        if of and not owner:
+            sweep_dead(path.parent, of)
+        with _temporary(path, owner or of) as temporary:
             with _created(temporary, mode) as file:
+                with contextlib.suppress(OSError):  # on a share without locks
+                    _hold(file)
                 draft = Draft(file, path)
                 yield draft
                 file.flush()
@@ -118,7 +144,7 @@ def _refusals(path: Path) -> Iterator[None]:
 
 
 def _write(path: Path, data: bytes, overwrite: bool, mode: int) -> None:
-    with _temporary(path) as temporary:
+    with _temporary(path, owner) as temporary:
         with _created(temporary, mode) as file:
             file.write(data)
             file.flush()
@@ -132,10 +158,10 @@ def _created(path: Path, mode: int) -> BinaryIO:
 
 
 @contextlib.contextmanager
-def _temporary(path: Path) -> Iterator[Path]:
+def _temporary(path: Path, of: str) -> Iterator[Path]:
     """The name of a file beside `path`, which is gone unless all goes well."""
     # A short name: the final one may be as long as the file system allows.
-    marked = f"{owner}-" if owner else ""
+    marked = f"{of}-" if of else ""
     temporary = path.parent / f".nulie-{marked}{secrets.token_hex(8)}.tmp"
     try:
         yield temporary

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .. import image_io
-from ..errors import ImageError, NulieError, PlaceError
+from ..errors import ImageError, NulieError, PlaceError, RecipeError
 from ..image_io import Photo, atomic, reason, shown_path
 from ..recipe import Recipe
 from . import names, recipes, restoration
@@ -45,6 +45,9 @@ def process(
     whether it was done. What fails beside the picture is told as `Amiss`.
 
     Raises: NulieError; nothing is written then."""
+    if len(plan.shots) > 1:
+        told = f"has recipes for {len(plan.shots)} shots of a video; a photo takes a recipe of one"
+        raise RecipeError(f"{shown_path(plan.recipe_file or Path('the recipe'))}: {told}")
     source = yield from _once_there(item, plan.results, lambda: _found(item, plan.results))
     mark = _mark(item, source, plan.results)
     if there := _result_that_stays(item, None, plan, own, mark):
@@ -63,7 +66,7 @@ def process(
     if not plan.results.numbered:
         for target in targets:
             notes += own.check(photo, item.shown, target)
-    beside = _check_beside(targets, plan, own)
+    beside = check_beside(targets, plan, own)
     for note in dict.fromkeys(notes):
         yield Noted(item, note)
     if plan.results.dry_run:
@@ -154,7 +157,7 @@ def _once_there(
         time.sleep(max(0.0, min(PAUSE, until - time.monotonic())))
 
 
-def _check_place(results: Results) -> None:
+def check_place(results: Results) -> None:
     """Raises: PlaceError where the folder of a job's results is gone: it would be made anew on the
     disk below a share."""
     folder = results.output_dir
@@ -281,7 +284,7 @@ def _targets(item: Item, photo: Photo | None, plan: Plan) -> list[Path]:
     return names.variants(path, 1 if plan.recipe is not None else plan.settings.top)
 
 
-def _check_beside(targets: Sequence[Path], plan: Plan, own: names.Names) -> list[Path]:
+def check_beside(targets: Sequence[Path], plan: Plan, own: names.Names) -> list[Path]:
     """The files that go beside the picture, checked. Raises: ImageError."""
     results = plan.results
     wanted = results.save_recipe, results.report, results.checkpoint or plan.resume_file
@@ -305,14 +308,14 @@ def _write(
     results = plan.results
 
     def put(photo: Photo, recipe: Recipe, target: Path, score: Mapping[str, Any] | None) -> Path:
-        _check_place(results)
+        check_place(results)
         try:
             return write(
                 photo, recipe, target, results,
                 score=score, source=source, mode=mode, say=say, mark=mark,
             )  # fmt: skip
         except ImageError:
-            _check_place(results)  # it may have gone meanwhile
+            check_place(results)  # it may have gone meanwhile
             raise
 
     if not outcome.changed:
@@ -340,11 +343,17 @@ def _write(
 def _write_beside(
     outcome: Outcome, results: Results, host: Host, amiss: list[str], mode: int
 ) -> Iterator[Path]:
-    """The recipe and the report, each where it can be; `amiss` is told of the others."""
     texts: dict[Path | None, Callable[[], str]] = {}
     texts[results.save_recipe] = lambda: outcome.recipe.to_json() + "\n"
     if host.draw is not None:
         texts[results.report] = partial(host.draw, outcome)
+    return write_texts(texts, results, amiss, mode)
+
+
+def write_texts(
+    texts: Mapping[Path | None, Callable[[], str]], results: Results, amiss: list[str], mode: int
+) -> Iterator[Path]:
+    """The recipe and the report, each where it can be; `amiss` is told of the others."""
     for path in filter(None, texts):
         try:
             text = texts[path]().encode()

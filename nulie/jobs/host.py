@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from ..models.download import Progress
     from ..models.pool import Pool
     from ..predictor import Predictor
+    from . import video
     from .outcome import Outcome
     from .restoration import Restorers
 
 LOOK = 0.1
 """Seconds between two looks at a download, or at the line before a device."""
 
+Film = Callable[..., "Generator[Event, None, bool]"]
 Load = Callable[[Choice, "Progress | None"], "tuple[Predictor, str]"]
 
 
@@ -93,9 +95,9 @@ class Host:
     """Whether `turn` would have to wait for another job of the program."""
     interrupted: Callable[[], bool] = lambda: False
     """Polled during a search: whether the program wants it to end with the best so far."""
-    draw: Callable[[Outcome], str] | None = None
+    draw: Callable[[Outcome | video.Film], str] | None = None
     """The page of HTML that tells of a search, where a plan asks for that."""
-    film: Callable[..., Generator[Event, None, bool]] | None = None
+    film: Film | None = None
     """What does to a film what `file.process` does to a photo; None where there are no films."""
     check: Callable[[Path, str], None] = lambda path, name: None
     """Raises: ImageError when a file may not be looked at: a limit of size."""

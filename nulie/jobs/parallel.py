@@ -27,13 +27,15 @@ from .events import (
     Ended,
     Event,
     Failed,
+    Filmed,
+    Filming,
     Held,
     Noted,
     Planned,
     Skipped,
     Standing,
 )
-from .host import Host
+from .host import Film, Host
 from .inputs import Item, is_film
 from .job import Job
 from .journal import ASIDE, CHANGED, DONE, FAILED, Journal, Version
@@ -51,7 +53,9 @@ MANY = 4
 LOOK = 0.25
 """Seconds between two words on how it stands."""
 _OF_ONE = "output", "save_recipe", "report", "checkpoint"
-_TOLD = Noted, Planned, Skipped, Amiss, Failed, Done, Held
+_TOLD = Noted, Planned, Skipped, Amiss, Failed, Done, Filmed, Filming, Held
+_KEPT = ".film", ".part"
+"""Of films, as long as the job is not done."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,8 @@ class _Enhancing:
     plan: Plan
     inputs: tuple[Path | None, ...]
     owner: str
+    film: Film | None = None
+    """See `Host.film`."""
 
     def begin(self, send: Send, cancel: threading.Event) -> Callable[[_Handed], None]:
         atomic.owner = self.owner
@@ -88,7 +94,7 @@ class _Enhancing:
 
             if plan.like is None and (plan.recipe is None or plan.judge_recipe):
                 load(plan.choice, None)
-        host = Host(load=load, models=restorers(plan))
+        host = Host(load=load, models=restorers(plan), film=self.film)
         own = names.Names(self.inputs, overwrite=plan.results.overwrite)
 
         def work(chunk: _Handed) -> None:
@@ -113,7 +119,7 @@ class _Enhancing:
         for event in Job([item], self.plan, host, cancel=cancel, names=own).events():
             if isinstance(event, Done):
                 event = replace(event, outcome=event.outcome.told())
-            if isinstance(event, (Done, Skipped, Planned)):
+            if isinstance(event, (Done, Filmed, Skipped, Planned)):
                 state = DONE
             if isinstance(event, Failed):
                 now = journal.version_of(item.path)
@@ -217,7 +223,7 @@ class ParallelJob:
         self._keys, self._taken = keys, dict[Any, list[Path]]()
         owner = results.job[:12] or secrets.token_hex(6)
         inputs = [item.path for item in self.items] if results.overwrite else []
-        task = _Enhancing(self.plan, (*inputs, *self.plan.inputs()), owner)
+        task = _Enhancing(self.plan, (*inputs, *self.plan.inputs()), owner, self._host.film)
         kinds = ("done", "failed", "skipped", "amiss", "written")
         self._ended: dict[str, list[Any]] = {kind: [] for kind in kinds}
         self._next, self._over, self._told_at = 0, 0, 0.0
@@ -233,6 +239,9 @@ class ParallelJob:
             self._sweep(owner)
             if self._journal is not None:
                 self._record_all()
+                counts = self._journal.state().counts
+                if not counts.keys() - {DONE}:
+                    self._sweep(owner, *_KEPT)
         yield self._end()
 
     def _drive(self, workers: Workers) -> Generator[Event | Standing, None, None]:
@@ -273,11 +282,11 @@ class ParallelJob:
         one = self._all[number]
         if event is not None:
             event = replace(event, item=self._files[number][0])
-            if isinstance(event, Held):
+            if isinstance(event, (Held, Filming)):
                 yield event
                 return
             one.told.append(event)
-            if isinstance(event, Done):
+            if isinstance(event, (Done, Filmed)):
                 self._taken.setdefault(self._keys[number], []).extend(event.written)
         if event is None or state:
             self._finish(number, state)
@@ -322,6 +331,7 @@ class ParallelJob:
     def _count(self, event: Event) -> None:
         kinds = {
             Done: "done",
+            Filmed: "done",
             Planned: "done",
             Failed: "failed",
             Skipped: "skipped",
@@ -330,7 +340,7 @@ class ParallelJob:
         kind = kinds.get(type(event))
         if kind is not None:
             self._ended[kind].append(event.item)
-        if isinstance(event, Done):
+        if isinstance(event, (Done, Filmed)):
             self._ended["written"] += event.written
 
     def _commit(self) -> Generator[Event, None, None]:
@@ -374,7 +384,7 @@ class ParallelJob:
             self._before, self._failed_before,
         )  # fmt: skip
 
-    def _sweep(self, owner: str) -> None:
+    def _sweep(self, owner: str, *kinds: str) -> None:
         results = self.plan.results
         # Of all files: a worker may have been killed at the last one of a folder.
         folders = {
@@ -382,7 +392,7 @@ class ParallelJob:
             for item in self.items
         }
         for folder in folders:
-            atomic.sweep(folder, owner)
+            atomic.sweep(folder, owner, *kinds)
 
 
 def job(
@@ -400,10 +410,16 @@ def job(
             raise SettingsError(f"--job is for many images; leave --{option} out")
         if any(item.name for item in items):
             raise SettingsError("--job is for files and folders, not for a pipe")
-        if plan.same or any(is_film(item.path) for item in items):
-            raise SettingsError("--job is for photos one by one; leave out --same, and videos")
+        if plan.same and not all(is_film(item.path) for item in items):
+            raise SettingsError("--job is for photos one by one; leave out --same")
+        if plan.video.keep_part:
+            raise SettingsError("--job goes on with what is written; leave out --keep-part")
     # A film keeps all cores busy, and a series has one search.
-    if plan.same or any(is_film(item.path) for item in items):
+    if any(is_film(item.path) for item in items):
+        if journal is not None and not results.dry_run:
+            return ParallelJob(items, plan, host, count or 1, journal=journal, told=told)
+        return Job(items, plan, host)
+    if plan.same:
         return Job(items, plan, host)
     if results.dry_run or plan.resume_file or (journal is None and len(items) < 2):
         return Job(items, plan, host)
@@ -421,10 +437,12 @@ def described(plan: Plan) -> dict[str, Any]:
         **asdict(plan.settings),
         **{f"restore {name}": value for name, value in asdict(plan.restoration).items()},
         "recipe": plan.recipe and plan.recipe.to_json(),
+        "shots": [shot.data() for shot in plan.shots],
         "predictor": choice.name, "precision": choice.precision, "views": choice.views,
         "device": choice.device, "search": plan.search, "strength": plan.strength,
         "format": results.suffix, "quality": results.quality, "keep_dates": results.keep_dates,
         "output_dir": results.output_dir and str(results.output_dir.absolute()),
+        "codec": plan.video.codec, "crf": plan.video.crf, "same": plan.same,
         "version": __version__,
     }  # fmt: skip
     if plan.like is not None:
@@ -480,10 +498,11 @@ def _key(item: Item, plan: Plan) -> tuple[Path, str]:
 
 
 def resumed(
-    items: Sequence[Item], told: Mapping[str, Any], *, workers: int | str, journal: Path
-) -> ParallelJob:
+    items: Sequence[Item], told: Mapping[str, Any], host: Host, *,
+    workers: int | str, journal: Path,
+) -> ParallelJob:  # fmt: skip
     """A job that goes on with what its journal was told, and does once more what has failed."""
     wanted = plan.plan(values.unkept(told), files=len(items))
-    return ParallelJob(
-        items, wanted, Host(), crews.number(workers) or AUTO, journal=journal, retry=True
-    )
+    films = any(is_film(item.path) for item in items)
+    count = crews.number(workers) or (1 if films else AUTO)
+    return ParallelJob(items, wanted, host, count, journal=journal, retry=True)

@@ -18,7 +18,7 @@ from . import checkpoints, recipes, reference, restoration, values, video
 from .inputs import SUFFIXES
 from .reference import Reference
 from .restoration import Restoration, Restorers
-from .video import Video
+from .video import Shot, Video
 
 BY_RECIPE = "recipe"
 """The mode that applies a recipe in place of a search."""
@@ -91,6 +91,8 @@ class Plan:
     """How far recipes that are found are turned, see `scale`; `recipe` is turned already."""
     same: bool = False
     """Whether all photos get one recipe."""
+    shots: tuple[Shot, ...] = ()
+    """Of the film that `recipe_file` was written for; `recipe` is the first one's."""
     video: Video = field(default_factory=Video)
     """How films are written."""
 
@@ -140,7 +142,7 @@ def plan(given: Mapping[str, Any], *, files: int = 1) -> Plan:
         like = reference.read(like)
     settings = values.settings({**(values.NO_GUARDS if like else {}), **given})
     strength = values.strength(given.get("strength", Plan.strength))
-    recipe = scale(recipes.read(given["recipe"]), strength) if "recipe" in given else None
+    shots, recipe = _recipes(given["recipe"], strength) if "recipe" in given else ((), None)
     wanted = restoration.read(given)
     resume = checkpoints.read(Path(given["resume"])) if "resume" in given else None
     if resume is not None:
@@ -150,13 +152,22 @@ def plan(given: Mapping[str, Any], *, files: int = 1) -> Plan:
         settings, recipe, recipe_file, _choice(given), results, resume, given.get("resume"),
         judge_recipe=bool(given.get("judge_recipe", False)), like=like, strength=strength,
         restoration=wanted, search=bool(given.get("search", True)),
-        same=bool(given.get("same", False)), video=video.read(given),
+        same=bool(given.get("same", False)), shots=shots, video=video.read(given),
     )  # fmt: skip
 
 
 def restorers(plan: Plan) -> Restorers:
     """The models that its recipes may name, each loaded when it is first needed."""
     return Restorers(plan.choice.device, plan.restoration.models)
+
+
+def _recipes(given: Any, strength: float) -> tuple[tuple[Shot, ...], Recipe]:
+    """Those of shots, where it has some, and the one for anything else."""
+    read = video.shots(given)
+    if not read:
+        return (), scale(recipes.read(given), strength)
+    shots = tuple(replace(shot, recipe=scale(shot.recipe, strength)) for shot in read)
+    return shots, shots[0].recipe.thaw()
 
 
 def _resumed(resume: Checkpoint, given: Mapping[str, Any], asked: Settings) -> Settings:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import SettingsError
+from ..errors import RecipeError, SettingsError
+from ..image_io import shown_path
 from ..recipe import Recipe
 from . import values
+from .inputs import SUFFIXES, reading
 from .names import MARK, at_free_name
+from .recipes import of_text
 
 CODECS = "h264", "hevc", "vp9", "av1", "ffv1"
 NAMES = "codec", "crf", "keep_part"
+KEY, FORMAT = "nulie video", 1
+"""What a file of a film's recipes says that it is."""
+MOST_SHOTS = 100_000
 PART = "_part"
 """What the name of a result has at its end that was stopped and is not whole."""
 
@@ -67,12 +73,26 @@ class Shot:
     """Mean scores of its key frames; None where nobody judged."""
     like: int | None = None
     """Number of the earlier shot that it looks like, and whose recipe it has, from 1."""
+    cut: bool = True
+    """Whether it begins with a cut."""
 
     def data(self) -> dict[str, Any]:
         told: dict[str, Any] = {"begin": round(self.begin, 3), "frames": self.frames}
+        told["cut"] = self.cut
         if self.before is not None:
             told |= {"before": self.before, "after": self.after}
+        if self.like is not None:
+            told["like"] = self.like
         return {**told, "recipe": json.loads(self.recipe.to_json())}
+
+
+@dataclass(frozen=True)
+class KeyFrame:
+    """One that stands for a shot, as JPEGs of the same shape."""
+
+    before: bytes
+    after: bytes
+    size: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -86,6 +106,8 @@ class Film:
     """That it took."""
     predictor: str = ""
     whole: bool = True
+    keys: tuple[KeyFrame, ...] = field(default=(), repr=False)
+    """One of each shot, where somebody wants to see them."""
 
     def data(self) -> dict[str, Any]:
         return {
@@ -95,6 +117,56 @@ class Film:
             **({"predictor": self.predictor} if self.predictor else {}),
             "shots": [shot.data() for shot in self.shots],
         }
+
+
+def to_text(shots: Iterable[Shot]) -> str:
+    """JSON for `shots`."""
+    told = ",\n".join(json.dumps(shot.data()) for shot in shots)
+    return f'{{"{KEY}": {FORMAT}, "shots": [\n{told}\n]}}\n'
+
+
+def shots(given: str | Path | Mapping[str, Any]) -> tuple[Shot, ...]:
+    """From a file, a text of `to_text`, or its data; none where it is a recipe of another kind.
+    Raises: RecipeError."""
+    shown = "the recipe"
+    if isinstance(given, Path):
+        if given.suffix.lower() in SUFFIXES:
+            return ()
+        shown = shown_path(given)
+        with reading(shown, RecipeError, "is no recipe; give a JSON file or an image"):
+            given = given.read_text(encoding="utf-8-sig")
+    data: Any = given
+    if isinstance(given, str):
+        try:
+            data = json.loads(given)
+        except (ValueError, RecursionError):
+            return ()  # an infotext, or what is refused as a recipe
+    if not isinstance(data, Mapping) or KEY not in data:
+        return ()
+    if data[KEY] != FORMAT:
+        raise RecipeError(f"{shown}: is of a format for videos that this version does not read")
+    each = data.get("shots")
+    if not isinstance(each, list) or not 0 < len(each) <= MOST_SHOTS:
+        raise RecipeError(f"{shown}: has no shots")
+    return tuple(_shot(one, f"{shown}: shot {number}") for number, one in enumerate(each, 1))
+
+
+def _shot(data: Any, shown: str) -> Shot:
+    try:
+        recipe = of_text(json.dumps(data["recipe"]))
+        begin, frames = float(data["begin"]), int(data["frames"])
+        before, after = (
+            None if data.get(name) is None else float(data[name]) for name in ("before", "after")
+        )
+        like = None if data.get("like") is None else int(data["like"])
+        cut = bool(data.get("cut", True))
+    except RecipeError as e:
+        raise RecipeError(f"{shown}: {e}") from None
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
+        raise RecipeError(f"{shown}: has no begin, number of frames and recipe") from None
+    if not (frames >= 0 and 0 <= begin < float("inf")):
+        raise RecipeError(f"{shown}: begin and frames cannot be below 0")
+    return Shot(begin, frames, recipe, before, after, like, cut)
 
 
 def line(given: str, film: Film, written: tuple[Path, ...]) -> dict[str, Any]:

@@ -53,17 +53,31 @@ def restore(
     L* stays within 0.3 of the photo's: chroma is taken back where sRGB could not show it. The
     border of a scan gets no colour. 16 bits are 16. Raises: SettingsError on a hint, ModelError;
     what `tell` raises."""
-    usual, vivid = VARIANTS.get(str(params.get("variant")), VARIANTS["plain"])
-    temperature = float(params.get("temperature", usual))
     box = inside(photo.pixels)
     whole = box == (0, 0, *photo.size)
     inner = photo.pixels if whole else photo.pixels.crop(box)
-    spots = _spots(params, photo.size, box)
-    guess = colorist.guess(inner, temperature, spots)
+    colors = guessed(inner, colorist, params, _spots(params, photo.size, box))
+    return laid(photo, fitted(colors, inner), box, tell=tell)
+
+
+def guessed(
+    picture: Image.Image, colorist: Colorist, params: Mapping[str, float | str],
+    spots: Sequence[Spot] = (),
+) -> torch.Tensor:  # fmt: skip
+    """`[1, 2, h, w]`: a* and b* of a picture without a border, by the `params` of `restore`."""
+    usual, vivid = VARIANTS.get(str(params.get("variant")), VARIANTS["plain"])
+    guess = colorist.guess(picture, float(params.get("temperature", usual)), spots)
     colors = guess.colors * (float(params.get("strength", 1.0)) * vivid)
     if spots and not guess.told:
-        colors = spread(replace(guess, colors=colors), inner, spots)
-    paint = fitted(colors, inner)
+        colors = spread(replace(guess, colors=colors), picture, spots)
+    return colors
+
+
+def laid(
+    photo: Photo, paint: Paint, box: tuple[int, int, int, int], *,
+    tell: Tell = lambda share: None,
+) -> Photo:  # fmt: skip
+    """The photo with such colours within the box."""
     levels = np.asarray(photo.pixels) if photo.deep is None else photo.deep[..., :3]
     made = np.empty_like(levels)
     rows = max(1, STRIP // photo.size[0])

@@ -13,12 +13,13 @@ from ..drawing import table
 from ..errors import ImageError, NulieError, RecipeError
 from ..jobs.events import Event
 from ..jobs.file import pack
-from ..jobs.inputs import Item, pictures
+from ..jobs.inputs import Item, is_film, pictures
 from ..jobs.names import safe_name
 from ..jobs.plan import plan
 from ..recipe import Recipe
 from . import words
 from .compat import link, quiet, uploads
+from .filming import ALL, LOOK, MAKE, FilmLook, only_film, result, shown
 from .host import FORMATS, Host, form
 from .options import NOT_RESTORED, Options
 from .running import INTERVAL, BatchRun
@@ -48,8 +49,9 @@ class Batch:
 
     def _build_input(self) -> None:
         self.files = gr.File(
-            label="Photos", file_count="multiple", elem_id="nulie_batch_files", height=160
-        )
+            label="Photos, or a video", file_count="multiple", height=160,
+            elem_id="nulie_batch_files",
+        )  # fmt: skip
         self.folder = gr.Textbox(
             label="Or a folder on the server", elem_id="nulie_batch_folder",
             visible=self.host.folders,
@@ -71,7 +73,7 @@ class Batch:
             value=0, precision=0, label="Quality (0: as the photo)", elem_id="nulie_batch_quality"
         )
         with gr.Row():
-            self.run = gr.Button("Enhance all", variant="primary", elem_id="nulie_batch_run")
+            self.run = gr.Button(ALL, variant="primary", elem_id="nulie_batch_run")
             self.stop = gr.Button(
                 "Stop", variant="stop", elem_id="nulie_batch_stop", interactive=False
             )
@@ -82,15 +84,27 @@ class Batch:
         mine = [self.state, self.visitor]
         changed = [*mine, self.status, self.table, self.run, self.stop]
         self.run.click(self._on_run, inputs, changed, **quiet(many=True))
+        self.files.change(self._on_files, [*mine, self.files], [*mine, self.run], **quiet())
         self.stop.click(self._on_stop, [self.state], None, **quiet(queue=False))
         self.what.input(self._on_what, [self.what], [self.recipe], **quiet(queue=False))
 
     def _on_what(self, what: str) -> Any:
         return gr.update(visible=what == APPLY)
 
+    def _on_files(self, session: Session | None, _: Any, files: Any) -> Updates:
+        """Other files: what was seen of a video is none of theirs."""
+        session = self.sessions.find(session)
+        film = only_film([Item(path, name=name) for path, name in uploads(files)])
+        if session.film is not None:
+            session.film.stop(drop=True)
+        session.film = None
+        named = gr.update(value=LOOK if film else ALL)
+        return {self.state: session, self.visitor: words.visitor(session), self.run: named}
+
     def _on_stop(self, session: Session | None) -> None:
-        if session is not None and session.batch is not None:
-            session.batch.stop()
+        for run in (session.batch, session.film) if session is not None else ():
+            if run is not None:
+                run.stop()
 
     def _on_run(
         self, session: Session | None, files: Any, folder: str, what: str, recipe: str,
@@ -104,6 +118,12 @@ class Batch:
             if what == APPLY:
                 given.update(recipe=recipe.strip() or session.recipe.to_json(), judge_recipe=True)
                 given.update(NOT_RESTORED)  # a recipe says that itself
+            film, look = only_film(items), session.film
+            if film is not None and what == SEARCH and (look is None or look.film is None):
+                yield from self._look(session, film, given, mine)
+                return
+            if film is not None and what == SEARCH and look is not None:
+                given.update(recipe=look.recipe(), **NOT_RESTORED)
             run = self._begin(session, items, given)
         except NulieError as e:
             yield {**mine, self.status: words.error(str(e))}
@@ -118,6 +138,35 @@ class Batch:
             session.batch = None
         yield self._end(run)
 
+    def _look(
+        self, session: Session, item: Item, given: dict[str, Any], mine: Updates
+    ) -> Iterator[Updates]:
+        """The shots of a video, before the whole is made. Raises: NulieError."""
+        run = FilmLook(item, plan(given), self.host.work)
+        with session.lock:
+            if session.film is not None or session.batch is not None:
+                raise ImageError("a video of yours is under way; stop it first")
+            session.film = run
+        run.start()
+        try:
+            yield {**mine, self.table: "", **buttons(self.run, self.stop, busy=True)}
+            while not run.wait(INTERVAL):
+                event = run.latest()
+                if event is not None:
+                    self.host.progress(event.share, f"nulie: {event.words}", None)
+                    yield {self.status: words.status(event.words, share=event.share)}
+        finally:
+            if not run.over:  # the page was closed
+                run.stop(drop=True)
+            if run.film is None and session.film is run:
+                session.film = None
+        ended = buttons(self.run, self.stop, busy=False)
+        said = words.error(run.error) if run.error else words.status("Stopped; nothing was made.")
+        if run.film is not None:
+            said = words.status("These are its shots, before and after.")
+            ended[self.run] = gr.update(value=MAKE, interactive=True)
+        yield {**ended, self.status: said, self.table: shown(run)}
+
     def _items(self, files: Any, folder: str) -> list[Item]:
         items = [Item(path, name=safe_name(name)) for path, name in uploads(files)]
         if self.host.folders and (folder or "").strip():
@@ -129,7 +178,7 @@ class Batch:
     def _begin(self, session: Session, items: list[Item], given: dict[str, Any]) -> BatchRun:
         """Raises: NulieError when what is asked for has no meaning, or a batch is under way."""
         wanted = plan(given, files=len(items))
-        if wanted.recipe == Recipe():
+        if wanted.recipe == Recipe() and not wanted.shots:
             raise RecipeError("no recipe yet; write one here, or make one on the Photo tab")
         with session.lock:
             if session.batch is not None:
@@ -168,12 +217,16 @@ class Batch:
         if run.error:
             run.settle(run.error)
         stopped = ", then stopped" if run.cancel.is_set() else ""
-        text = f"{len(run.written)} of {len(run.rows)} photos done{stopped}"
+        kind = "files" if any(is_film(Path(row.name)) for row in run.rows) else "photos"
+        text = f"{len(run.written)} of {len(run.rows)} {kind} done{stopped}"
         updates = {
             self.status: words.error(run.error) if run.error else words.status(text),
             self.table: table(run.rows),
             **buttons(self.run, self.stop, busy=False),
         }
+        if (film := result(run)) is not None:
+            updates[self.status] += part("nulie_batch_zip", film)
+            return updates
         if run.written:
             try:
                 archive = pack(run.written)

@@ -91,13 +91,17 @@ def here(text: str) -> str:
     return "; ".join(parts)
 
 
-def link(path: Path, text: str, *, style: str = "") -> str:
-    """A link that downloads a file of the results folder."""
+def address(path: Path) -> str:
+    """Of a file of the results folder, for an attribute."""
     # Relative, so that it holds behind a proxy and inside another page.
     route = "gradio_api/file=" if MAJOR >= 5 else "file="
-    address = escape(route + quote(path.resolve().as_posix()))
+    return escape(route + quote(path.resolve().as_posix()))
+
+
+def link(path: Path, text: str, *, style: str = "") -> str:
+    """A link that downloads a file of the results folder."""
     return (
-        f'<a class="{style}" href="{address}" download="{escape(path.name)}" target="_blank"'
+        f'<a class="{style}" href="{address(path)}" download="{escape(path.name)}" target="_blank"'
         f' rel="noopener">{escape(text)}</a>'
     )
 

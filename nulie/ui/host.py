@@ -18,6 +18,7 @@ from ..jobs.host import load_from
 from ..jobs.names import at_free_name
 from ..models.pool import Pool
 from ..recipe.settings import Settings
+from ..video import film
 
 LARGEST_UPLOAD = 300
 """Megabytes; a TIFF of the largest picture that is read may be more, but not a photo."""
@@ -73,8 +74,8 @@ class Host:
 
     @property
     def work(self) -> JobHost:
-        """`jobs`, with the page's limit of a file's size."""
-        return replace(self.jobs, check=check_upload)
+        """`jobs`, with the page's limit of a file's size, and with videos."""
+        return replace(self.jobs, check=check_upload, film=film.process)
 
     def results_folder(self) -> Path:
         return Path(self.results() if callable(self.results) else self.results)

@@ -20,6 +20,7 @@ from ..jobs.events import (
     Ended,
     Event,
     Failed,
+    Filmed,
     Loading,
     Noted,
     Searching,
@@ -198,6 +199,9 @@ class BatchRun(Run):
             self._row.said = here(event.text)
         elif isinstance(event, Done):
             self._show(event)
+        elif isinstance(event, Filmed):
+            self._link(event.written[0])
+            self._row.said = f"{event.film.frames:,} frames, {len(event.film.shots):,} shots"
         elif isinstance(event, Ended):
             self.settle("stopped")
 
@@ -211,12 +215,14 @@ class BatchRun(Run):
         assert self.begun is not None, "a job begins a file before it tells of it"
         return self.rows[self.begun.number - 1]
 
-    def _show(self, event: Done) -> None:
-        outcome, row = event.outcome, self._row
-        path = event.written[0]
+    def _link(self, path: Path) -> None:
         self.written.append(path)
         self._saved(path)
-        row.link = link(path, path.name)
+        self._row.link = link(path, path.name)
+
+    def _show(self, event: Done) -> None:
+        outcome, row = event.outcome, self._row
+        self._link(event.written[0])
         row.thumb = embed(outcome.after.pixels, outcome.after, THUMB)
         row.said = describe(outcome.recipe)
         if outcome.base is not None and outcome.terms is not None:

@@ -14,6 +14,7 @@ from ..drawing import DataImage
 from ..errors import ImageError
 from ..library.shelf import Shelf
 from ..recipe import Recipe
+from .filming import FilmLook
 from .opened import Opened
 from .running import BatchRun, Finish, Search, ShelfRun
 
@@ -40,6 +41,8 @@ class Session:
     """The library that is looked at."""
     work: ShelfRun | None = None
     """What is under way in it."""
+    film: FilmLook | None = None
+    """The last look at a video, which may be under way."""
     recipe: Recipe = field(default_factory=Recipe)
     """What is on the touch-up's sliders."""
     full: Recipe = field(default_factory=Recipe)
@@ -151,6 +154,8 @@ class Sessions:
             gone.batch.stop(drop=True)
         if gone.work is not None:
             gone.work.stop(drop=True)
+        if gone.film is not None:
+            gone.film.stop(drop=True)
         gone.drop()
         gone.used = -math.inf  # the first to make room
 

@@ -12,7 +12,8 @@ from PIL import Image
 
 from ..engine import pipeline
 from ..image_io import Photo
-from ..recipe import Recipe
+from ..jobs.coloring import OP as COLORIZE
+from ..recipe import ModelStep, Recipe
 from ..transforms import table_of
 from . import filters
 from .pixels import Pixels
@@ -20,6 +21,8 @@ from .source import Facts
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
+
+    from ..restore.color_series import Series
 
 FADE = 8
 """Frames over which one recipe becomes the next, where a film changes without a cut."""
@@ -46,7 +49,8 @@ class Painter:
     ) -> None:
         """`stretches` in their order, the first from frame 0; `pix_fmt` is what is encoded."""
         self._pixels = Pixels(facts, pix_fmt)
-        self._facts, self._pix_fmt, self._models = facts, pix_fmt, models
+        self._facts, self._pix_fmt = facts, pix_fmt
+        self._models = _Carrying(models)
         self._stretches = stretches
         self._at = 0
         self._chains: dict[Recipe, filters.Chain] = {}
@@ -65,6 +69,11 @@ class Painter:
                     return before, after, (past + 0.5) / FADE
         return here, here, 0.0
 
+    @property
+    def scene(self) -> int:
+        """Number of the last cut before the frame that was asked for last."""
+        return sum(stretch.cut for stretch in self._stretches[: self._at + 1])
+
     def quick(self, recipe: Recipe) -> filters.Chain | None:
         """The filters that do all of a recipe; None where there is more to do than they can."""
         if self._facts.deep or (recipe == Recipe() and not self._same_format):
@@ -82,9 +91,13 @@ class Painter:
     def _same_format(self) -> bool:
         return self._facts.pix_fmt == self._pix_fmt
 
-    def paint(self, frame: VideoFrame, recipes: tuple[Recipe, Recipe, float]) -> VideoFrame:
-        """A new frame, or the same one where nothing is done. Raises: as `pipeline.apply`."""
+    def paint(
+        self, frame: VideoFrame, recipes: tuple[Recipe, Recipe, float], scene: int = 0
+    ) -> VideoFrame:
+        """A new frame, or the same one where nothing is done. Colours are carried along within a
+        `scene`, whose frames come in their order. Raises: as `pipeline.apply`."""
         before, after, share = recipes
+        self._models.begin(scene)
         if before == after == Recipe() and self._same_format:
             return frame
         photo = self._pixels.photo(frame)
@@ -92,6 +105,35 @@ class Painter:
         if before != after:
             made = _mixed(made, pipeline.apply(after, photo, self._models), share)
         return self._pixels.frame(made, frame)
+
+
+class _Carrying:
+    """The models of recipes, but for those that colour, which look at frames before, too."""
+
+    def __init__(self, models: Any) -> None:
+        self._models = models
+        self._scene: int | None = None
+        self._series: Series | None = None
+
+    def begin(self, scene: int) -> None:
+        if scene != self._scene and self._series is not None:
+            self._series.begin()
+        self._scene = scene
+
+    def restorer(self, step: ModelStep) -> pipeline.Restore:
+        if step.op != COLORIZE:
+            restore: pipeline.Restore = self._models.restorer(step)
+            return restore
+        from ..restore.color_series import Series
+
+        self._series = self._series or Series()
+        carry, params = self._series.restore, dict(step.params)
+        colorist = self._models.colorist(step.model, named_only=True)
+        return lambda photo: carry(photo, colorist, params)
+
+
+def colors(recipe: Recipe) -> bool:
+    return any(step.op == COLORIZE for step in recipe.before)
 
 
 def _mixed(before: Photo, after: Photo, share: float) -> Photo:

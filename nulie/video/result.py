@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from io import BytesIO
@@ -14,7 +14,7 @@ from ..errors import ImageError, SettingsError
 from .source import FULL, Facts, is_cover
 
 if TYPE_CHECKING:
-    from av.container import InputContainer
+    from av.container import InputContainer, OutputContainer
     from av.packet import Packet
     from av.stream import Stream
     from av.video.frame import VideoFrame
@@ -104,6 +104,54 @@ def pix_fmt(codec: str, facts: Facts, size: tuple[int, int], shown: str) -> str:
     raise ImageError(f"{shown}: {codec} is not encoded with {what} here; choose --codec {others}")
 
 
+class Pictures:
+    """The stream of pictures that are encoded anew."""
+
+    def __init__(
+        self, out: OutputContainer, main: VideoStream, facts: Facts,
+        *, codec: str, crf: int | None, size: tuple[int, int], pix_fmt: str,
+    ) -> None:  # fmt: skip
+        """To be written to `out`, in the place of `main`."""
+        encoder = ENCODERS[codec]
+        given = {**(encoder.options or {}), **({} if crf is None else {"crf": str(crf)})}
+        os.environ.setdefault("SVT_LOG", "1")  # or the encoder of AV1 prints its settings
+        stream: Any = out.add_stream(encoder.name, rate=facts.rate or 25, options=given)
+        context = stream.codec_context
+        context.width, context.height = size
+        context.pix_fmt = pix_fmt
+        context.time_base = stream.time_base = facts.time_base
+        context.framerate = facts.rate or Fraction(25)
+        context.sample_aspect_ratio = facts.aspect or Fraction(1)
+        context.thread_type = "FRAME"  # in slices each frame costs more bits
+        for name, value in facts.tags.items():
+            setattr(context, name, value)
+        if facts.full:
+            context.color_range = FULL
+        if facts.rgb:
+            context.colorspace = _BGR_MATRIX
+        if codec == "hevc" and out.format.name != "matroska":
+            context.codec_tag = "hvc1"  # the only one that Apple's players take
+        if facts.interlaced:
+            context.options = {**given, "flags": "+ildct+ilme"}
+        _name(stream, main)
+        stream.set_display_matrix(facts.turn)
+        self.stream: VideoStream = stream
+        self._durations: dict[int, int] = {}
+
+    def encode(self, frame: VideoFrame | None) -> Iterator[Packet[Any]]:
+        """The packets that a frame completes, or the end of all; of its times nothing changes."""
+        from av.video.frame import PictureType
+
+        if frame is not None:
+            frame.pict_type = PictureType.NONE  # what it was once is no business of the encoder
+            if frame.pts is not None and frame.duration:
+                self._durations[frame.pts] = frame.duration
+        for packet in self.stream.encode(frame):
+            if packet.pts is not None:
+                packet.duration = self._durations.pop(packet.pts, packet.duration)
+            yield packet
+
+
 class Result:
     """Writes to a file; `notes` says what of the film is not kept."""
 
@@ -126,11 +174,13 @@ class Result:
         self._out.metadata.update(tags)
         self._copies: dict[int, Stream] = {}
         self._last: dict[int, int] = {}
-        self._durations: dict[int, int] = {}
+        self._encodes = False
         left_out: Counter[str] = Counter()
         for stream in film.streams:
             if stream is main or stream.index == main.index:
-                self._video = self._encoded(main, codec, crf, size, pix_fmt)
+                self._pictures = Pictures(
+                    self._out, main, facts, codec=codec, crf=crf, size=size, pix_fmt=pix_fmt
+                )
             elif (copy := self._copied(film, stream, muxer)) is not None:
                 self._copies[stream.index] = copy
             elif not (_is_of_chapters(stream) or (muxer == "matroska" and is_cover(stream))):
@@ -145,35 +195,6 @@ class Result:
             if isinstance(e, OSError):
                 raise
             raise ImageError(f"{shown}: cannot be written as {codec} in {muxer} ({e})") from None
-
-    def _encoded(
-        self, main: VideoStream, codec: str, crf: int | None,
-        size: tuple[int, int], pix_fmt: str,
-    ) -> VideoStream:  # fmt: skip
-        encoder, facts = ENCODERS[codec], self._facts
-        given = {**(encoder.options or {}), **({} if crf is None else {"crf": str(crf)})}
-        os.environ.setdefault("SVT_LOG", "1")  # or the encoder of AV1 prints its settings
-        stream: Any = self._out.add_stream(encoder.name, rate=facts.rate or 25, options=given)
-        context = stream.codec_context
-        context.width, context.height = size
-        context.pix_fmt = pix_fmt
-        context.time_base = stream.time_base = facts.time_base
-        context.framerate = facts.rate or Fraction(25)
-        context.sample_aspect_ratio = facts.aspect or Fraction(1)
-        context.thread_type = "FRAME"  # in slices each frame costs more bits
-        for name, value in facts.tags.items():
-            setattr(context, name, value)
-        if facts.full:
-            context.color_range = FULL
-        if facts.rgb:
-            context.colorspace = _BGR_MATRIX
-        if codec == "hevc" and self._out.format.name != "matroska":
-            context.codec_tag = "hvc1"  # the only one that Apple's players take
-        if facts.interlaced:
-            context.options = {**given, "flags": "+ildct+ilme"}
-        _name(stream, main)
-        stream.set_display_matrix(facts.turn)
-        return stream  # type: ignore[no-any-return]
 
     def _copied(self, film: InputContainer, stream: Stream, muxer: str) -> Stream | None:
         """A stream that takes packets as they are; None where the format has no such streams."""
@@ -201,13 +222,21 @@ class Result:
             self._out.add_attachment(name, tags.get("mimetype", kind), bytes(packet))
 
     def write(self, frame: VideoFrame) -> None:
-        """Encodes a frame; of its times nothing changes."""
-        from av.video.frame import PictureType
+        """Encodes a frame."""
+        self._encodes = True
+        self._mux(self._pictures.encode(frame))
 
-        frame.pict_type = PictureType.NONE  # what it was once is no business of the encoder
-        if frame.pts is not None and frame.duration:
-            self._durations[frame.pts] = frame.duration
-        self._mux(self._video.encode(frame))
+    def add(self, packet: Packet[Any]) -> None:
+        """Writes one that an encoder of the same settings has made, in place of frames."""
+        packet.time_base = self.time_base
+        packet.stream = self._pictures.stream
+        self._out.mux(packet)
+
+    @property
+    def time_base(self) -> Fraction:
+        """Of packets that are added."""
+        base: Fraction = self._pictures.stream.codec_context.time_base
+        return base
 
     def copy(self, packet: Packet[Any]) -> None:
         """Writes a packet of another stream than the main one, if it has a place."""
@@ -231,13 +260,12 @@ class Result:
 
     def close(self) -> None:
         """Writes what the encoder still holds, and the end of the file."""
-        self._mux(self._video.encode(None))
+        if self._encodes:
+            self._mux(self._pictures.encode(None))
         self._out.close()
 
-    def _mux(self, packets: list[Packet[Any]]) -> None:
+    def _mux(self, packets: Iterable[Packet[Any]]) -> None:
         for packet in packets:
-            if packet.pts is not None:
-                packet.duration = self._durations.pop(packet.pts, packet.duration)
             self._out.mux(packet)
 
 
