@@ -57,7 +57,7 @@ def parser() -> arguments.Parser:
     add("--sort", default="score", metavar="BY",
         help="score (default), the best first; name; or time, the newest first")
     add("--format", default="table", metavar="FORM",
-        help="table (default), csv, jsonl, or parquet (extra [library])")
+        help="table (default), csv, jsonl, paths, or parquet (extra [library])")
     add("-o", "--output", type=Path, metavar="FILE", help="write the table there")
     add = parser.add_argument_group("for other programs").add_argument
     add("--xmp", metavar="sidecar",
@@ -127,7 +127,7 @@ def _scored(
 ) -> list[Row]:
     """All rows; shows what happens meanwhile."""
     from ..jobs.score import Scored
-    from ..library.scoring import Row
+    from ..library.scoring import row_of
 
     rows: list[Row] = []
     with download_bar(hide=options.quiet) as download:
@@ -143,13 +143,11 @@ def _scored(
                 elif isinstance(event, events.Failed):
                     bar.close()
                     complain(event.text)
-                    text = event.text.removeprefix(f"{event.item.shown}: ")
-                    rows.append(Row.of(event.item, None, text, choice.name))
+                    rows.append(row_of(event, choice.name))
                     if options.json:
                         _print_json({"input": event.item.given, "error": event.text})
                 elif isinstance(event, Scored):
-                    told = event.score, "", event.predictor
-                    rows.append(Row.of(event.item, *told, event.version))
+                    rows.append(row_of(event, choice.name))
                     if options.json:
                         line = {"input": event.item.given, "score": round(event.score, 4)}
                         _print_json({**line, "predictor": event.predictor})

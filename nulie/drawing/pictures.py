@@ -52,7 +52,16 @@ class Thumb:
 
 
 def embed(pixels: Image.Image, photo: Photo, longest: int, *, quality: int = 90) -> DataImage:
-    """`pixels` as they look: with the photo's colour profile and its transparency."""
+    """`pixels` as they look, see `encode`."""
+    kind, written, size = encode(pixels, photo, longest, quality=quality)
+    return _data(kind, written, size)
+
+
+def encode(
+    pixels: Image.Image, photo: Photo, longest: int, *, quality: int
+) -> tuple[str, bytes, tuple[int, int]]:
+    """`pixels` as they look, with the photo's colour profile and its transparency: what kind of
+    file it is, the file, its size in pixels."""
     small = scale_down(pixels, longest)
     profile = photo.metadata.icc_profile
     if profile and (len(profile) > LARGEST_PROFILE or profile[16:20] == b"GRAY"):
@@ -60,22 +69,22 @@ def embed(pixels: Image.Image, photo: Photo, longest: int, *, quality: int = 90)
     options = {"icc_profile": profile} if profile else {}
     stream = BytesIO()
     if photo.transparent and photo.alpha is not None:
-        kind = "webp"
+        kind = "image/webp"
         small = small.copy()
         small.putalpha(photo.alpha.resize(small.size, Image.Resampling.BILINEAR))
         small.save(stream, "WEBP", quality=quality, **options)
     else:
-        kind = "jpeg"
+        kind = "image/jpeg"
         small.save(stream, "JPEG", quality=quality, subsampling=0, **options)
-    return _data(kind, stream.getvalue(), small.size)
+    return kind, stream.getvalue(), small.size
 
 
 def jpeg(data: bytes, size: tuple[int, int]) -> DataImage:
-    return _data("jpeg", data, size)
+    return _data("image/jpeg", data, size)
 
 
 def _data(kind: str, data: bytes, size: tuple[int, int]) -> DataImage:
-    return DataImage(f"data:image/{kind};base64,{base64.b64encode(data).decode()}", *size)
+    return DataImage(f"data:{kind};base64,{base64.b64encode(data).decode()}", *size)
 
 
 def picture(image: DataImage, caption: str, *, size: tuple[int, int] | None = None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,15 +42,19 @@ class Group:
     scores: tuple[float | None, ...]
 
 
-def groups(items: Sequence[Item], store: Store, *, least: float | None = None) -> list[Group]:
+def groups(
+    items: Sequence[Item], store: Store, *, least: float | None = None,
+    tell: Callable[[float], None] = lambda share: None,
+) -> list[Group]:  # fmt: skip
     """Those of at least two, the largest first. Pictures are compared by the embeddings that the
-    library keeps, or by a perceptual hash where it keeps none. Raises: LibraryError where the
-    library knows none of the pictures; ExtraError where the hash needs a package."""
+    library keeps, or by a perceptual hash where it keeps none. `tell` hears of the share that is
+    done. Raises: LibraryError where the library knows none of the pictures; ExtraError where the
+    hash needs a package; what `tell` raises."""
     kinds = [kind for kind in store.kinds() if kind != HASH]
     if kinds:
         digests, kind = _digests(items, store), kinds[0]
     else:
-        digests, kind = _hashed(items, store), HASH
+        digests, kind = _hashed(items, store, lambda share: tell(share / 2)), HASH
     scores = _scores(store)
     number_of: dict[bytes, list[int]] = {}
     for number, digest in enumerate(digests):
@@ -72,7 +76,7 @@ def groups(items: Sequence[Item], store: Store, *, least: float | None = None) -
     if least is None:
         least = LEAST.get(kind, LEAST_OF_EMBEDDINGS)
     made = []
-    for members in _groups(matrix, least):
+    for members in _groups(matrix, least, tell):
         digests_of = [names[order[place]] for place in members]
         numbers = [number for digest in digests_of for number in number_of[digest]]
         if len(numbers) > 1:
@@ -125,11 +129,14 @@ def _move(source: Path, target: Path) -> None:
     source.unlink()
 
 
-def _groups(matrix: Floats, least: float) -> Iterator[list[int]]:
+def _groups(
+    matrix: Floats, least: float, tell: Callable[[float], None] = lambda share: None
+) -> Iterator[list[int]]:
     """Rows of unit length in the order of their worth; each group is a row with those behind it
     that are alike and in no other group."""
     free = np.ones(len(matrix), bool)
     for start in range(0, len(matrix), ROWS):
+        tell(0.5 + start / len(matrix) / 2)
         block = matrix[start : start + ROWS]
         alike: dict[int, list[int]] = {}
         for at in range(start, len(matrix), 8 * ROWS):
@@ -160,7 +167,9 @@ def _digests(items: Sequence[Item], store: Store) -> list[bytes | None]:
     return found
 
 
-def _hashed(items: Sequence[Item], store: Store) -> list[bytes | None]:
+def _hashed(
+    items: Sequence[Item], store: Store, tell: Callable[[float], None]
+) -> list[bytes | None]:
     """Digests, with a hash of each in the library; those that lack one are read."""
     with needed_for("comparing pictures without embeddings", "imagehash", extra="library"):
         import imagehash
@@ -178,13 +187,18 @@ def _hashed(items: Sequence[Item], store: Store) -> list[bytes | None]:
         return number, seen, np.where(bits, 1.0, -1.0)
 
     with ThreadPoolExecutor(min(DECODERS, cores())) as pool:
-        for number, seen, signs in pool.map(read, missing):
-            if signs is not None:
-                key, (length, changed) = str(items[number].path.absolute()), seen.version
-                store.put_file(key, length, changed, seen.digest)
-                store.put_vector(HASH, seen.digest, signs)
-                digests[number] = seen.digest
-                store.commit()
+        try:
+            for done, (number, seen, signs) in enumerate(pool.map(read, missing)):
+                tell(done / len(missing))
+                if signs is not None:
+                    key, (length, changed) = str(items[number].path.absolute()), seen.version
+                    store.put_file(key, length, changed, seen.digest)
+                    store.put_vector(HASH, seen.digest, signs)
+                    digests[number] = seen.digest
+                    store.commit()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     store.commit(now=True)
     return digests
 

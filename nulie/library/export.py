@@ -15,7 +15,7 @@ from ..image_io import atomic
 from .scoring import Row
 
 SORTS = ("score", "name", "time")
-FORMATS = ("table", "csv", "jsonl", "parquet")
+FORMATS = ("table", "csv", "jsonl", "paths", "parquet")
 COLUMNS = ("path", "score", "predictor", "time", "bytes", "error")
 
 
@@ -29,6 +29,11 @@ class Wanted:
     """`score`: the best first; `time`: the newest first."""
     format: str = "table"
     output: Path | None = None
+    name: str = ""
+    """What a name, with the folders below the one that was named, must have in it; case does not
+    count."""
+    failed: bool = False
+    """Whether only those with an error are wanted."""
 
     def __post_init__(self) -> None:
         for name, value, known in (
@@ -43,23 +48,36 @@ class Wanted:
         if self.format == "parquet":
             _parquet()
 
+    def fits(self, row: Row) -> bool:
+        if self.name and self.name.casefold() not in name_of(row).casefold():
+            return False
+        if self.failed or row.score is None:
+            bounded = self.least is not None or self.most is not None
+            return row.score is None and (self.failed or not bounded)
+        low = self.least is None or row.score >= self.least
+        return low and (self.most is None or row.score <= self.most)
+
+    @property
+    def key(self) -> Callable[[Row], Any]:
+        """What rows are sorted by."""
+        keys: dict[str, Callable[[Row], Any]] = {
+            "score": lambda row: (row.score is None, -(row.score or 0.0), str(row.item.path)),
+            "name": lambda row: str(row.item.path),
+            "time": lambda row: (-row.changed, str(row.item.path)),
+        }
+        return keys[self.sort]
+
+
+def name_of(row: Row) -> str:
+    """The name below the folder that was named."""
+    item = row.item
+    folder = "" if item.folder == Path() else f"{item.folder.as_posix()}/"
+    return item.name or folder + item.path.name
+
 
 def chosen(rows: Sequence[Row], wanted: Wanted) -> list[Row]:
     """Rows with an error are last; where a score is asked for they are left out."""
-    bounded = wanted.least is not None or wanted.most is not None
-
-    def fits(row: Row) -> bool:
-        if row.score is None:
-            return not bounded
-        low = wanted.least is None or row.score >= wanted.least
-        return low and (wanted.most is None or row.score <= wanted.most)
-
-    keys: dict[str, Callable[[Row], Any]] = {
-        "score": lambda row: (row.score is None, -(row.score or 0.0), str(row.item.path)),
-        "name": lambda row: str(row.item.path),
-        "time": lambda row: (-row.changed, str(row.item.path)),
-    }
-    return sorted(filter(fits, rows), key=keys[wanted.sort])
+    return sorted(filter(wanted.fits, rows), key=wanted.key)
 
 
 def text(rows: Sequence[Row], format: str) -> Iterator[str]:
@@ -71,6 +89,8 @@ def text(rows: Sequence[Row], format: str) -> Iterator[str]:
         if format == "table":
             score = "   error" if row.score is None else f"{row.score:8.4f}"
             yield f"{score}  {row.item.shown}" + (f": {row.error}" if row.error else "")
+        elif format == "paths":
+            yield row.item.given
         elif format == "csv":
             yield line(_values(row))
         else:

@@ -65,6 +65,13 @@ class Row:
         return Row(item, score, error, predictor, *(version or version_of(item.path) or (0, 0)))
 
 
+def row_of(event: Scored | Failed, predictor: str) -> Row:
+    """The row that an event tells of; `predictor` was asked for."""
+    if isinstance(event, Scored):
+        return Row.of(event.item, event.score, "", event.predictor, event.version)
+    return Row.of(event.item, None, event.text.removeprefix(f"{event.item.shown}: "), predictor)
+
+
 @dataclass(frozen=True)
 class _Read:
     """What came of a file: of its contents, or an error."""

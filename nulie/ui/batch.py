@@ -24,7 +24,7 @@ from .host import FORMATS, Host, form
 from .options import NOT_RESTORED, Options
 from .running import INTERVAL, BatchRun
 from .session import Session, Sessions
-from .views import Updates, buttons
+from .views import Updates, buttons, part
 
 SEARCH, APPLY = "search for each photo", "one recipe for all"
 
@@ -46,7 +46,6 @@ class Batch:
             with gr.Column(scale=2, min_width=340):
                 self.status = gr.HTML(words.status(""), elem_id="nulie_batch_status")
                 self.table = gr.HTML("", elem_id="nulie_batch_table")
-                self.zip = gr.HTML("", elem_id="nulie_batch_zip")
 
     def _build_input(self) -> None:
         self.files = gr.File(
@@ -66,15 +65,13 @@ class Batch:
             label="Recipe for all (JSON; empty: the one on the Photo tab)",
             elem_id="nulie_batch_recipe", lines=2, visible=False,
         )  # fmt: skip
-        with gr.Row():
-            self.format = gr.Dropdown(
-                choices=list(FORMATS), value=self.host.format, label="Format of all",
-                elem_id="nulie_batch_format", min_width=140,
-            )  # fmt: skip
-            self.quality = gr.Number(
-                value=0, precision=0, min_width=140, label="Quality (0: as the photo)",
-                elem_id="nulie_batch_quality",
-            )  # fmt: skip
+        self.format = gr.Dropdown(
+            choices=list(FORMATS), value=self.host.format, label="Format of all",
+            elem_id="nulie_batch_format",
+        )  # fmt: skip
+        self.quality = gr.Number(
+            value=0, precision=0, label="Quality (0: as the photo)", elem_id="nulie_batch_quality"
+        )
         with gr.Row():
             self.run = gr.Button(ALL, variant="primary", elem_id="nulie_batch_run")
             self.stop = gr.Button(
@@ -85,7 +82,7 @@ class Batch:
         asked = [self.files, self.folder, self.what, self.recipe, self.format, self.quality]
         inputs = [self.state, *asked, *self.options.inputs]
         mine = [self.state, self.visitor]
-        changed = [*mine, self.status, self.table, self.zip, self.run, self.stop]
+        changed = [*mine, self.status, self.table, self.run, self.stop]
         self.run.click(self._on_run, inputs, changed, **quiet(many=True))
         self.files.change(self._on_files, [*mine, self.files], [*mine, self.run], **quiet())
         self.stop.click(self._on_stop, [self.state], None, **quiet(queue=False))
@@ -133,7 +130,7 @@ class Batch:
             return
         try:
             busy = buttons(self.run, self.stop, busy=True)
-            yield {**mine, self.zip: "", **busy}
+            yield {**mine, **busy}
             yield from self._watch(run)
         finally:
             if not run.over:  # the page was closed
@@ -152,7 +149,7 @@ class Batch:
             session.film = run
         run.start()
         try:
-            yield {**mine, self.zip: "", self.table: "", **buttons(self.run, self.stop, busy=True)}
+            yield {**mine, self.table: "", **buttons(self.run, self.stop, busy=True)}
             while not run.wait(INTERVAL):
                 event = run.latest()
                 if event is not None:
@@ -228,7 +225,8 @@ class Batch:
             **buttons(self.run, self.stop, busy=False),
         }
         if (film := result(run)) is not None:
-            return {**updates, self.zip: film}
+            updates[self.status] += part("nulie_batch_zip", film)
+            return updates
         if run.written:
             try:
                 archive = pack(run.written)
@@ -236,5 +234,6 @@ class Batch:
                 return {**updates, self.status: words.error(f"{e}; {text}")}
             self.host.saved(archive)
             named = f"Download all as {archive.name}"
-            updates[self.zip] = f"<p>{link(archive, named, style='nulie-download')}</p>"
+            offered = f"<p>{link(archive, named, style='nulie-download')}</p>"
+            updates[self.status] += part("nulie_batch_zip", offered)
         return updates

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..drawing import shots
 from ..jobs import video
-from ..jobs.events import Ended, Event, Loading, Noted
+from ..jobs.events import Ended, Event, Loading, Noted, Standing
 from ..jobs.host import Host as JobHost
 from ..jobs.inputs import Item, is_film
 from ..jobs.plan import Plan
@@ -35,7 +35,7 @@ class FilmLook(Run):
     def events(self) -> Generator[Event, None, None]:
         self.film = yield from film.look(self.item, self._plan, self._host, cancel=self.cancel)
 
-    def see(self, event: Event | Ended) -> None:
+    def see(self, event: Event | Standing | Ended) -> None:
         if isinstance(event, Noted):
             self.notes.append(event.text)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, field
 
 from PIL import Image
@@ -31,6 +32,8 @@ class Opened:
     quick: DataImage
     """As it was, as small as what is shown while things change."""
 
+    key: str = field(default_factory=lambda: secrets.token_hex(4))
+    """Tells it from others."""
     models: Restorers = field(default_factory=Restorers)
     """Those of a recipe's steps, see `engine.pipeline.apply`."""
     restored: dict[ModelSteps, Photo] = field(default_factory=dict)
@@ -40,7 +43,7 @@ class Opened:
     def of(cls, photo: Photo, name: str, device: str = "auto") -> Opened:
         look = Look(photo)
         quick = embed(look.picture(Recipe()), photo, LONGEST)
-        return cls(photo, name, look, full(photo), quick, Restorers(device))
+        return cls(photo, name, look, full(photo), quick, models=Restorers(device))
 
     def result(self, recipe: Recipe) -> Photo:
         """What a recipe makes of it, at full size. Raises: NulieError."""

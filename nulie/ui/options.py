@@ -12,7 +12,7 @@ from ..jobs import reference
 from ..jobs.names import safe_name
 from ..jobs.reference import Reference
 from ..transforms import ops
-from . import ranges
+from . import ranges, scripts
 from .compat import on, quiet, uploads
 from .host import Host
 
@@ -115,6 +115,7 @@ class Options:
             choices=[SAME, "1.5", "2", "4"], value=SAME, allow_custom_value=True,
             label="Enlarge the result (a factor, or 4000x, x3000)", elem_id="nulie_upscale",
         )  # fmt: skip
+        gr.HTML(scripts.hints(list(RESTORED.values()).index("colorize")))
 
     def _build_ops(self) -> None:
         mode = self._defaults.mode

@@ -37,7 +37,7 @@
   let progress = 0;
   let awaited = null; // something that was done, and is answered by a picture
   function tell() {
-    ['#nulie_status', '#nulie_batch_status'].forEach((place) => {
+    ['#nulie_status', '#nulie_batch_status', '#nulie_library_status'].forEach((place) => {
       const state = seen(place + ' .nulie-status');
       const text = state ? state.innerText.trim() : '';
       if (text === told[place]) return;
@@ -124,7 +124,7 @@
     const files = event.dataTransfer && event.dataTransfer.files;
     if (event.defaultPrevented || !files || !files.length) return;
     event.preventDefault();
-    const place = ['#nulie_photo', '#nulie_batch_files'].find((e) => seen(e));
+    const place = ['#nulie_photo', '#nulie_batch_files', '#nulie_library_files'].find((e) => seen(e));
     const input = place && document.querySelector(place + ' input[type=file]');
     if (!input) return;
     input.files = files;

@@ -16,8 +16,10 @@ from .compat import MAJOR, blocks, quiet, script, take_over, theme
 from .gate import Gate
 from .host import LARGEST_UPLOAD, Host
 from .keeping import Keeping
+from .library_tab import Library
 from .options import Options
 from .photo_tab import PhotoTab
+from .serving import Serving
 from .session import Sessions
 from .single import Single
 
@@ -41,20 +43,24 @@ def build(host: Host) -> Any:
         visitor: Any = gr.HTML("", elem_id="nulie_visitor", render=False)
         options = Options(host)
         photo, batch = PhotoTab(host, options), Batch(host, state, visitor, sessions, options)
+        library = Library(host, state, visitor, sessions, options)
         with gr.Tabs(elem_id="nulie_tabs"):
             with gr.Tab("Photo", elem_id="nulie_tab_photo"):
                 photo.build()
             with gr.Tab("Batch", elem_id="nulie_tab_batch"):
                 batch.build()
+            with gr.Tab("Library", elem_id="nulie_tab_library"):
+                library.build()
             with gr.Tab("Help", elem_id="nulie_tab_help"):
                 gr.HTML(help.HELP)
         visitor.render()
         Single(host, state, visitor, sessions, options, photo).connect(page)
         Keeping(host, state, photo).connect()
         batch.connect()
+        library.connect()
         if host.targets:
             page.load(None, None, None, **script(scripts.READY), **quiet(queue=False))
-    page.leave = sessions.leave
+    page.leave, page.serving = sessions.leave, Serving(sessions)
     return page
 
 
@@ -116,9 +122,11 @@ def _queue(page: Any) -> None:
 
 
 def _hear(app: Any, page: Any) -> None:
-    """Browsers tell the server's FastAPI `app` when a page is closed, whose search ends then."""
+    """Browsers tell the server's FastAPI `app` when a page is closed, whose search ends then; and
+    ask it for what is in a visitor's library."""
     path = f"/{scripts.LEAVING}{{token}}"
     app.add_api_route(path, page.leave, methods=["POST"], response_model=None)
+    page.serving.join(app)
 
 
 def _confine(app: Any) -> None:

@@ -47,8 +47,8 @@ class PhotoTab:
             self.save = gr.Button("Save at full size", variant="primary", elem_id="nulie_save")
             self.again = gr.Button("Use result as input", elem_id="nulie_output_to_input")
         self.saved = gr.HTML("", elem_id="nulie_saved", visible=False)
-        self.curve = gr.HTML("", elem_id="nulie_curve", visible=False)
-        self.thumbs = gr.HTML("", elem_id="nulie_variants", visible=False)
+        # The score's curve during a search, the variants after it.
+        self.course = gr.HTML("", elem_id="nulie_course", visible=False)
         self.variant = gr.Radio(
             choices=[], label="Variant shown", visible=False, elem_id="nulie_variant"
         )
@@ -59,9 +59,7 @@ class PhotoTab:
             self.recipe = gr.Textbox(
                 label="Recipe (JSON)", lines=3, elem_id="nulie_recipe", interactive=True
             )
-            with gr.Row():
-                self.apply = gr.Button("Apply this recipe", elem_id="nulie_recipe_apply")
-                gr.HTML(scripts.COPY)
+            self.apply = gr.Button("Apply this recipe", elem_id="nulie_recipe_apply")
             self.recipe_file = gr.File(
                 label="Apply a recipe file (JSON, or a picture saved by nulie)",
                 elem_id="nulie_recipe_file", height=140,
@@ -80,8 +78,7 @@ class PhotoTab:
             self.history = gr.HTML("", elem_id="nulie_history")
         with _folded("How it was found", "nulie_how") as self.how:
             self.terms = gr.HTML("", elem_id="nulie_terms")
-            self.climb = gr.HTML("", elem_id="nulie_climb")
-            self.tree = gr.HTML("", elem_id="nulie_tree")
+            self.growth = gr.HTML("", elem_id="nulie_growth")
 
     def _build_exchange(self) -> None:
         """What the page around needs; the page on its own has none of it."""
@@ -96,9 +93,9 @@ class PhotoTab:
     def results(self) -> list[Any]:
         """What changes with a new result, beside the view."""
         return [
-            *(self.view, self.status, self.saved, self.keep, self.thumbs, self.variant, self.words),
+            *(self.view, self.status, self.saved, self.keep, self.course, self.variant, self.words),
             *(self.touchup, self.recipe_box, self.format_box, self.recipe, self.how),
-            *(self.terms, self.climb, self.tree, self.curve, *self.steps.outputs),
+            *(self.terms, self.growth, *self.steps.outputs),
         ]
 
     @property

@@ -14,7 +14,18 @@ from pathlib import Path
 
 from ..drawing import DataImage, Row, embed, tree
 from ..errors import NulieError
-from ..jobs.events import Begun, Done, Ended, Event, Failed, Filmed, Loading, Noted, Searching
+from ..jobs.events import (
+    Begun,
+    Done,
+    Ended,
+    Event,
+    Failed,
+    Filmed,
+    Loading,
+    Noted,
+    Searching,
+    Standing,
+)
 from ..jobs.host import Host as JobHost
 from ..jobs.inputs import Item
 from ..jobs.job import Job
@@ -26,6 +37,7 @@ from ..transforms import describe
 from .compat import here, link
 from .opened import Opened, full
 
+Events = Generator[Event | Standing | Ended, None, None]
 INTERVAL = 0.25
 """Seconds between two live updates of the page."""
 DESERTED = 30.0
@@ -34,6 +46,10 @@ THUMB = 96
 """Long side of a picture in the table of a batch."""
 
 _log = logging.getLogger(__name__)
+
+
+class Stopped(Exception):
+    """Ends a run from within what it does."""
 
 
 class Run(ABC):
@@ -50,11 +66,11 @@ class Run(ABC):
         self._thread = threading.Thread(target=self._work, name="nulie run", daemon=True)
 
     @abstractmethod
-    def events(self) -> Generator[Event | Ended, None, None]:
+    def events(self) -> Events:
         """What is done, in the run's thread."""
 
     @abstractmethod
-    def see(self, event: Event | Ended) -> None:
+    def see(self, event: Event | Standing | Ended) -> None:
         """Called with each event, in the run's thread."""
 
     def start(self) -> None:
@@ -94,6 +110,8 @@ class Run(ABC):
                         self._latest = event
         except NulieError as e:
             self.error = str(e)
+        except Stopped:
+            pass
         except Exception as e:
             _log.exception("a run failed")
             self.error = f"the search failed ({type(e).__name__}: {e}); the log has more"
@@ -139,7 +157,7 @@ class Search(Run):
             after = full(outcome.after) if outcome.changed else opened.before
             self.finish = Finish(opened, outcome.light(), after, drawn)
 
-    def see(self, event: Event | Ended) -> None:
+    def see(self, event: Event | Standing | Ended) -> None:
         if isinstance(event, Noted):
             self.notes.append(event.text)
         elif isinstance(event, Searching):
@@ -162,7 +180,7 @@ class BatchRun(Run):
         self.written: list[Path] = []
         self._items, self._plan, self._host, self._saved = items, plan, host, saved
 
-    def events(self) -> Generator[Event | Ended, None, None]:
+    def events(self) -> Events:
         try:
             yield from Job(self._items, self._plan, self._host, cancel=self.cancel).events()
         finally:
@@ -171,7 +189,7 @@ class BatchRun(Run):
                 with suppress(OSError):  # it is not empty
                     folder.rmdir()
 
-    def see(self, event: Event | Ended) -> None:
+    def see(self, event: Event | Standing | Ended) -> None:
         if isinstance(event, Begun):
             self.begun = event
             self._row.said = "under way"
@@ -209,3 +227,49 @@ class BatchRun(Run):
         row.said = describe(outcome.recipe)
         if outcome.base is not None and outcome.terms is not None:
             row.before, row.after = outcome.base.score, outcome.terms.score
+
+
+class ShelfRun(Run):
+    """Something that is done to a library."""
+
+    def __init__(
+        self, words: str, work: Callable[[ShelfRun], Events], *, whole: bool = True,
+        saved: Callable[[Path], None] = lambda path: None,
+    ) -> None:  # fmt: skip
+        """`whole`: what is under way when it is stopped comes to nothing."""
+        super().__init__()
+        self.words, self.share = words, 0.0
+        """How it stands."""
+        self.failures: list[str] = []
+        self.notes: list[str] = []
+        self.written: list[Path] = []
+        self.end = ""
+        """What has come of it, once it is over."""
+        self._do, self._whole, self._saved, self._stood = work, whole, saved, False
+
+    def events(self) -> Events:
+        return self._do(self)
+
+    def stop(self, *, drop: bool = False) -> None:
+        super().stop(drop=drop or self._whole)
+
+    def tell(self, share: float) -> None:
+        """How far something is that has no events. Raises: Stopped."""
+        if self.cancel.is_set():
+            raise Stopped
+        self.share = share
+
+    def see(self, event: Event | Standing | Ended) -> None:
+        if isinstance(event, Standing):
+            self._stood = True
+            self.words, self.share = event.words, event.share
+        elif isinstance(event, Failed):
+            self.failures.append(here(event.text))
+        elif isinstance(event, Noted):
+            self.notes.append(here(event.text))
+        elif isinstance(event, Done):
+            self.written += event.written
+            for path in event.written:
+                self._saved(path)
+        elif isinstance(event, Event) and not self._stood:
+            self.words = event.words or self.words

@@ -7,9 +7,15 @@ from pathlib import Path
 
 LEAVING = "nulie/left/"
 """Address, with a visitor's token behind it, that the browser calls when the page is closed."""
-_SCRIPT = (
-    Path(__file__).with_name("page.js").read_text(encoding="utf-8").replace("LEAVING", LEAVING)
-)
+LIBRARY = "nulie/library/"
+"""The same of a visitor's library."""
+
+
+def _file(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+_SCRIPT = _file("page.js").replace("LEAVING", LEAVING)
 FRAMED = (
     "body,gradio-app{background:transparent!important}footer{display:none!important}"
     ".gradio-container{min-height:0!important;max-width:none!important;padding:0!important;"
@@ -40,11 +46,41 @@ EMPTY = (
     '">Drop a photo here to begin, or choose one.</button>'
 )
 COPY = (
-    '<button type="button" class="nulie-copy" id="nulie_copy" onclick="'
-    "var t=document.querySelector('#nulie_recipe textarea');"
+    '<button type="button" class="nulie-copy" id="nulie_copy" data-recipe="RECIPE" onclick="'
     "var b=this,done=function(){b.textContent='Copied'};"
     "setTimeout(function(){b.textContent='Copy recipe'},1500);"
-    "if(navigator.clipboard){navigator.clipboard.writeText(t.value).then(done)}"
-    "else{t.select();document.execCommand('copy');done()}"
+    "if(navigator.clipboard){navigator.clipboard.writeText(b.dataset.recipe).then(done)}"
+    "else{var t=document.createElement('textarea');t.value=b.dataset.recipe;b.after(t);t.select();"
+    "document.execCommand('copy');t.remove();done()}"
     '">Copy recipe</button>'
 )
+"""With the recipe's text, escaped, in place of `RECIPE`."""
+ASKED = "window.nulieAsked"
+"""What `library.js` asks for."""
+HINTED = "window.nulieHints ? nulieHints() : ''"
+"""The points that `hints.js` has, as texts."""
+
+
+def given(what: str, inputs: int) -> str:
+    """The values of an event of so many inputs, with what the browser knows in place of the second;
+    older gradio gives the values of outputs behind them."""
+    return f"(...v) => [v[0], {what}, ...v.slice(2, {inputs})]"
+
+
+def library(*, folders: bool) -> str:
+    """What `library.js` fills. `folders`: whether folders of the server may be named."""
+    place = f'<div id="nulie_grid" data-folders="{int(folders)}"></div>'
+    return _filled(place, "library", LIBRARY=LIBRARY)
+
+
+def hints(place: int) -> str:
+    """What `hints.js` fills, once the checkbox of that place in what is restored is ticked."""
+    return _filled('<div id="nulie_hints" hidden></div>', "hints", COLORIZE=str(place))
+
+
+def _filled(place: str, name: str, **values: str) -> str:
+    """A place in the markup with its style, and the script that fills it."""
+    code = _file(f"{name}.js")
+    for key, value in values.items():
+        code = code.replace(key, value)
+    return f'<style>{_file(f"{name}.css")}</style>{place}<style onload="{escape(code)}"></style>'

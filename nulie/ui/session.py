@@ -12,10 +12,11 @@ from weakref import WeakSet
 
 from ..drawing import DataImage
 from ..errors import ImageError
+from ..library.shelf import Shelf
 from ..recipe import Recipe
 from .filming import FilmLook
 from .opened import Opened
-from .running import BatchRun, Finish, Search
+from .running import BatchRun, Finish, Search, ShelfRun
 
 ROOM = 2_000_000_000
 """Pixels of all visitors' photos in memory, three bytes each."""
@@ -36,6 +37,10 @@ class Session:
     """The one under way."""
     batch: BatchRun | None = None
     """The one under way."""
+    shelf: Shelf | None = None
+    """The library that is looked at."""
+    work: ShelfRun | None = None
+    """What is under way in it."""
     film: FilmLook | None = None
     """The last look at a video, which may be under way."""
     recipe: Recipe = field(default_factory=Recipe)
@@ -96,6 +101,11 @@ class Session:
         self.opened, self.finish, self.settled = opened, None, Recipe()
         self.recipe = self.full = Recipe()
 
+    def forget(self) -> None:
+        """Nobody comes back for anything of it."""
+        self.clear()
+        self.shelf = None
+
 
 class Sessions:
     """Bounds how many photos lie in memory: pages can be closed without a word."""
@@ -134,23 +144,33 @@ class Sessions:
     def leave(self, token: str) -> None:
         """Ends what runs for the visitor of that token, who has closed the page."""
         with self._lock:
-            gone = next((s for s in self._all if s.token == token), None)
+            gone = self._of(token)
             if gone is None:
                 return
-            gone.away = threading.Timer(AWAY, gone.clear)
+            gone.away = threading.Timer(AWAY, gone.forget)
             gone.away.daemon = True
             gone.away.start()
         if gone.batch is not None:
             gone.batch.stop(drop=True)
+        if gone.work is not None:
+            gone.work.stop(drop=True)
         if gone.film is not None:
             gone.film.stop(drop=True)
         gone.drop()
         gone.used = -math.inf  # the first to make room
 
+    def of(self, token: str) -> Session | None:
+        """The one whose token it is."""
+        with self._lock:
+            return self._of(token)
+
+    def _of(self, token: str) -> Session | None:
+        return next((s for s in self._all if s.token == token), None)
+
     def again(self, token: str) -> Session | None:
         """The session of one who had left and is back, if it has a photo still."""
         with self._lock:
-            back = next((s for s in self._all if s.token == token), None)
+            back = self._of(token)
             if back is None or back.away is None:
                 return None
             back.away.cancel()

@@ -57,8 +57,10 @@ class Single:
         brought = [tab.file, *anew, tab.history]
         ticket = script(scripts.TICKET)
         tab.take.click(self._on_take, [state, self.visitor], brought, **ticket, **many)
-        inputs = [state, *self.options.inputs]
-        tab.enhance.click(self._on_enhance, inputs, [tab.enhance, tab.stop, *anew], **many)
+        inputs = [state, self.visitor, *self.options.inputs]
+        changed = [tab.enhance, tab.stop, *anew]
+        hinted = script(scripts.given(scripts.HINTED, len(inputs)))
+        tab.enhance.click(self._on_enhance, inputs, changed, **hinted, **many)
         tab.stop.click(self._on_stop, [state], None, **quiet(queue=False))
         tab.variant.input(self._on_variant, [state, tab.variant], of_steps, **many)
         tab.steps.connect(state, self._turn, tab.of_recipe)
@@ -124,17 +126,20 @@ class Single:
         try:
             photo, name, note = read(session)
             self.sessions.open(session, Opened.of(photo, name, self.host.device))
+            mine[self.visitor] = words.visitor(session)
             return {**mine, **views.everything(self.tab, session, note)}
         except NulieError as e:
             return {**mine, **self._complain(e, session)}
 
     # A search.
 
-    def _on_enhance(self, session: Session | None, *values: Any) -> Iterator[Updates]:
+    def _on_enhance(self, session: Session | None, hints: Any, *values: Any) -> Iterator[Updates]:
+        """`hints` are texts of known colours, one behind another."""
         session, mine = self._mine(session)
         try:
             opened = session.need(idle=True)
-            search = Search(opened, plan(self.options.values(values)), self.host.work)
+            given = {**self.options.values(values), "hint": str(hints or "").split()}
+            search = Search(opened, plan(given), self.host.work)
             with session.lock:
                 session.need(idle=True)
                 session.search = search
@@ -183,7 +188,8 @@ class Single:
             if isinstance(event, Searching):
                 told = event.evaluations > 0
                 text = f"{event.evaluations:,} nodes, best {event.best:.2f}"
-                updates[tab.curve] = views.html(curve(search.climb, event.base, event.seconds))
+                climb = curve(search.climb, event.base, event.seconds)
+                updates[tab.course] = views.html(views.part("nulie_curve", climb))
                 if event.recipe != last:
                     last = event.recipe
                     image = opened.look.picture(last)

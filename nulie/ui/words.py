@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from ..drawing import cost
 from ..jobs.events import Event, Searching
+from ..library.shelf import Shelf
 from ..recipe import Recipe
 from ..transforms import describe
+from . import scripts
 from .compat import here
 from .opened import Opened
 from .session import Session
+
+MOST_FAILURES = 100
+"""So many are named."""
 
 
 def status(text: str, *, share: float | None = None, strong: str = "", note: str = "") -> str:
@@ -34,8 +40,29 @@ def error(text: str) -> str:
 
 
 def visitor(session: Session) -> str:
-    """By what the server knows who has closed the page."""
-    return f'<i id="nulie_token" data-token="{session.token}"></i>'
+    """By what the server knows who has closed the page, and the page one photo from another."""
+    photo = session.opened.key if session.opened else ""
+    return f'<i id="nulie_token" data-token="{session.token}" data-photo="{photo}"></i>'
+
+
+def shelf(shown: Shelf | None, *, busy: bool) -> str:
+    """By what `library.js` knows the library that is shown, and when it has changed."""
+    if shown is None:
+        return ""
+    return (
+        f'<i hidden id="nulie_shelf" data-key="{shown.key}" data-version="{shown.version}"'
+        f' data-busy="{int(busy)}"></i>'
+    )
+
+
+def failures(texts: Sequence[str]) -> str:
+    """What has failed, and why, folded away."""
+    if not texts:
+        return ""
+    more = len(texts) - MOST_FAILURES
+    told = [*texts[:MOST_FAILURES], *([f"and {more:,} more"] if more > 0 else [])]
+    rows = "".join(f"<li>{escape(text)}</li>" for text in told)
+    return f"<details><summary>{len(texts):,} failed</summary><ul>{rows}</ul></details>"
 
 
 def about(opened: Opened, note: str = "") -> str:
@@ -88,7 +115,8 @@ def shown(session: Session, note: str = "") -> str:
 
 
 def words(recipe: Recipe) -> str:
-    return f'<p class="nulie-words"><b>Recipe:</b> {escape(describe(recipe))}</p>'
+    copy = scripts.COPY.replace("RECIPE", escape(recipe.to_json()))
+    return f'<p class="nulie-words"><b>Recipe:</b> {escape(describe(recipe))} {copy}</p>'
 
 
 def size(count: int) -> str:

@@ -91,11 +91,11 @@ def stop(server: Server) -> None:
         server.process.wait()
 
 
-def running(program: str, folder: Path) -> Iterator[Server]:
+def running(program: str, folder: Path, **variables: str) -> Iterator[Server]:
     """A program of this folder as a server, for as long as a fixture lives."""
     if sys.executable == PYTHON and importlib.util.find_spec("gradio") is None:
         pytest.skip("no gradio here: pip install gradio")
-    server = start(folder, program=Path(__file__).with_name(program))
+    server = start(folder, program=Path(__file__).with_name(program), **variables)
     yield server
     stop(server)
 
@@ -197,6 +197,9 @@ class Visitor:
     def image(self, which: str = "img.nulie-after") -> str:
         """The data URI of a picture that is shown."""
         return str(self.page.locator(f"#nulie_view {which}").last.get_attribute("src"))
+
+    def tab(self, name: str) -> None:
+        self.page.locator("#nulie_tabs button:visible", has_text=name).last.click()
 
     def unfold(self, text: str) -> None:
         self.page.get_by_text(text, exact=True).first.click()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from .conftest import Visitor
+from .test_library import draw_line, patches
 
 Visit = Callable[..., Visitor]
 
@@ -108,14 +109,20 @@ def test_the_whole_way_by_keyboard(visit: Visit, photo: Path) -> None:
     assert live.get_attribute("role") == "status"
 
 
-def test_axe_finds_nothing(visit: Visit, photo: Path) -> None:
+def with_axe(person: Visitor) -> Any:
+    """The page, to be examined."""
     package = pytest.importorskip("axe_playwright_python", exc_type=ImportError)
     script = Path(package.__file__).with_name("axe.min.js")
-    person = visit()
     page = person.page
     if int(page.evaluate("window.gradio_config.version").partition(".")[0]) < 5:
         pytest.skip("old versions of gradio make markup that axe complains of")
     page.evaluate(script.read_text(encoding="utf-8"))
+    return page
+
+
+def test_axe_finds_nothing(visit: Visit, photo: Path) -> None:
+    person = visit()
+    page = with_axe(person)
     assert page.evaluate(COMPLAINTS) == []
     person.drop(photo)
     page.get_by_text("hard: drastic").click()
@@ -130,10 +137,38 @@ def test_axe_finds_nothing(visit: Visit, photo: Path) -> None:
         page.get_by_role("button", name=name).first.click()
     for look in ("light", "dark"):
         page.evaluate("l => document.body.classList.toggle('dark', l === 'dark')", look)
-        for tab in ("Batch", "Help", "Photo"):
+        for tab in ("Batch", "Library", "Help", "Photo"):
             page.locator("#nulie_tabs button:visible", has_text=tab).last.click()
             page.mouse.move(2, 2)
             page.wait_for_timeout(400)
+            assert page.evaluate(COMPLAINTS) == [], f"{tab}, {look}"
+
+
+def test_axe_finds_nothing_in_a_library_and_among_hints(
+    visit: Visit, photo: Path, tmp_path: Path
+) -> None:
+    person = visit()
+    page = with_axe(person)
+    person.drop(photo)
+    person.unfold("Restore")
+    page.get_by_label("give a black-and-white photo colours").check()
+    page.get_by_role("button", name="Add one in the middle").click()
+    page.locator("#nulie_hints li").wait_for()
+    for number in range(3):
+        patches(number).save(tmp_path / f"{number}.png")
+    (tmp_path / "broken.png").write_bytes(b"nothing")
+    person.tab("Library")
+    page.fill("#nulie_grid [name=folder]", str(tmp_path))
+    page.click("[data-do=score]")
+    page.wait_for_function("() => document.querySelectorAll('.nulie-tile').length === 4")
+    page.locator(".nulie-tile").first.click()
+    draw_line(page, 8)
+    for look in ("light", "dark"):
+        page.evaluate("l => document.body.classList.toggle('dark', l === 'dark')", look)
+        for tab in ("Library", "Photo"):
+            person.tab(tab)
+            page.mouse.move(2, 2)
+            page.wait_for_timeout(500)
             assert page.evaluate(COMPLAINTS) == [], f"{tab}, {look}"
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from .conftest import Server, enter_frame, running, wait_told
+from .test_library import patches
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +140,34 @@ def test_nothing_is_sent_without_a_photo(page: Any) -> None:
     inside.click("#nulie_send_to_extras")
     inside.wait_for_selector("#nulie_status [role=alert]")
     assert page.evaluate("shown") == []
+
+
+def test_a_library_is_scored_and_fits(page: Any, tmp_path: Path) -> None:
+    for number in range(3):
+        patches(number).save(tmp_path / f"{number}.png")
+    page.click("text=NUlIE")
+    inside = enter_frame(page)
+    inside.locator("#nulie_tabs button:visible", has_text="Library").last.click()
+    inside.wait_for_selector("#nulie_grid [data-do=score]")
+    assert inside.query_selector("#nulie_grid [name=folder]") is None, "where the host allows it"
+    files = sorted(tmp_path.glob("*.png"))
+    inside.set_input_files("#nulie_library_files input[type=file]", files)
+    page.wait_for_timeout(2500)
+    inside.click("[data-do=score]")
+    inside.wait_for_function(
+        "() => [...document.querySelectorAll('.nulie-tile img')]"
+        ".filter(e => e.naturalWidth > 0).length === 3"
+    )
+    page.wait_for_timeout(700)
+    grown = page.query_selector("#nulie_page").bounding_box()["height"]
+    page.wait_for_timeout(700)
+    assert page.query_selector("#nulie_page").bounding_box()["height"] == grown
+    assert inside.evaluate("document.documentElement.scrollHeight <= window.innerHeight")
+    address = inside.eval_on_selector(".nulie-tile img", "e => e.src")
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(address, timeout=20)
+    with refused.value as answer:
+        assert answer.code == 401, "who has not logged in to the web UI"
 
 
 def test_strangers_are_kept_out(around: Server) -> None:

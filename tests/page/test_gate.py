@@ -95,9 +95,10 @@ def test_nothing_answers_before_the_log_in(locked: Server) -> None:
     page = ask(locked, "")[2]
     assert "nulie_enhance" not in page
     closed = "config info gradio_api/info gradio_api/heartbeat/1 queue/status gradio_api/app_id"
-    for path in f"{closed} app_id token user openapi.json docs".split():
+    for path in f"{closed} app_id token user openapi.json docs nulie/library/1/2/3".split():
         assert ask(locked, path)[0] == 401, path
-    for path in ("queue/join", "gradio_api/queue/join", "nulie/left/1", "upload", "api/predict"):
+    of_page = "nulie/left/1", "nulie/library/1/rows"
+    for path in ("queue/join", "gradio_api/queue/join", *of_page, "upload", "api/predict"):
         assert ask(locked, path, b"{}", Content_Type="application/json")[0] == 401, path
 
     def log_in(password: str) -> Answer:

@@ -296,7 +296,7 @@ def test_thirty_visitors_at_once_keep_what_is_theirs(tmp_path: Path) -> None:
         if number % 6:
             return session, ""
         asked = values(options, nulie_seconds=0.5, nulie_early=False)
-        *_, last = single._on_enhance(session, *asked)
+        *_, last = single._on_enhance(session, "", *asked)
         return session, last[tab.status]
 
     with ThreadPoolExecutor(30) as pool:

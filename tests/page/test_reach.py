@@ -49,7 +49,7 @@ def test_everything_has_a_name_and_can_be_reached(
     page.evaluate(KEY)
     recipe = page.locator("#nulie_recipe textarea").input_value()
     browser = person.context.new_cdp_session(page)
-    for tab, fewest in (("Photo", 60), ("Batch", 8), ("Help", 3)):
+    for tab, fewest in (("Photo", 60), ("Batch", 8), ("Library", 12), ("Help", 3)):
         page.locator("#nulie_tabs button:visible", has_text=tab).last.click()
         page.wait_for_timeout(500)
         nodes = browser.send("Accessibility.getFullAXTree")["nodes"]
