@@ -205,7 +205,7 @@ def test_enhanced_and_stopped(visit: Visit, server: Server, dozen: Path) -> None
     page = enter(person, dozen)
     said(page, "11 scored, 1 failed")
     shown = tiles(page, 12)
-    page.locator(".nulie-tile").nth(0).click()
+    page.locator(".nulie-tile[data-at='0']").click()
     page.locator(".nulie-tile", has_text="broken.png").click()
     page.locator(".nulie-tile", has_text="day 3 again.jpg").click()
     counts(page, "11 at or above it", "1 below it", "3 picked")
