@@ -121,6 +121,9 @@ class Election:
             # The marks are off by little, as the image's own tell, and full size decides.
             seen = self._finalist(Recipe(), self._small).variant.terms.total
             self._least_of_small = min(self.base.total, seen)
+        self._doubted: tuple[float, Recipe] | None = None
+        """The best that was refused when it was made smaller, which may be too strict: it is tried
+        at full size where nothing else is left."""
         self._evaluator, self._floor, self._space = evaluator, floor, space
         self._top, self._clock = settings.top, clock
         self._choices = 1 if reason == "cancelled" else choices
@@ -154,6 +157,10 @@ class Election:
             seen.append(self._look(winner.variant.recipe))
             if len(variants) == self._top:
                 break
+        if not variants and self._doubted is not None:
+            made = self._finalist(self._doubted[1], self._whole)
+            if self._is_variant(made, looks, self._least):
+                variants, image = [made.variant], made.image
         variants.sort(key=lambda v: -v.terms.total)
         return tuple(variants), image
 
@@ -201,8 +208,7 @@ class Election:
         self, node: Node, ranked: Sequence[Node], looks: Sequence[torch.Tensor]
     ) -> Finalist | None:
         """Of the node's candidates the most readable that is a variant at full size."""
-        candidates = list(dict.fromkeys(self._candidates(node, ranked)))
-        recipes, refused = iter(candidates), False
+        recipes = iter(dict.fromkeys(self._candidates(node, ranked)))
         while group := self._finalists(recipes, looks):
             while group:
                 winner = most_readable([*group.values()], self.base.total)
@@ -213,12 +219,6 @@ class Election:
                 if self._is_variant(winner, looks, self._least):
                     return winner
                 del group[recipe]
-                refused = True
-        if self._is_reduced and not refused:  # a smaller picture may be judged too strictly
-            for recipe in candidates[:2]:
-                winner = self._finalist(recipe, self._whole)
-                if self._is_variant(winner, looks, self._least):
-                    return winner
         return None
 
     def _finalists(
@@ -230,6 +230,9 @@ class Election:
             made = self._finalist(recipe, self._small if self._is_reduced else self._whole)
             if self._is_variant(made, looks, self._least_of_small):
                 group[recipe] = made
+            elif self._is_reduced:
+                doubt = made.variant.terms.total, recipe
+                self._doubted = max(self._doubted or doubt, doubt, key=lambda pair: pair[0])
             if group and self._clock() > self._effort.deadline:
                 break
         return group

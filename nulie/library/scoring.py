@@ -244,15 +244,13 @@ class Scoring:
 
     def _by_head(self, wanted: set[bytes]) -> dict[bytes, Known]:
         """Scores of embeddings that are kept, by a head that has not seen them yet."""
-        head, found = _head(self._judge), {}
-        weight = head.weight.numpy()
+        weight, bias = _head(self._judge)
+        found: dict[bytes, Known] = {}
         for names, vectors in self._store.vectors(self._judge.vectors):
-            scores = vectors.astype("f4") @ weight + head.bias
-            for digest, score in zip(names, scores.tolist(), strict=True):
-                if digest in wanted:
-                    found[digest] = Known(score, None)
-                    self._store.put_score(self._judge.scores, digest, score)
-        self._store.commit(now=True)
+            scores = (vectors.astype("f4") @ weight + bias).tolist()
+            judged = zip(names, scores, strict=True)
+            found |= {digest: Known(score, None) for digest, score in judged if digest in wanted}
+        self._store.put_scores(self._judge.scores, found)
         return found
 
     def _reads(self, left: Sequence[int], known: frozenset[bytes]) -> Iterator[_Read | Event]:
@@ -384,13 +382,13 @@ def _in_workers(
                 yield read
 
 
-def _head(judge: Judge) -> Any:
-    """The head of a judge, read or fetched."""
+def _head(judge: Judge) -> tuple[Any, float]:
+    """Weight and bias of the head of a judge, read or fetched."""
     from ..models.store import obtain
     from ..predictor import heads
     from ..predictor.published import WEIGHTS
 
-    return heads.load(judge.head or obtain(WEIGHTS[judge.part]))
+    return heads.affine(judge.head or obtain(WEIGHTS[judge.part]))
 
 
 def _key(item: Item) -> str:

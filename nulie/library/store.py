@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain, groupby
 from operator import itemgetter
@@ -36,6 +36,7 @@ CREATE TABLE IF NOT EXISTS score (
 CREATE TABLE IF NOT EXISTS vector (
   kind TEXT, digest BLOB, vector BLOB NOT NULL, PRIMARY KEY (kind, digest));
 """
+_PUT_SCORE = "INSERT OR REPLACE INTO score VALUES (?, ?, ?, ?)"
 
 
 class Known(NamedTuple):
@@ -119,7 +120,12 @@ class Store:
     def put_score(
         self, judge: str, digest: bytes, score: float | None, error: str | None = None
     ) -> None:
-        self._put("INSERT OR REPLACE INTO score VALUES (?, ?, ?, ?)", (judge, digest, score, error))
+        self._put(_PUT_SCORE, (judge, digest, score, error))
+
+    def put_scores(self, judge: str, known: Mapping[bytes, Known]) -> None:
+        """All at once, and committed. Raises: LibraryError."""
+        self._waiting += [(_PUT_SCORE, (judge, digest, *one)) for digest, one in known.items()]
+        self.commit(now=True)
 
     def put_vector(self, kind: str, digest: bytes, vector: npt.NDArray[Any]) -> None:
         data = vector.astype("<f2").tobytes()

@@ -14,11 +14,15 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..errors import WeightsError
 from ..models.contents import is_safetensors, unpickle
 
 if TYPE_CHECKING:
     import torch
+
+Array = np.ndarray[Any, Any]
 
 ACTIVATIONS = "activations"
 """Key by which a file says what stands between its layers: metadata of a `.safetensors`, an entry
@@ -27,6 +31,9 @@ beside the tensors in a `.pth`. The value `none` makes a stack of layers accepta
 _LAION_STACK = {"layers.0": 1024, "layers.2": 128, "layers.4": 64, "layers.6": 16, "layers.7": 1}
 """Layers and widths of LAION's `*-linearMSE.pth` heads. The last two follow one another directly;
 with activations the same program numbers its layers 0, 3, 6, 9, 11 (`*-reluMSE.pth`)."""
+
+NUMPYS = {"F64", "F32", "F16"}
+"""Kinds of numbers in a `.safetensors` that NumPy knows as well."""
 
 
 @dataclass(frozen=True)
@@ -46,24 +53,33 @@ class Head:
 
 
 def load(path: Path, width: int | None = None) -> Head:
-    """The head in a `.safetensors` or `.pth` file; `width` is the encoder's D.
+    """The head in a file, see `affine`."""
+    import torch
+
+    weight, bias = affine(path, width)
+    return Head(torch.from_numpy(weight), bias, str(path))
+
+
+def affine(path: Path, width: int | None = None) -> tuple[Array, float]:
+    """Weight `[D]` float32 and bias of the head in a `.safetensors` or `.pth` file; `width` is the
+    encoder's D. Does without PyTorch, whose import takes a second, where the file does.
 
     One linear layer is taken as it is. A stack of layers is collapsed where the file shows that
     nothing nonlinear stands between them (see `_evidence`) and refused otherwise, for a plain
     dictionary of weights does not say whether activations do. Raises: WeightsError.
     """
-    tensors, said = _read(path)
-    layers = _layers(path, tensors)
+    arrays, said = _read(path)
+    layers = _layers(path, arrays)
     missing = None if len(layers) == 1 else _evidence(layers, said)
     if missing:
         raise WeightsError(f"{path} cannot serve as head: {missing}")
     weight, bias = collapse([layers[name] for name in layers])
-    if width is not None and weight.numel() != width:
+    if width is not None and len(weight) != width:
         raise WeightsError(
-            f"{path} is a head for embeddings of {weight.numel()} numbers, "
+            f"{path} is a head for embeddings of {len(weight)} numbers, "
             f"but this encoder gives {width}"
         )
-    return Head(weight.float(), bias, str(path))
+    return weight.astype(np.float32), bias
 
 
 def width_of(shapes: Mapping[str, tuple[int, ...]]) -> int | None:
@@ -77,31 +93,34 @@ def width_of(shapes: Mapping[str, tuple[int, ...]]) -> int | None:
     return layers[0][1]
 
 
-def collapse(layers: list[tuple[torch.Tensor, torch.Tensor]]) -> tuple[torch.Tensor, float]:
+def collapse(layers: list[tuple[Array, Array]]) -> tuple[Array, float]:
     """Linear layers, each (weight `[out, in]`, bias `[out]`), the first applied first and the last
     with out = 1, as one: weight `[in]` float64 and bias. Computed in float64."""
-    first, *rest = [(w.double(), b.double()) for w, b in layers]
+    first, *rest = [(w.astype(float), b.astype(float)) for w, b in layers]
     weight, bias = first
     for w, b in rest:
         weight, bias = w @ weight, w @ bias + b
     return weight[0], bias.item()
 
 
-def _read(path: Path) -> tuple[dict[str, torch.Tensor], str | None]:
-    """Tensors by name, and what the file says of its activations."""
-    import torch
-
-    entries: Mapping[str, Any]
+def _read(path: Path) -> tuple[dict[str, Array], str | None]:
+    """Arrays by name, and what the file says of its activations."""
     if path.is_file() and is_safetensors(path):
         from safetensors import SafetensorError, safe_open
 
         try:
-            with safe_open(path, "pt") as file:
+            with safe_open(path, "np") as file:
                 said = (file.metadata() or {}).get(ACTIVATIONS)
-                entries = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                kinds = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
+                if NUMPYS.issuperset(kinds.values()):
+                    return {name: file.get_tensor(name) for name in kinds}, said
+            with safe_open(path, "pt") as file:
+                return {name: file.get_tensor(name).float().numpy() for name in kinds}, said
         except (OSError, SafetensorError) as e:
             raise WeightsError(f"{path} cannot be read as a head: {e}") from e
     else:
+        import torch
+
         try:
             entries = unpickle(path)
         except WeightsError:
@@ -116,21 +135,17 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], str | None]:
                 "save the state_dict, or a .safetensors file"
             ) from e
         said = entries.get(ACTIVATIONS)
-    tensors = {k: v for k, v in entries.items() if isinstance(v, torch.Tensor)}
-    return tensors, None if said is None else str(said)
+    found = {k: v.float().numpy() for k, v in entries.items() if isinstance(v, torch.Tensor)}
+    return found, None if said is None else str(said)
 
 
-def _layers(
-    path: Path, tensors: Mapping[str, torch.Tensor]
-) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+def _layers(path: Path, arrays: Mapping[str, Array]) -> dict[str, tuple[Array, Array]]:
     """Linear layers by name in the order of their numbers, checked to fit one another."""
-    import torch
-
     layers = {}
-    for key in sorted(tensors, key=_natural):
+    for key in sorted(arrays, key=_natural):
         name, _, part = key.rpartition(".")
-        weight, bias = tensors[key], tensors.get(f"{name}.bias" if name else "bias")
-        if part == "bias" and (f"{name}.weight" if name else "weight") in tensors:
+        weight, bias = arrays[key], arrays.get(f"{name}.bias" if name else "bias")
+        if part == "bias" and (f"{name}.weight" if name else "weight") in arrays:
             continue
         if part != "weight" or weight.ndim != 2:
             shape = "x".join(map(str, weight.shape))
@@ -138,7 +153,7 @@ def _layers(
                 f"{path} cannot serve as head: {key} ({shape}) belongs to no linear layer, "
                 "and only linear layers are understood"
             )
-        layers[name] = (weight, torch.zeros(len(weight)) if bias is None else bias)
+        layers[name] = (weight, np.zeros(len(weight)) if bias is None else bias)
     widths = [w.shape for w, _ in layers.values()]
     chained = all(a[0] == b[1] for a, b in pairwise(widths))
     biased = all(b.shape == w.shape[:1] for w, b in layers.values())
@@ -147,13 +162,13 @@ def _layers(
         raise WeightsError(
             f"{path} cannot serve as head: its linear layers ({sizes}) do not lead to one score"
         )
-    if not all(bool(t.isfinite().all()) for pair in layers.values() for t in pair):
+    if not all(np.isfinite(array).all() for pair in layers.values() for array in pair):
         raise WeightsError(f"{path} cannot serve as head: it holds numbers that are not finite")
     return layers
 
 
 def _evidence(
-    layers: Mapping[str, tuple[torch.Tensor, torch.Tensor]], said: str | None
+    layers: Mapping[str, tuple[Array, Array]], said: str | None
 ) -> str | None:
     """None where these several layers are known to be one affine map, else why they are not.
 
