@@ -229,6 +229,23 @@ def test_to_begin_with_another_network_is_to_know_what_it_knows() -> None:
     assert all(torch.equal(own[name], other[name]) for name in same)
 
 
+@pytest.mark.parametrize(("depth", "deeper"), [(1, 2), (2, 5), (3, 4), (8, 12)])
+def test_a_deeper_network_begins_with_all_that_it_began_from_does(depth: int, deeper: int) -> None:
+    photos = [np.asarray(picture(220, 200, seed=n)) for n in range(3)]
+    first = Training(JOBS["denoise"], photos, features=8, depth=depth)
+    first.step(0.5)
+    start = first.net.state_dict()
+    second = Training(JOBS["denoise"], photos, features=8, depth=deeper, start=start)
+    seen, _, strength = first.batch()
+    with torch.no_grad():
+        known, same = (one.net(seen, strength) for one in (first, second))
+    assert second.net.depth == deeper
+    assert torch.allclose(known, same, atol=1e-5)
+    second.step(0.5)
+    new = second.net.state_dict()
+    assert any(not torch.equal(new[name], value) for name, value in start.items())
+
+
 def test_a_book_of_ones_own(tmp_path: Path, data: Path, home: Path) -> None:
     """Scans of a coarse halftone: who has learned them restores them better than the general
     network, which knows dots of 6 pixels at most."""

@@ -65,8 +65,10 @@ def parser() -> arguments.Parser:
         " for a --from that knows its job, and make what is sharper and less true",
     )
     add("--scale", type=int, default=2, metavar="2|4", help="of upscale (default 2)")
-    add("--features", type=int, default=48, metavar="N", help="width of the network (default 48)")
-    add("--depth", type=int, default=8, metavar="N", help="its hidden layers (default 8)")
+    add("--features", type=int, metavar="N",
+        help="width of the network (default 48, or as --from)")  # fmt: skip
+    add("--depth", type=int, metavar="N",
+        help="its hidden layers (default 8, or as --from, which more can be added to)")  # fmt: skip
     add("--recursive", action="store_true", help="look into folders of folders")
     add("--seed", type=int, default=0, metavar="N", help="default 0")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,27 @@ def hidden_kernels(net: Net) -> list[torch.Tensor]:
     return [conv.weight for conv in convs[1:-1]]
 
 
+def deepened(weights: Mapping[str, torch.Tensor], depth: int) -> dict[str, torch.Tensor]:
+    """Weights of a `Net` of more hidden layers that does the same: the new ones, spread among the
+    others, pass on what they are given, and learn to do more. After Chen, Goodfellow and Shlens,
+    "Net2Net: Accelerating learning via knowledge transfer", 2016."""
+    names = sorted(weights, key=lambda name: int(name.split(".")[1]))
+    layers = [
+        {name.rpartition(".")[2]: weights[name] for name in group}
+        for _, group in groupby(names, lambda name: name.split(".")[1])
+    ]
+    hidden, features = len(layers) // 2 - 1, len(weights["body.0.weight"])
+    passing = torch.zeros(features, features, 3, 3)
+    passing[:, :, 1, 1] = torch.eye(features)
+    new = [{"weight": passing, "bias": torch.zeros(features)}, {"weight": torch.ones(features)}]
+    for number in range(more := depth - hidden):
+        at = 2 * (number + 1 + (number + 1) * hidden // more)
+        layers[at:at] = new
+    return {
+        f"body.{at}.{name}": value for at, one in enumerate(layers) for name, value in one.items()
+    }
+
+
 class Muon:
     """Momentum whose matrices are made orthogonal, for the kernels between layers of features;
     Adam for all else. After Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural
@@ -113,7 +135,7 @@ class Training:
     depth: int = 8
     seed: int = 0
     start: Mapping[str, torch.Tensor] | None = None
-    """Weights to begin with: of a network of the same features and depth, of any scale."""
+    """Weights to begin with: of a network of the same features, of any scale, and not deeper."""
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     perceptual: bool = False
     """Whether it shall also look like the truth, see `critics.unlike`."""
@@ -136,8 +158,8 @@ class Training:
                 kernel[:, :, 1, 1] += torch.eye(len(kernel))
         self._pace = 1.0
         if self.start is not None:
-            own = self.net.state_dict()
-            alike = {k: v.float() for k, v in self.start.items() if v.shape == own[k].shape}
+            own, start = self.net.state_dict(), deepened(self.start, self.depth)
+            alike = {k: v.float() for k, v in start.items() if v.shape == own[k].shape}
             self.net.load_state_dict(own | alike)
             self._pace = GENTLE if len(alike) == len(own) else 1.0
         self.net.to(self.device)

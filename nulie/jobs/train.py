@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ..fit.restorers import Job, Training
 
 KINDS = ("upscale", "repair", "denoise", "scan")
+FEATURES, DEPTH = 48, 8
+"""Of a network that begins anew."""
 GOALS = ("perceptual", "adversarial")
 """Beside the nearness to the truth."""
 MOST_PIXELS = 300_000_000
@@ -53,8 +55,9 @@ class Train(Course):
 
     kind: str
     scale: int = 2
-    features: int = 48
-    depth: int = 8
+    features: int | None = None
+    depth: int | None = None
+    """None for those of `start`, or of a network that begins anew."""
     perceptual: bool = False
     adversarial: bool = False
     """Whether it shall look like the truth, and real, besides being near it."""
@@ -64,7 +67,7 @@ class Train(Course):
             raise SettingsError(f"there is no training {self.kind!r}; known: {', '.join(KINDS)}")
         if self.scale not in (2, 4):
             raise SettingsError(f"--scale must be 2 or 4, not {self.scale}")
-        if not (8 <= self.features <= 128 and 1 <= self.depth <= 32):
+        if not (8 <= (self.features or FEATURES) <= 128 and 1 <= (self.depth or DEPTH) <= 32):
             raise SettingsError("--features must be within 8..128, and --depth within 1..32")
         super().__post_init__()
 
@@ -143,13 +146,19 @@ class Train(Course):
         from ..fit.restorers import Training
         from ..restore.own import Own
 
-        start, features, depth = None, self.features, self.depth
+        start, features, depth = None, self.features or FEATURES, self.depth or DEPTH
         if self.start is not None:
             known = create(self.start, "cpu")
             if not isinstance(known, Own):
                 raise SettingsError(f"--from {self.start}: it is no network of nulie's")
             start = known.net.float().state_dict()
-            features, depth = known.net.features, known.net.depth
+            features, layers = known.net.features, known.net.depth
+            depth = self.depth or layers
+            if self.features not in (None, features) or depth < layers:
+                raise SettingsError(
+                    f"--from {self.start}: it has {features} features and {layers} hidden layers;"
+                    " leave out --features, and --depth unless it is to be deeper"
+                )
         return Training(
             self.job, [pair[0] for pair in kept], [p[1] for p in kept if len(p) > 1],
             features, depth, self.seed, start, device, self.perceptual, self.adversarial,

@@ -167,9 +167,7 @@ def _layers(path: Path, arrays: Mapping[str, Array]) -> dict[str, tuple[Array, A
     return layers
 
 
-def _evidence(
-    layers: Mapping[str, tuple[Array, Array]], said: str | None
-) -> str | None:
+def _evidence(layers: Mapping[str, tuple[Array, Array]], said: str | None) -> str | None:
     """None where these several layers are known to be one affine map, else why they are not.
 
     Enough is: the file's own word; the numbering of LAION's linear heads; or the bare names 0, 1,
