@@ -17,7 +17,7 @@ from nulie.engine import Enhancement, Finished, Improved, Noted, Progress, Resul
 from nulie.engine.evaluate import Evaluator, renderer
 from nulie.engine.events import Variant
 from nulie.engine.finalists import CHOICES, MIN_DISTANCE, MIN_GAIN, Election, Finalist
-from nulie.engine.objective import Objective
+from nulie.engine.objective import SEARCH_MARGIN, Objective
 from nulie.errors import SettingsError
 from nulie.predictor.base import Judge, Prediction
 from nulie.predictor.pair import Pair
@@ -290,16 +290,30 @@ def test_who_cancels_waits_for_one_finalist_only(monkeypatch: pytest.MonkeyPatch
 
 def test_the_search_is_stricter_than_what_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its guards ask for a hundredth more, or the best candidates would fail at full size."""
-    margins = []
+    margins: list[float] = []
+    judges: list[Objective] = []
 
     def objective(*arguments, margin: float = 0.0):
         margins.append(margin)
         return Objective(*arguments, margin=margin)
 
+    def election(*arguments, judge: Objective, **more):
+        judges.append(judge)
+        return Election(*arguments, judge=judge, **more)
+
     monkeypatch.setattr("nulie.engine.run.Objective", objective)
-    monkeypatch.setattr("nulie.engine.finalists.Objective", objective)
+    monkeypatch.setattr("nulie.engine.run.Election", election)
     enhance(picture(), evaluations=20)
-    assert margins == [0.01, 0.0]
+    assert margins == [SEARCH_MARGIN]
+    preview = shrink(picture(), FakePredictor.input_size)
+    darker = torch.stack([(preview * share).to(torch.uint8) for share in (1, 0.958, 0.9)])
+    settings = Settings(min_light=0.95, min_color=0.0, min_contrast=0.0, protect_skin=False)
+    strict = Objective(FakePredictor(), preview, settings, margin=0.01)
+    exact = Objective(FakePredictor(), preview, settings)
+    assert [terms.admissible for terms in strict(darker)] == [True, False, False]
+    assert [terms.admissible for terms in exact(darker)] == [True, True, False]
+    assert strict.exactly()(darker) == exact(darker)
+    assert judges[0](darker) == Objective(FakePredictor(), preview, Settings())(darker)
 
 
 class Talkative(FakePredictor):

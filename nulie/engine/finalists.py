@@ -92,15 +92,16 @@ class Election:
 
     def __init__(
         self, image: Image.Image, predictor: Predictor, preview: torch.Tensor, settings: Settings,
-        *, evaluator: Evaluator, floor: float, space: Space, spent: tuple[int, float],
-        reason: Reason, clock: Callable[[], float], choices: int = 1,
+        *, judge: Objective | Together, evaluator: Evaluator, floor: float, space: Space,
+        spent: tuple[int, float], reason: Reason, clock: Callable[[], float], choices: int = 1,
         others: Sequence[Image.Image] = (),
     ) -> None:  # fmt: skip
-        """`predictor` is the one that decides, and `preview` the image's, `[3, H, W]` uint8, as it
-        wants it; `floor` is what the image is worth to the search, which has `spent` evaluations
-        and seconds. With more than one of `choices` the predictor is another than the search's, and
-        so many of its best nodes that look distinct are marked anew before any is rendered. With
-        `others` all get one recipe, and `preview` is their sheet, see `Enhancement`."""
+        """`predictor` is the one that decides, by the marks of `judge`, and `preview` the image's,
+        `[3, H, W]` uint8, as it wants it; `floor` is what the image is worth to the search, which
+        has `spent` evaluations and seconds. With more than one of `choices` the predictor is
+        another than the search's, and so many of its best nodes that look distinct are marked anew
+        before any is rendered. With `others` all get one recipe, and `preview` is their sheet, see
+        `Enhancement`."""
         self._image, self._predictor, self._preview = image, predictor, preview
         self._others = others
         self._whole = image, *others
@@ -108,22 +109,18 @@ class Election:
         self._small = tuple(_smaller(one, side, Image.Resampling.BICUBIC) for one in self._whole)
         # What is averaged has a narrower histogram, so ops measure pixels as they are.
         self._grid = tuple(_smaller(one, side, Image.Resampling.NEAREST) for one in self._whole)
-        self._judge: Objective | Together
-        if others:
-            self._judge = Together(predictor, preview, settings, (image, *others))
-        else:
-            self._judge = Objective(predictor, preview, settings)
+        self._judge = judge
         self.base = self._judge.base
         self._least = self.base.total + MIN_GAIN
         """What a variant is worth more than, and what one made smaller must seem to be."""
         self._least_of_small = self._least
         if self._is_reduced:
-            # The marks are off by little, as the image's own tell, and full size decides.
+            # Its marks are off by about as much as the image's own, and full size decides.
             seen = self._finalist(Recipe(), self._small).variant.terms.total
-            self._least_of_small = min(self.base.total, seen)
+            self._least_of_small = seen + MIN_GAIN / 2
         self._doubted: tuple[float, Recipe] | None = None
-        """The best that was refused when it was made smaller, which may be too strict: it is tried
-        at full size where nothing else is left."""
+        """The best that a guard has refused when it was made smaller, which may be too strict: it
+        is tried at full size where nothing else is left."""
         self._evaluator, self._floor, self._space = evaluator, floor, space
         self._top, self._clock = settings.top, clock
         self._choices = 1 if reason == "cancelled" else choices
@@ -230,7 +227,7 @@ class Election:
             made = self._finalist(recipe, self._small if self._is_reduced else self._whole)
             if self._is_variant(made, looks, self._least_of_small):
                 group[recipe] = made
-            elif self._is_reduced:
+            elif self._is_reduced and not made.variant.terms.admissible:
                 doubt = made.variant.terms.total, recipe
                 self._doubted = max(self._doubted or doubt, doubt, key=lambda pair: pair[0])
             if group and self._clock() > self._effort.deadline:

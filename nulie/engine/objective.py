@@ -3,6 +3,7 @@ search goes through here, and every term is in the report."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -80,12 +81,6 @@ class Objective:
         """`preview`: the input's, `[3, H, W]` uint8, as the predictor wants it. `margin` is added
         to the shares that the guards ask for."""
         self._settings = settings
-        self._min_light = min(settings.min_light + margin, 1.0) if settings.min_light else 0.0
-        self._min_skin = MIN_SKIN_LIGHT + margin
-        self._least = [
-            min(share + margin, 1.0) if share else 0.0
-            for share in (settings.min_color, settings.min_contrast)
-        ]
         self._judge = predictor.judge(preview)
         self._preview = preview[None]
         skin = _skin_pixels(preview)
@@ -95,13 +90,11 @@ class Objective:
             self._skin_light = self._lightness(self._preview).clamp(min=1e-6)
         self._spread = spread(*preview.shape[1:]).to(preview.device)
         self._liveliness = _lively(self._seen(self._preview))[:, 0]
-        if self._people and self._least[0]:
+        if self._people and settings.min_color:
             # Skin looks like a warm cast; what a cast adds beside it is found by all colours.
             white = _lively(self._seen(without_cast(preview)[None]))[0, 0]
             self._liveliness[0] = torch.minimum(self._liveliness[0], white)
-        for i, least in enumerate((MIN_CHROMA, MIN_SPREAD)):
-            if self._liveliness[i] < least:
-                self._least[i] = 0.0
+        self._ask(margin)
         self._light = _light(self._preview).clamp(min=1e-6)
         self._darkest = _darkest_pixels(preview)
         # A flat picture is no veil over anything.
@@ -114,6 +107,22 @@ class Objective:
         self._base_score = first.scores
         self.base = self(self._preview)[0]
         """The input's own marks."""
+
+    def _ask(self, margin: float) -> None:
+        settings = self._settings
+        self._min_light = min(settings.min_light + margin, 1.0) if settings.min_light else 0.0
+        self._min_skin = MIN_SKIN_LIGHT + margin
+        has = self._liveliness[0] >= MIN_CHROMA, self._liveliness[1] >= MIN_SPREAD
+        self._least = [
+            min(share + margin, 1.0) if share and there else 0.0
+            for share, there in zip((settings.min_color, settings.min_contrast), has, strict=True)
+        ]
+
+    def exactly(self) -> Objective:
+        """The same without a margin."""
+        twin = copy.copy(self)
+        twin._ask(0.0)
+        return twin
 
     def __call__(self, batch: torch.Tensor) -> list[Terms]:
         """Marks of `[B, 3, H, W]` uint8 candidates of the preview's size."""

@@ -7,7 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
@@ -25,6 +25,9 @@ from .finalists import CHOICES, MIN_GAIN, Election
 from .objective import SEARCH_MARGIN, Objective
 from .overdone import yield_guards
 from .together import Together, sheet
+
+if TYPE_CHECKING:
+    import torch
 
 PATIENCE = 1.0
 """How long a search with a target waits for a gain, see `Settings.patience`. With `statistics`, one
@@ -88,12 +91,7 @@ class Enhancement:
         preview = sheet(images, self._predictor.input_size).to(self._predictor.device)
         render = renderer(self.image, preview, *self._others)
         settings, remarks = yield_guards(self.settings, self.image)
-        objective: Objective | Together
-        if self._others:
-            settings, given = self.settings, (self._predictor, preview, self.settings, images)
-            objective = Together(*given, margin=SEARCH_MARGIN)
-        else:
-            objective = Objective(self._predictor, preview, settings, margin=SEARCH_MARGIN)
+        objective = self._objective(self._predictor, preview, settings, SEARCH_MARGIN)
         with Evaluator(render, objective.totals, preview) as evaluator:
             yield Started(objective.base)
             for text in remarks:
@@ -102,16 +100,27 @@ class Enhancement:
             reason = yield from self._search(evaluator, objective.base.total, start)
             if self._exact.input_size != self._predictor.input_size:
                 preview = sheet(images, self._exact.input_size)
-            preview = preview.to(self._exact.device)
+            preview, judge = preview.to(self._exact.device), objective.exactly()
+            if self._exact is not self._predictor:
+                judge = self._objective(self._exact, preview, settings)
             election = Election(
                 self.image, self._exact, preview, settings,
-                evaluator=evaluator, floor=objective.base.total, space=self.space,
+                judge=judge, evaluator=evaluator, floor=objective.base.total, space=self.space,
                 spent=self._spent, reason=reason, clock=self._clock, choices=self._choices,
                 others=self._others,
             )  # fmt: skip
             variants, image = election.hold(self.tree)
         yield from self._notes()
         yield Finished(Result(election.base, variants, image, *self._spent, reason))
+
+    def _objective(
+        self, predictor: Predictor, preview: torch.Tensor, settings: Settings, margin: float = 0.0
+    ) -> Objective | Together:
+        """`settings`: with those guards alone that an image needs. Several have guards each."""
+        if self._others:
+            images = (self.image, *self._others)
+            return Together(predictor, preview, self.settings, images, margin=margin)
+        return Objective(predictor, preview, settings, margin=margin)
 
     def _search(
         self, evaluator: Evaluator, base_score: float, start: float

@@ -3,6 +3,7 @@ their marks together."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
@@ -38,6 +39,12 @@ class Together:
             for part, image in parts
         ]
         self.base = _mean([objective.base for objective in self._each], None)
+
+    def exactly(self) -> Together:
+        """The same without a margin."""
+        twin = copy.copy(self)
+        twin._each = [objective.exactly() for objective in self._each]
+        return twin
 
     def __call__(self, batch: torch.Tensor) -> list[Terms]:
         """Marks of `[B, 3, K * H, W]` uint8 sheets."""
