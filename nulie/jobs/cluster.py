@@ -185,9 +185,8 @@ class _Work:
         """What speaks against its doing anything."""
         if self._work is None:
             version, task, signs, paths, folder = given
-            if amiss := _look(
-                version, signs, {}
-            ):  # the machine may have come later than the others
+            # The machine may have come later than the others.
+            if amiss := _look(version, signs, {}):
                 raise OSError(f"{socket.gethostname()} {amiss}")
             sys.path += [path for path in paths if path not in sys.path]
             with suppress(OSError):
