@@ -53,14 +53,15 @@ class Examples:
 
 def fit(
     photos: Sequence[torch.Tensor],
-    generator: torch.Generator,
+    seed: int,
     *,
     examples: int,
     steps: int,
     progress: Progress,
 ) -> dict[str, torch.Tensor]:
     """Weights for `balance.guess` from `[3, H, W]` uint8 photographs."""
-    made = make_examples(photos, examples, generator, progress)
+    made = make_examples(photos, examples, torch.Generator().manual_seed(seed), progress)
+    generator = torch.Generator().manual_seed(seed)
     return train(made, generator, steps=max(LEAST_STEPS, steps), progress=progress)
 
 

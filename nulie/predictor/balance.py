@@ -33,10 +33,10 @@ CLIPPED = 252, 6
 EDGE = 1.0
 """Of this much linear light, in parts of 255, an edge is counted."""
 FILTERS = KINDS + 4
-SURE = 1.0
-"""Standard deviations by which a cast must be off none before any of it is taken out; at one more
-all of it is. With 0.5, a thirtieth less is left of casts, and good photographs are moved by a
-twentieth more; without such a rule a thirteenth less, and by a seventh more."""
+SURE, QUITE_SURE = 0.75, 1.25
+"""Standard deviations by which a cast must be off none before any of it is taken out, and from
+which on all of it is. With 1 and 2 a twelfth more is left of casts, and good photographs are moved
+by a thirtieth less."""
 
 Weights = Mapping[str, torch.Tensor]
 SHAPES = {
@@ -55,7 +55,8 @@ def guess(weights: Weights, photos: torch.Tensor, cells: torch.Tensor) -> torch.
     lighter than red and than blue, `[B, 2]`: the mean of what is likely, as far as it stands out
     from how widely that is spread. A photo without colours has none."""
     stops, doubt = mean(log_likelihood(weights, counted(photos), cells))
-    sure = (stops.norm(dim=1) / doubt.clamp(min=1e-6) - SURE).clamp(0, 1)
+    off = stops.norm(dim=1) / doubt.clamp(min=1e-6)
+    sure = ((off - SURE) / (QUITE_SURE - SURE)).clamp(0, 1)
     colored = (photos.amax(1).int() - photos.amin(1)).flatten(1).amax(1) > 2
     found: torch.Tensor = stops * (sure * colored)[:, None]
     return found
