@@ -54,14 +54,14 @@ from .common import machine, photos, table
 ROOT = Path(__file__).parents[1]
 
 
-def nulie(*words: object) -> tuple[float, float, float]:
-    """CPU seconds, seconds and megabytes at most of a command in a process of its own, with those
-    that it starts."""
+def nulie(*words: object) -> tuple[float, float, float, float]:
+    """CPU seconds of a command in a process of its own, and of those that it starts; seconds, and
+    megabytes at most."""
     code = (
         "import resource, sys; from nulie.cli import main; code = main(sys.argv[1:]);"
         " own, others = (resource.getrusage(who) for who in"
         " (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN));"
-        " print(own.ru_utime + own.ru_stime + others.ru_utime + others.ru_stime,"
+        " print(own.ru_utime + own.ru_stime, others.ru_utime + others.ru_stime,"
         " own.ru_maxrss / 1024, file=open(3, 'w'))"
     )
     read, write = os.pipe()
@@ -79,9 +79,9 @@ def nulie(*words: object) -> tuple[float, float, float]:
     spent = time.perf_counter() - start
     os.close(write)
     with os.fdopen(read) as said:
-        cpu, most = map(float, said.read().split())
+        own, others, most = map(float, said.read().split())
     assert done.returncode in (0, 1), done.returncode
-    return cpu, spent, most
+    return own, others, spent, most
 
 
 def cached(options: argparse.Namespace, folder: Path) -> str:
@@ -112,8 +112,8 @@ def cached(options: argparse.Namespace, folder: Path) -> str:
             ("that head again", ("--predictor", "clip-sac", "--head", head)),
         )
         for name, more in cases:
-            cpu, spent, most = nulie(*words, "--format", "csv", *more)
-            rows.append([f"{count:,}", name, f"{cpu:.1f}", f"{spent:.1f}", f"{most:.0f}"])
+            *cpu, spent, most = nulie(*words, "--format", "csv", *more)
+            rows.append([f"{count:,}", name, f"{sum(cpu):.1f}", f"{spent:.1f}", f"{most:.0f}"])
     return table(["pictures", "run", "CPU s", "s", "MB"], rows)
 
 
@@ -166,9 +166,9 @@ def rows_of_a_journal(options: argparse.Namespace, folder: Path) -> str:
 
 
 def overhead(options: argparse.Namespace, folder: Path) -> str:
-    """CPU time of one process without a job, and of one worker with one, at 200 evaluations; twice
-    as many pictures tell the start apart."""
-    cpu: dict[tuple[str, int], list[float]] = {}
+    """CPU time of the driver and of two workers, with a job and without one, at 200 evaluations;
+    twice as many pictures tell the start apart."""
+    cpu: dict[tuple[str, int], list[tuple[float, float]]] = {}
     for count in (options.files, 2 * options.files):
         make_pictures(folder / f"in{count}", count, 256, 192)
     for turn in range(3):
@@ -177,17 +177,19 @@ def overhead(options: argparse.Namespace, folder: Path) -> str:
                 ("without", ()),
                 ("a job", ("--job", folder / f"{turn}{count}.job")),
             ):
-                words = (folder / f"in{count}", "--workers", "1", "--predictor", "statistics",
+                words = (folder / f"in{count}", "--workers", "2", "--predictor", "statistics",
                          "--output-dir", folder / f"{turn}{name}{count}", "--quiet")  # fmt: skip
-                spent = nulie(*words, "--evaluations", 200, *more)[0]
+                spent = nulie(*words, "--evaluations", 200, *more)[:2]
                 cpu.setdefault((name, count), []).append(spent)
-    rows, each = [], {}
+    rows = []
     for name in ("without", "a job"):
-        few, many = (statistics.median(cpu[name, c]) for c in (options.files, 2 * options.files))
-        each[name] = 1000 * (many - few) / options.files
-        rows.append([name, f"{each[name]:.1f}", f"{few - options.files * each[name] / 1000:.1f}"])
-    text = table(["", "CPU ms a picture", "CPU s at the start"], rows)
-    return f"{text}\n\nratio {each['a job'] / each['without']:.3f}"
+        few, many = (
+            [statistics.median(part) for part in zip(*cpu[name, count], strict=True)]
+            for count in (options.files, 2 * options.files)
+        )
+        driver, work = (1000 * (b - a) / options.files for a, b in zip(few, many, strict=True))
+        rows.append([name, f"{work:.1f}", f"{driver:.2f}", f"{100 * driver / work:.2f} %"])
+    return table(["", "CPU ms a picture, workers", "driver", "driver's share"], rows)
 
 
 def large(options: argparse.Namespace, folder: Path) -> str:
@@ -307,7 +309,7 @@ def workers(options: argparse.Namespace, folder: Path) -> str:
             for count in (options.files, 2 * options.files):
                 file = folder / f"{turn}{number}{count}.nulie"
                 words = ("score", folder / f"in{count}", "--library", file, "--workers", number)
-                spent = nulie(*words, "--predictor", "statistics", "-o", folder / "t")[1]
+                spent = nulie(*words, "--predictor", "statistics", "-o", folder / "t")[2]
                 seconds.setdefault((number, count), []).append(spent)
     rates = {}
     for number in (1, 2):

@@ -15,7 +15,7 @@ from ..predictor import CLIP_NAMES
 from ..predictor.heads import width_of
 from ..predictor.published import CLIP, RETOUCH, STATISTICS, WEIGHTS
 
-SEEN = "preview 1"
+SEEN = "preview 2"
 """How pictures are made small. A change of it needs a new number."""
 _BY_WIDTH = {768: "clip-sac"}
 """Predictors whose encoder is the only one with embeddings of that width."""

@@ -26,15 +26,23 @@ CACHE_BYTES = 128 << 20
 """For previews that are remembered, on the device."""
 
 
+REDUCED_FIRST = 6.0
+"""From twice so many times a preview's sides on, whole blocks of an image are averaged first, down
+to so many times. It makes a sixth of the time of 12 megapixels, and moves a level by 0.1 on
+average, 4 at most."""
+
+
 def shrink(image: Image.Image, short_side: int) -> torch.Tensor:
     """RGB image of any size -> `[3, H, W]` uint8 preview, min(H, W) = `short_side`.
 
     Bicubic with antialiasing and the size rule of torchvision's Resize, so the preview is what
-    CLIP's own preprocessing sees before its crop."""
+    CLIP's own preprocessing sees before its crop; of large images nearly, see `REDUCED_FIRST`."""
     short, long = sorted(image.size)
     long = min(int(short_side * long / short), MAX_ASPECT * short_side)
     size = (short_side, long) if image.width <= image.height else (long, short_side)
-    small = image if image.size == size else image.resize(size, Image.Resampling.BICUBIC)
+    small = image
+    if image.size != size:
+        small = image.resize(size, Image.Resampling.BICUBIC, reducing_gap=REDUCED_FIRST)
     return torch.from_numpy(np.array(small)).permute(2, 0, 1).contiguous()
 
 
