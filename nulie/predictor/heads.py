@@ -14,15 +14,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..errors import WeightsError
 from ..models.contents import is_safetensors, unpickle
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
-Array = np.ndarray[Any, Any]
+    Array = np.ndarray[Any, Any]
 
 ACTIVATIONS = "activations"
 """Key by which a file says what stands between its layers: metadata of a `.safetensors`, an entry
@@ -79,7 +78,7 @@ def affine(path: Path, width: int | None = None) -> tuple[Array, float]:
             f"{path} is a head for embeddings of {len(weight)} numbers, "
             f"but this encoder gives {width}"
         )
-    return weight.astype(np.float32), bias
+    return weight.astype("float32"), bias
 
 
 def width_of(shapes: Mapping[str, tuple[int, ...]]) -> int | None:
@@ -141,6 +140,8 @@ def _read(path: Path) -> tuple[dict[str, Array], str | None]:
 
 def _layers(path: Path, arrays: Mapping[str, Array]) -> dict[str, tuple[Array, Array]]:
     """Linear layers by name in the order of their numbers, checked to fit one another."""
+    import numpy as np
+
     layers = {}
     for key in sorted(arrays, key=_natural):
         name, _, part = key.rpartition(".")

@@ -100,5 +100,5 @@ def test_points_are_placed_listed_and_followed(visit: Visit, tmp_path: Path) -> 
     page.wait_for_function("() => !document.querySelector('#nulie_hints li')")
     page.get_by_role("button", name="Add one in the middle").click()
     page.get_by_label(COLORIZE).uncheck()
-    assert not panel.is_visible()
+    panel.wait_for(state="hidden")
     assert page.evaluate("nulieHints()") == ""
