@@ -4,7 +4,7 @@
 
 The photographs: all of `photos-train`; of `photos-colour` the split `train`, with 120 of the
 flowers and 60 of the shop shelves, which would outweigh the rest; 400 sharp crops of `photos-hr`.
-About 40 minutes on one core. `benchmarks.recovery --apart` judges by photographs that none of it
+Most of an hour on one core. `benchmarks.recovery --apart` judges by photographs that none of it
 has seen.
 """
 
