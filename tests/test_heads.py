@@ -98,6 +98,20 @@ def test_a_linear_layer_is_taken_from_either_kind_of_file(tmp_path: Path, suffix
     assert head.source == str(path)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+def test_numbers_of_any_kind_are_read(tmp_path: Path, suffix: str, dtype: torch.dtype) -> None:
+    path = tmp_path / f"own.{suffix}"
+    save(path, {"weight": torch.tensor([[0.5, -2.0]], dtype=dtype)})
+    assert heads.load(path)(torch.eye(2)).tolist() == [0.5, -2.0]
+
+
+def test_parameters_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "own.pth"
+    torch.save({"weight": torch.nn.Parameter(torch.ones(1, 4))}, path)
+    assert heads.load(path)(torch.eye(4)).tolist() == [1, 1, 1, 1]
+
+
 def test_a_layer_without_bias_is_taken(tmp_path: Path) -> None:
     head = heads.load(save(tmp_path / "own.safetensors", {"weight": torch.ones(1, 4)}))
     assert head.bias == 0

@@ -114,7 +114,7 @@ def _read(path: Path) -> tuple[dict[str, Array], str | None]:
                 if NUMPYS.issuperset(kinds.values()):
                     return {name: file.get_tensor(name) for name in kinds}, said
             with safe_open(path, "pt") as file:
-                return {name: file.get_tensor(name).float().numpy() for name in kinds}, said
+                return {name: file.get_tensor(name).double().numpy() for name in kinds}, said
         except (OSError, SafetensorError) as e:
             raise WeightsError(f"{path} cannot be read as a head: {e}") from e
     else:
@@ -134,7 +134,8 @@ def _read(path: Path) -> tuple[dict[str, Array], str | None]:
                 "save the state_dict, or a .safetensors file"
             ) from e
         said = entries.get(ACTIVATIONS)
-    found = {k: v.float().numpy() for k, v in entries.items() if isinstance(v, torch.Tensor)}
+    tensors = {k: v for k, v in entries.items() if isinstance(v, torch.Tensor)}
+    found = {name: tensor.detach().double().numpy() for name, tensor in tensors.items()}
     return found, None if said is None else str(said)
 
 
