@@ -18,7 +18,7 @@ from PIL import Image
 
 from nulie.errors import SettingsError, WeightsError
 from nulie.fit import critics
-from nulie.fit.restorers import JOBS, Training
+from nulie.fit.restorers import JOBS, Patches, Training
 from nulie.fit.spoil import scan
 from nulie.image_io import Photo
 from nulie.jobs.inputs import items
@@ -149,6 +149,15 @@ def test_mistakes_cost_a_sentence(
     assert done.stderr.splitlines()[-1].count(message) == 1 or "nowhere" in message
 
 
+def test_processes_prepare_what_a_gpu_would_wait_for() -> None:
+    """The same patches, from wherever a training goes on."""
+    patches = Patches(JOBS["repair"], [np.asarray(picture(220, 200))], (), seed=1, count=2)
+    prepared = patches.ahead(3)
+    for step in range(3, 9):
+        for one, other in zip(next(prepared), patches[step], strict=True):
+            assert torch.equal(one, other)
+
+
 def test_pairs_must_fit(folder: Path, home: Path, tmp_path: Path) -> None:
     spoiled = tmp_path / "scans"
     spoiled.mkdir()
@@ -161,8 +170,18 @@ def test_pairs_must_fit(folder: Path, home: Path, tmp_path: Path) -> None:
 def test_a_loss_falls_and_the_average_is_what_is_kept() -> None:
     photos = [np.asarray(picture(220, 200, seed=n)) for n in range(3)]
     training = Training(JOBS["denoise"], photos, features=16, depth=2)
-    losses = [training.step(n / 60) for n in range(60)]
-    assert np.mean(losses[-15:]) < 0.92 * np.mean(losses[:15])
+    seen, truth, strength = training.patches[1000]
+
+    def off() -> float:
+        with torch.inference_mode():
+            return float((training.net(seen / 255, strength) - truth / 255).abs().mean())
+
+    before = off()
+    for n in range(60):
+        training.step(n / 60)
+    assert off() < 0.9 * before
+    training.net.load_state_dict(training.average)
+    assert off() < 0.9 * before
     net = training.net.state_dict()
     assert set(training.average) == set(net)
     assert all(v.shape == net[k].shape for k, v in training.average.items())
@@ -236,7 +255,7 @@ def test_a_deeper_network_begins_with_all_that_it_began_from_does(depth: int, de
     first.step(0.5)
     start = first.net.state_dict()
     second = Training(JOBS["denoise"], photos, features=8, depth=deeper, start=start)
-    seen, _, strength = first.batch()
+    seen, _, strength = first._batch()
     with torch.no_grad():
         known, same = (one.net(seen, strength) for one in (first, second))
     assert second.net.depth == deeper

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+import multiprocessing
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -20,8 +22,11 @@ from ..restore.base import KIND
 from ..restore.net import Net
 from . import critics, spoil
 
-PATCH, BATCH = 48, 16
-"""Side of a patch at the resolution at which the convolutions work, and patches in a step."""
+PATCH, BATCH, GPU_BATCH = 48, 16, 32
+"""Side of a patch at the resolution at which the convolutions work, and patches in a step: as many
+again cost a GPU next to nothing."""
+AHEAD = 4
+"""Processes that prepare the steps to come while a GPU is at work; such a step takes some ms."""
 RATE, HIDDEN_RATE, INERTIA = 3e-4, 0.02, 0.95
 """Rates of learning at their height, of Adam's share and of kernels between features; and how much
 of a step's momentum is that of the step before."""
@@ -99,7 +104,8 @@ class Muon:
 
     def __init__(self, net: Net) -> None:
         self.hidden = hidden_kernels(net)
-        self.momentum = [torch.zeros_like(kernel) for kernel in self.hidden]
+        self.momentum = torch.zeros_like(torch.stack([k.detach().flatten(1) for k in self.hidden]))
+        """Of all of them at once, `[layers, F, 9 F]`."""
         others = {id(p): p for p in net.parameters()}
         for kernel in self.hidden:
             del others[id(kernel)]
@@ -111,109 +117,46 @@ class Muon:
         for group in self.adam.param_groups:
             group["lr"] = share * RATE
         self.adam.step()
-        for kernel, momentum in zip(self.hidden, self.momentum, strict=True):
-            assert kernel.grad is not None
-            momentum.lerp_(kernel.grad, 1 - INERTIA)
-            turned = kernel.grad.lerp(momentum, INERTIA).flatten(1)
-            turned = turned / (turned.norm() + 1e-7)
-            for _ in range(5):
-                square = turned @ turned.T
-                turned = 3.4445 * turned + (2.0315 * square @ square - 4.775 * square) @ turned
-            kernel.sub_(turned.view_as(kernel), alpha=share * HIDDEN_RATE)
+        slopes = torch.stack([k.grad.flatten(1) for k in self.hidden if k.grad is not None])
+        self.momentum.lerp_(slopes, 1 - INERTIA)
+        turned = slopes.lerp(self.momentum, INERTIA)
+        turned = turned / (turned.norm(dim=(1, 2), keepdim=True) + 1e-7)
+        for _ in range(5):
+            square = turned @ turned.mT
+            turned = 3.4445 * turned + (2.0315 * square @ square - 4.775 * square) @ turned
+        for kernel, move in zip(self.hidden, turned, strict=True):
+            kernel.sub_(move.view(kernel.shape), alpha=share * HIDDEN_RATE)
 
 
-@dataclass
-class Training:
-    """A training that can be stopped and gone on with: `step` until its share is 1."""
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""What a network sees, `[B, 3, P, P]`, what it should give, and the strengths, `[B]`."""
+
+
+@dataclass(frozen=True)
+class Patches(torch.utils.data.Dataset[Batch]):
+    """What is learned from: step by step the same for the same seed, wherever one begins."""
 
     job: Job
     photos: Sequence[np.ndarray]
     """`[H, W, 3]` uint8, clean; no side below `job.side`."""
-    spoiled: Sequence[np.ndarray] = ()
+    spoiled: Sequence[np.ndarray]
     """The same photos as they are to be mended, or enlarged; none where `job` spoils them."""
-    features: int = 48
-    depth: int = 8
-    seed: int = 0
-    start: Mapping[str, torch.Tensor] | None = None
-    """Weights to begin with: of a network of the same features, of any scale, and not deeper."""
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    perceptual: bool = False
-    """Whether it shall also look like the truth, see `critics.unlike`."""
-    adversarial: bool = False
-    """Whether it shall also look real, to a `critics.Critic` that learns beside it."""
-    done: int = field(default=0, init=False)
-    """Steps."""
+    seed: int
+    count: int
+    """In a step."""
 
-    def __post_init__(self) -> None:
-        self.rng = np.random.default_rng(self.seed)
-        with torch.random.fork_rng(devices=()):  # others' random numbers stay theirs
-            torch.manual_seed(self.seed)
-            self.net = Net(self.job.scale, self.features, self.depth, bool(self.job.map))
-            self.opponent = critics.Opponent(max(2, self.job.scale)) if self.adversarial else None
-        with torch.no_grad():
-            list(self.net.parameters())[-2].mul_(0.1)  # to begin with the picture as it is
-            for kernel in hidden_kernels(self.net):
-                # What a layer is given goes on to the next: noise is learned in half the steps.
-                kernel.mul_(0.5)
-                kernel[:, :, 1, 1] += torch.eye(len(kernel))
-        self._pace = 1.0
-        if self.start is not None:
-            own, start = self.net.state_dict(), deepened(self.start, self.depth)
-            alike = {k: v.float() for k, v in start.items() if v.shape == own[k].shape}
-            self.net.load_state_dict(own | alike)
-            self._pace = GENTLE if len(alike) == len(own) else 1.0
-        self.net.to(self.device)
-        self.net.to(memory_format=torch.channels_last)
-        if self.opponent is not None:
-            self.opponent.to(self.device)
-        self.average = {k: v.clone() for k, v in self.net.state_dict().items()}
-        self.optimizer = Muon(self.net)
-        self._dtype = devices.dtype("auto", self.device)
-        if self._dtype == torch.float16:
-            self._dtype = torch.bfloat16  # whose range needs no care
-
-    def step(self, share: float) -> float:
-        """One step, with so much of the training done; the mean error, in parts of the range."""
-        rate = self._pace * min(1, share / WARM_UP + 1e-3) * (0.5 + 0.5 * math.cos(math.pi * share))
-        seen, truth, strength = (tensor.to(self.device) for tensor in self.batch())
-        with self._rounded():
-            given = self.net(seen, strength)
-        given = given.float()
-        errors = ((given - truth).square() + SOFTNESS**2).sqrt().mean((1, 2, 3))
-        # A share of the error counts, as in decibels: a weak fault as much as a strong one, or the
-        # network would spoil what is hardly spoiled.
-        loss = errors.log().mean()
-        with self._rounded():
-            if self.perceptual:
-                loss = loss + LOOKS * critics.unlike(given, truth).log().mean()
-            if self.opponent is not None:
-                loss = loss + REALITY * self.opponent.judge(given, truth)
-        for parameter in self.net.parameters():
-            parameter.grad = None
-        loss.backward()
-        self.optimizer.step(rate)
-        if self.opponent is not None:
-            with self._rounded():
-                self.opponent.learn(given.detach(), truth)
-        self.done += 1
-        keep = min(MEMORY, self.done / (self.done + 10))
-        with torch.no_grad():
-            for name, value in self.net.state_dict().items():
-                self.average[name].lerp_(value, 1 - keep)
-        return float(errors.mean().item())
-
-    def _rounded(self) -> torch.autocast:
-        rounded = self._dtype != torch.float32
-        return torch.autocast(self.device.type, self._dtype if rounded else None, enabled=rounded)
-
-    def batch(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """What the network sees, `[B, 3, P, P]`, what it should give, and the strengths `[B]`."""
-        pairs = [self._pair() for _ in range(BATCH)]
+    def __getitem__(self, step: int) -> Batch:
+        """Pictures in uint8."""
+        rng = np.random.default_rng((self.seed, step))
+        pairs = [self._pair(rng) for _ in range(self.count)]
         seen, truth, strengths = zip(*pairs, strict=True)
         return _tensor(seen), _tensor(truth), torch.tensor(strengths, dtype=torch.float32)
 
-    def _pair(self) -> tuple[np.ndarray, np.ndarray, float]:
-        rng, scale, side = self.rng, self.job.scale, self.job.side
+    def __len__(self) -> int:
+        return 2**62  # there is no end to them
+
+    def _pair(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, float]:
+        scale, side = self.job.scale, self.job.side
         number = int(rng.integers(len(self.photos)))
         photo = self.photos[number]
         y, x = (int(rng.integers(0, (n - side) // scale + 1)) * scale for n in photo.shape[:2])
@@ -239,6 +182,120 @@ class Training:
         seen, strength = self.job.spoil(truth, rng)
         return seen, truth, float(strength)
 
+    def ahead(self, step: int) -> Iterator[Batch]:
+        """Those of `step` and all after it, prepared by processes of their own, which a GPU would
+        have to wait for; only where such processes need not be given the photos over again."""
+        able = "fork" in multiprocessing.get_all_start_methods()
+        workers = min(AHEAD, (os.cpu_count() or 1) - 1) if able else 0
+        context = "fork" if workers else None
+        loader: Iterable[Batch] = torch.utils.data.DataLoader(
+            self, None, sampler=range(step, len(self)), num_workers=workers,
+            multiprocessing_context=context, prefetch_factor=8 if workers else None,
+        )  # fmt: skip
+        return iter(loader)
+
+
+@dataclass
+class Training:
+    """A training that can be stopped and gone on with: `step` until its share is 1."""
+
+    job: Job
+    photos: Sequence[np.ndarray]
+    """`[H, W, 3]` uint8, clean; no side below `job.side`."""
+    spoiled: Sequence[np.ndarray] = ()
+    """The same photos as they are to be mended, or enlarged; none where `job` spoils them."""
+    features: int = 48
+    depth: int = 8
+    seed: int = 0
+    start: Mapping[str, torch.Tensor] | None = None
+    """Weights to begin with: of a network of the same features, of any scale, and not deeper."""
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    perceptual: bool = False
+    """Whether it shall also look like the truth, see `critics.unlike`."""
+    adversarial: bool = False
+    """Whether it shall also look real, to a `critics.Critic` that learns beside it."""
+    done: int = field(default=0, init=False)
+    """Steps."""
+
+    def __post_init__(self) -> None:
+        on_gpu = self.device.type != "cpu"
+        count = GPU_BATCH if on_gpu else BATCH
+        self.patches = Patches(self.job, self.photos, self.spoiled, self.seed, count)
+        self._prepared: Iterator[Batch] | None = None
+        self._off: torch.Tensor | None = None
+        with torch.random.fork_rng(devices=()):  # others' random numbers stay theirs
+            torch.manual_seed(self.seed)
+            self.net = Net(self.job.scale, self.features, self.depth, bool(self.job.map))
+            self.opponent = critics.Opponent(max(2, self.job.scale)) if self.adversarial else None
+        with torch.no_grad():
+            list(self.net.parameters())[-2].mul_(0.1)  # to begin with the picture as it is
+            for kernel in hidden_kernels(self.net):
+                # What a layer is given goes on to the next: noise is learned in half the steps.
+                kernel.mul_(0.5)
+                kernel[:, :, 1, 1] += torch.eye(len(kernel))
+        self._pace = 1.0
+        if self.start is not None:
+            own, start = self.net.state_dict(), deepened(self.start, self.depth)
+            alike = {k: v.float() for k, v in start.items() if v.shape == own[k].shape}
+            self.net.load_state_dict(own | alike)
+            self._pace = GENTLE if len(alike) == len(own) else 1.0
+        self.net.to(self.device)
+        self.net.to(memory_format=torch.channels_last)
+        if self.opponent is not None:
+            self.opponent.to(self.device)
+        self.average = {k: v.detach().clone() for k, v in self.net.named_parameters()}
+        self.optimizer = Muon(self.net)
+        self._dtype = devices.dtype("auto", self.device)
+        if self._dtype == torch.float16:
+            self._dtype = torch.bfloat16  # whose range needs no care
+
+    def step(self, share: float) -> float:
+        """One step, with so much of the training done; the mean error of the one before, which
+        need not be waited for, in parts of the range."""
+        rate = self._pace * min(1, share / WARM_UP + 1e-3) * (0.5 + 0.5 * math.cos(math.pi * share))
+        seen, truth, strength = self._batch()
+        with self._rounded():
+            given = self.net(seen, strength)
+        given = given.float()
+        errors = ((given - truth).square() + SOFTNESS**2).sqrt().mean((1, 2, 3))
+        # A share of the error counts, as in decibels: a weak fault as much as a strong one, or the
+        # network would spoil what is hardly spoiled.
+        loss = errors.log().mean()
+        with self._rounded():
+            if self.perceptual:
+                loss = loss + LOOKS * critics.unlike(given, truth).log().mean()
+            if self.opponent is not None:
+                loss = loss + REALITY * self.opponent.judge(given, truth)
+        for parameter in self.net.parameters():
+            parameter.grad = None
+        loss.backward()
+        self.optimizer.step(rate)
+        if self.opponent is not None:
+            with self._rounded():
+                self.opponent.learn(given.detach(), truth)
+        self.done += 1
+        keep = min(MEMORY, self.done / (self.done + 10))
+        with torch.no_grad():
+            average = list(self.average.values())
+            torch._foreach_lerp_(average, list(self.net.parameters()), 1 - keep)
+        latest = errors.detach().mean()
+        before, self._off = latest if self._off is None else self._off, latest
+        return float(before)
+
+    def _batch(self) -> Batch:
+        """That of this step, with pictures in 0..1."""
+        if self.device.type == "cpu":
+            seen, truth, strength = self.patches[self.done]
+        else:
+            if self._prepared is None:
+                self._prepared = self.patches.ahead(self.done)
+            seen, truth, strength = (part.to(self.device) for part in next(self._prepared))
+        return seen.float().div_(255), truth.float().div_(255), strength
+
+    def _rounded(self) -> torch.autocast:
+        rounded = self._dtype != torch.float32
+        return torch.autocast(self.device.type, self._dtype if rounded else None, enabled=rounded)
+
     def state(self) -> dict[str, Any]:
         """What `load_state` needs in order to go on, for `torch.save`."""
         opponent = self.opponent
@@ -250,7 +307,6 @@ class Training:
             "average": self.average,
             "momentum": self.optimizer.momentum,
             "adam": self.optimizer.adam.state_dict(),
-            "rng": self.rng.bit_generator.state,
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -259,7 +315,7 @@ class Training:
         self.average = state["average"]
         self.optimizer.momentum = state["momentum"]
         self.optimizer.adam.load_state_dict(state["adam"])
-        self.rng.bit_generator.state = state["rng"]
+        self._prepared = None
         if self.opponent is not None:
             self.opponent.load_state_dict(state["opponent"]["critic"])
             self.opponent.adam.load_state_dict(state["opponent"]["by"])
@@ -286,5 +342,4 @@ def smaller(photo: Image.Image, scale: int, box: tuple[int, int, int, int]) -> I
 
 
 def _tensor(pixels: Sequence[np.ndarray]) -> torch.Tensor:
-    stacked = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2)
-    return stacked.float().div_(255).contiguous(memory_format=torch.channels_last)
+    return torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2)
