@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nulie.recipe import Dial
-from nulie.restore import tiles
+from nulie.restore import net, tiles
 from nulie.restore.net import Net
 
 
@@ -40,6 +40,18 @@ class Small:
 def pixels(height: int, width: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(height * 1000 + width)
     return torch.randint(0, 256, (3, height, width), generator=generator, dtype=torch.uint8)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("features", [48, 64])
+def test_what_makes_it_faster_changes_no_bit(features: int, dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(0)
+    image = torch.randn(1, features, 20, 30, generator=generator).to(dtype)
+    prelu = net._PReLU(features).to(dtype)
+    prelu.weight.data = (torch.rand(features, generator=generator) * 1.6 - 0.3).to(dtype)
+    meant = torch.nn.functional.prelu(image, prelu.weight)
+    with torch.inference_mode():
+        assert torch.equal(prelu(image.clone()), meant)
 
 
 SIDES = st.integers(1, 260)
