@@ -203,6 +203,20 @@ class Ticking:
         return self.now
 
 
+def test_a_device_that_is_slow_at_first_costs_half_of_the_search_at_most() -> None:
+    clock = Ticking()
+
+    class Cold(FakePredictor):
+        def judge(self, photo: torch.Tensor) -> Judge:
+            clock.now += 30
+            return super().judge(photo)
+
+    *_, last = Enhancement(picture(), Cold(), Settings(seconds=4), clock=clock).events()
+    assert isinstance(last, Finished)
+    assert last.result.variants
+    assert (last.result.reason, 4 <= last.result.seconds < 4.5) == ("time", True)
+
+
 def full_size_renders(monkeypatch: pytest.MonkeyPatch, slow: float) -> int:
     """How many finalists are rendered after a short search, each taking so many seconds."""
     clock, rendered = Ticking(), []

@@ -229,7 +229,9 @@ def test_a_signal_leaves_nothing_temporary(photo: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
     state = tmp_path / "c.json"
     argv = ("-", "--checkpoint", state, "--seconds", 600, "--patience", 0, *EMBEDDED)
-    with photo.open("rb") as file, started(*argv, stdin=file, env=environment) as child:
+    # The picture may have gone to stdout before a signal comes that ends it all.
+    options = {"env": environment, "text": False}
+    with photo.open("rb") as file, started(*argv, stdin=file, **options) as child:
         until(state.exists, child)
         assert any(name.startswith("tmp/") for name in names(tmp_path))
         for _ in range(200):  # the second one, however soon it comes

@@ -126,11 +126,15 @@ class Enhancement:
         self, evaluator: Evaluator, base_score: float, start: float
     ) -> Generator[Event, None, Reason]:
         done, spent = self._spent
+        prepared = self._clock() - start
+        if self.settings.seconds is not None:
+            # A device that computes for the first time takes seconds: half of them are kept.
+            prepared = min(prepared, self.settings.seconds / 2)
         steps = run(
             self.tree, evaluator, base_score=base_score,
             seconds=self.settings.seconds, evaluations=self.settings.evaluations,
             batch=self._predictor.batch_size, ahead=evaluator.ahead,
-            done=done, spent=spent + self._clock() - start, best_score=self._best_score,
+            done=done, spent=spent + prepared, best_score=self._best_score,
             patience=self._patience, rise=MIN_GAIN, cancel=self._cancel, clock=self._clock,
         )  # fmt: skip
         while True:
