@@ -124,6 +124,41 @@ def test_the_margin_does_not_switch_a_guard_on() -> None:
     assert strict(torch.stack([flat(0), flat(1)]))[0].admissible
 
 
+@pytest.mark.parametrize("sides", [True, False], ids=["on paper", "under a white sky"])
+@pytest.mark.parametrize("level", [255, 240])
+def test_white_paper_becomes_neither_grey_nor_tinted(level: int, sides: bool) -> None:
+    """What is white all around; that a sky is, says nothing."""
+    photo = flat(120)
+    photo[:, :4] = level
+    if sides:
+        photo[:, -4:] = photo[..., :6] = photo[..., -6:] = level
+    grey, tinted, same = photo.clone(), photo.clone(), photo.clone()
+    grey[photo == level] = level - 6
+    tinted[2][photo[2] == level] = level - 6
+    same[photo == level] = level - 2
+    batch = torch.stack([grey, tinted, same])
+    admissible = [
+        terms.admissible for terms in Objective(Constant(9, 9, 9), photo, Settings(**LIVELY))(batch)
+    ]
+    assert admissible == ([False, False, True] if sides else [True] * 3)
+    assert all(t.admissible for t in Objective(Constant(9, 9, 9), photo, FREE)(batch))
+
+
+@pytest.mark.parametrize("lights", [True, False], ids=["a night", "exposed too little"])
+def test_what_is_dark_on_purpose_stays_dark(lights: bool) -> None:
+    photo = flat(30)
+    photo[:, :5, 1::2] = 40
+    photo[:, 9, -6:] = 220 if lights else 60
+    lighter, same = photo.clone(), photo.clone()
+    lighter[:, :9] += 12
+    same[:, :9] += 2
+    settings = Settings(min_contrast=0.1)
+    batch = torch.stack([lighter, same])
+    admissible = [terms.admissible for terms in Objective(Constant(9, 9), photo, settings)(batch)]
+    assert admissible == [not lights, True]
+    assert all(terms.admissible for terms in Objective(Constant(9, 9), photo, FREE)(batch))
+
+
 def test_the_skin_guard_watches_the_lightness_of_skin_alone() -> None:
     photo = figure(0.5)
     settings = Settings(min_light=0.0, **LIVELY)

@@ -31,6 +31,18 @@ VEILED, BLACK = 40.0, 10.0
 of 100 good ones; and the level of black itself. To take a veil away is no darkening."""
 DARKEST = 0.01
 """Share of the input's pixels that show how black its black is."""
+LOW_KEY, LIGHTS = 25.0, 70.0
+"""A photo is dark on purpose, such as of a night, a stage or a silhouette, if its median lightness
+(L*) is at most that while a hundredth of it has the other one: one that was exposed too little has
+no lights."""
+MOST_LIFT = 2.0
+"""By how much, in L*, the darker half of such a photo may become lighter."""
+MIN_WHITE = 0.99
+"""Least level of white paper, in its darkest channel, as a share of what it is in the input: the
+ground of a drawing, or of goods for sale, is to become neither grey nor tinted."""
+WHITE, NEUTRAL, MARGINS = 230, 8, 0.5
+"""Level from which on a pixel's darkest channel counts as white, if its lightest one is at most so
+far above it; and least share of such pixels in the margins of a picture on white paper."""
 MIN_SKIN_SHARE = 0.005
 """With less skin than this share of the pixels the skin guard has nothing to hold on to."""
 
@@ -88,8 +100,15 @@ class Objective:
         self._skin = skin if settings.protect_skin else None
         if self._skin is not None:
             self._skin_light = self._lightness(self._preview).clamp(min=1e-6)
+        self._paper = _paper_pixels(preview) if settings.min_light else None
+        if self._paper is not None:
+            self._whiteness = self._darkest_channel(self._preview)
         self._spread = spread(*preview.shape[1:]).to(preview.device)
-        self._liveliness = _lively(self._seen(self._preview))[:, 0]
+        seen = self._seen(self._preview)
+        self._liveliness = _lively(seen)[:, 0]
+        self._dark = _darker_half(seen[0, 0])
+        if self._dark is not None:
+            self._darkness = seen[0, 0, self._dark].mean()
         if self._people and settings.min_color:
             # Skin looks like a warm cast; what a cast adds beside it is found by all colours.
             white = _lively(self._seen(without_cast(preview)[None]))[0, 0]
@@ -112,6 +131,7 @@ class Objective:
         settings = self._settings
         self._min_light = min(settings.min_light + margin, 1.0) if settings.min_light else 0.0
         self._min_skin = MIN_SKIN_LIGHT + margin
+        self._most_lift = MOST_LIFT - 100 * margin
         has = self._liveliness[0] >= MIN_CHROMA, self._liveliness[1] >= MIN_SPREAD
         self._least = [
             min(share + margin, 1.0) if share and there else 0.0
@@ -159,6 +179,7 @@ class Objective:
             unveiled = (levels - self._veil(batch)) / self._unveiled
             light, skin = torch.maximum(light, unveiled), torch.maximum(skin, unveiled)
         color, contrast = torch.ones_like(light), torch.ones_like(light)
+        lift = torch.zeros_like(light)
         if any(self._least):
             seen = self._seen(batch) if prediction.colors is None else prediction.colors
             lively = _lively(seen).to(batch.device)
@@ -166,12 +187,18 @@ class Objective:
             contrast = shares[1]
             # A cast is colour, too: to take it away leaves colours as far from each other.
             color = shares[0] if self._people else torch.maximum(shares[0], shares[2])
+            if self._dark is not None and self._least[1]:
+                lift = (seen[:, 0, self._dark].mean(1) - self._darkness).to(device)
         light, skin, color, contrast = (x.to(device) for x in (light, skin, color, contrast))
         # Zero where a guard has nothing to say.
         lack = (1 - light) * (light < self._min_light)
+        if self._paper is not None:
+            white = (self._darkest_channel(batch) / self._whiteness).to(device)
+            lack = lack + (1 - white) * (white < MIN_WHITE)
         lack = lack + (1 - skin) * (skin < self._min_skin)
         lack = lack + (1 - color) * (color < self._least[0])
         lack = lack + (1 - contrast) * (contrast < self._least[1])
+        lack = lack + lift / 100 * (lift > self._most_lift)
         if self._embedding is not None and prediction.embeddings is not None:
             content = 1 - (prediction.embeddings * self._embedding).sum(-1)
         elif self._settings.keep_content > 0:
@@ -194,6 +221,10 @@ class Objective:
         dark channel prior", 2009)."""
         darkest = batch.flatten(2).index_select(2, self._darkest)
         return (darkest.amin(1).float().mean(1) - BLACK).clamp(min=0)
+
+    def _darkest_channel(self, batch: torch.Tensor) -> torch.Tensor:
+        """`[B]` mean level of the darkest channel of the input's white paper."""
+        return batch.flatten(2)[:, :, self._paper].amin(1).float().mean(1)
 
     def _lightness(self, batch: torch.Tensor) -> torch.Tensor:
         """`[B]` mean L* of the pixels that are skin in the input."""
@@ -235,6 +266,30 @@ def _darkest_pixels(preview: torch.Tensor) -> torch.Tensor:
     """Indices of the pixels of `[3, H, W]` uint8 whose darkest channel is darkest."""
     least = preview.flatten(1).amin(0)
     return least.topk(max(1, round(DARKEST * len(least))), largest=False).indices
+
+
+def _darker_half(lightness: torch.Tensor) -> torch.Tensor | None:
+    """Indices of the darker half of `[N]` pixels' L*; None of a photo that is not dark on purpose."""
+    order = lightness.argsort()
+    half = len(order) // 2
+    lights = lightness[order[-max(1, len(order) // 100)]]
+    if lightness[order[half]] > LOW_KEY or lights < LIGHTS:
+        return None
+    return order[:half]
+
+
+def _paper_pixels(preview: torch.Tensor, most: int = 256) -> torch.Tensor | None:
+    """Indices of up to `most` white pixels of `[3, H, W]` uint8, spread evenly; None of a picture
+    that is not on white paper. Skies are as white, but do not go all around."""
+    darkest = preview.amin(0)
+    white = (darkest >= WHITE) & (preview.amax(0) - darkest <= NEUTRAL)
+    width = max(1, min(white.shape) // 12)
+    margins = torch.ones_like(white)
+    margins[width:-width, width:-width] = False
+    if white[margins].float().mean() < MARGINS:
+        return None
+    pixels: torch.Tensor = white.flatten().nonzero().flatten()
+    return pixels[:: max(1, len(pixels) // most)][:most]
 
 
 def _difference(batch: torch.Tensor, preview: torch.Tensor) -> torch.Tensor:
