@@ -269,7 +269,7 @@ def _darkest_pixels(preview: torch.Tensor) -> torch.Tensor:
 
 
 def _darker_half(lightness: torch.Tensor) -> torch.Tensor | None:
-    """Indices of the darker half of `[N]` pixels' L*; None of a photo that is not dark on purpose."""
+    """Indices of the darker half of `[N]` pixels by L*; None of a photo not dark on purpose."""
     order = lightness.argsort()
     half = len(order) // 2
     lights = lightness[order[-max(1, len(order) // 100)]]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import multiprocessing
 import os
+import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -184,9 +184,10 @@ class Patches(torch.utils.data.Dataset[Batch]):
 
     def ahead(self, step: int) -> Iterator[Batch]:
         """Those of `step` and all after it, prepared by processes of their own, which a GPU would
-        have to wait for; only where such processes need not be given the photos over again."""
-        able = "fork" in multiprocessing.get_all_start_methods()
-        workers = min(AHEAD, (os.cpu_count() or 1) - 1) if able else 0
+        have to wait for; where such processes need not be given the photos over again, and may
+        follow what has begun to use a GPU."""
+        forks = platform.system() == "Linux"
+        workers = min(AHEAD, (os.cpu_count() or 1) - 1) if forks else 0
         context = "fork" if workers else None
         loader: Iterable[Batch] = torch.utils.data.DataLoader(
             self, None, sampler=range(step, len(self)), num_workers=workers,
