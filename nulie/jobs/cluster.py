@@ -134,10 +134,26 @@ def _ask(signs: Sequence[Path], files: Mapping[Path, Version]) -> None:
         try:
             amiss = ray.get(one, timeout=PATIENCE)
         except ray.exceptions.RayError as e:
+            told_why = isinstance(e, (ray.exceptions.RayTaskError, ray.exceptions.GetTimeoutError))
+            if not told_why and _is_gone(node["NodeID"]):
+                _log.warning("machine %s is lost before it has begun", name)
+                continue
             said = f"machine {name} cannot work ({_why(e)}); install the same nulie there, and Ray"
             raise JobError(said) from None
         if amiss:
             raise JobError(f"machine {name} {amiss}")
+
+
+def _is_gone(machine: str) -> bool:
+    """Whether Ray finds out, after a while, that a machine is no longer there."""
+    import ray
+
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if not any(node["Alive"] for node in ray.nodes() if node["NodeID"] == machine):
+            return True
+        time.sleep(0.5)
+    return False
 
 
 def _look(version: str, signs: Sequence[Path], files: Mapping[Path, Version]) -> str:
