@@ -28,6 +28,7 @@ from nulie.restore import create, model_id, pictures
 from nulie.restore.own import Own
 
 from .conftest import ROOT, picture
+from .test_cli import started
 
 SMALL = ("--features", 8, "--depth", 1, "--steps", 12)
 
@@ -116,10 +117,7 @@ def test_it_is_stopped_and_goes_on(lively: bool, folder: Path, home: Path) -> No
 
 
 def test_ctrl_c_says_that_it_can_go_on(folder: Path, home: Path) -> None:
-    running = subprocess.Popen(
-        command("denoise", folder, "--name", "long", "--minutes", 60),
-        stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    running = started("train", "denoise", folder, "--name", "long", "--minutes", 60)
     time.sleep(8)
     running.send_signal(signal.SIGINT)
     _, told = running.communicate(timeout=60)
