@@ -108,7 +108,7 @@ class Objective:
         self._liveliness = _lively(seen)[:, 0]
         self._dark = _darker_half(seen[0, 0])
         if self._dark is not None:
-            self._darkness = seen[0, 0, self._dark].mean()
+            self._darkness = float(seen[0, 0, self._dark].mean())
         if self._people and settings.min_color:
             # Skin looks like a warm cast; what a cast adds beside it is found by all colours.
             white = _lively(self._seen(without_cast(preview)[None]))[0, 0]
@@ -188,7 +188,8 @@ class Objective:
             # A cast is colour, too: to take it away leaves colours as far from each other.
             color = shares[0] if self._people else torch.maximum(shares[0], shares[2])
             if self._dark is not None and self._least[1]:
-                lift = (seen[:, 0, self._dark].mean(1) - self._darkness).to(device)
+                dark = seen[:, 0, self._dark.to(seen.device)]  # colours may lie on another device
+                lift = (dark.mean(1) - self._darkness).to(device)
         light, skin, color, contrast = (x.to(device) for x in (light, skin, color, contrast))
         # Zero where a guard has nothing to say.
         lack = (1 - light) * (light < self._min_light)
