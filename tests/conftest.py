@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import subprocess
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import numpy as np
@@ -33,6 +36,16 @@ def photographs() -> list[Any]:
         reason = f"no test data at {DATA}; set NULIE_TEST_DATA"
         return [pytest.param(None, marks=pytest.mark.skip(reason=reason))]
     return [pytest.param(path, id=path.stem) for path in found]
+
+
+@functools.cache
+def imagemagick() -> str | None:
+    """ImageMagick's command; of `convert` there are others, such as Windows'."""
+    for name in filter(which, ("magick", "convert")):
+        told = subprocess.run([name, "-version"], capture_output=True).stdout
+        if told.startswith(b"Version: ImageMagick"):
+            return name
+    return None
 
 
 def picture(width: int = 96, height: int = 64, seed: int = 0) -> Image.Image:

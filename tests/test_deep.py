@@ -7,7 +7,6 @@ import struct
 import subprocess
 import zlib
 from pathlib import Path
-from shutil import which
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from nulie.image_io.photo import to_8_bits
 from nulie.recipe import ModelStep, Recipe, Step
 from nulie.transforms.base import Op
 
-from .conftest import picture
+from .conftest import imagemagick, picture
 from .test_frozen import ALL
 
 Deep = npt.NDArray[np.uint16]
@@ -127,7 +126,10 @@ def test_tiff_whose_zero_is_white() -> None:
     assert same(load(io.BytesIO(data)).deep, 65535 - whole(deep))
 
 
-@pytest.mark.skipif(not which("convert"), reason="ImageMagick is not installed")
+needs_imagemagick = pytest.mark.skipif(not imagemagick(), reason="ImageMagick is not installed")
+
+
+@needs_imagemagick
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 @pytest.mark.parametrize("channels", CHANNELS)
 def test_another_program_reads_the_same(tmp_path: Path, suffix: str, channels: int) -> None:
@@ -136,7 +138,7 @@ def test_another_program_reads_the_same(tmp_path: Path, suffix: str, channels: i
     photo = load(tmp_path / "a.png")
     out = save(photo, photo.pixels, tmp_path / f"b{suffix}", text=TEXT)
     layout = "rgba" if channels in (2, 4) else "rgb"
-    command = ["convert", str(out), "-depth", "16", "-endian", "LSB", f"{layout}:-"]
+    command = [str(imagemagick()), str(out), "-depth", "16", "-endian", "LSB", f"{layout}:-"]
     seen = subprocess.run(command, capture_output=True, check=True)
     assert seen.stderr == b""
     assert seen.stdout == whole(deep).astype("<u2").tobytes()
@@ -182,12 +184,11 @@ def test_a_transparent_color_is_one_of_16_bits(tmp_path: Path) -> None:
     assert photo.transparent
 
 
+@needs_imagemagick
 def test_planes_compressed_apart_are_read_at_8_bits_with_a_note(tmp_path: Path) -> None:
-    if not which("convert"):
-        pytest.skip("ImageMagick is not installed")
     (tmp_path / "a.png").write_bytes(as_png(noise(3)))
     planes = ["-interlace", "plane", "-compress", "zip", str(tmp_path / "a.tif")]
-    subprocess.run(["convert", str(tmp_path / "a.png"), *planes], check=True)
+    subprocess.run([str(imagemagick()), str(tmp_path / "a.png"), *planes], check=True)
     photo = load(tmp_path / "a.tif")
     assert photo.deep is None
     assert "16 bits per channel, of which 8 are kept" in photo.notes[0]
