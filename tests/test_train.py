@@ -137,6 +137,11 @@ def test_ctrl_c_says_that_it_can_go_on(folder: Path, home: Path) -> None:
         (("scan", "FOLDER", "--name", "a", "--from", "nobody"), "no restorer is called 'nobody'"),
         (("scan", "FOLDER/0.png", "--name", "a"), "1 of the pictures can be used, and two"),
         (("scan", "nowhere", "--name", "a"), "nowhere"),
+        (("scan", "FOLDER", "--name", "a", "--scale", "4"), "--scale is not for scan"),
+        (("color", "FOLDER", "--name", "a", "--scale", "2"), "--scale is not for color"),
+        (("color", "FOLDER", "--name", "a", "--features", "8"), "--features is not for color"),
+        (("color", "FOLDER", "--name", "a", "--depth", "2"), "--depth is not for color"),
+        (("color", "FOLDER", "--name", "a", "--perceptual"), "--perceptual is not for color"),
     ],
 )
 def test_mistakes_cost_a_sentence(

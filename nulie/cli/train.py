@@ -64,7 +64,7 @@ def parser() -> arguments.Parser:
         help="let it look real, too, to a network that learns to tell it from photographs; both are"
         " for a --from that knows its job, and make what is sharper and less true",
     )
-    add("--scale", type=int, default=2, metavar="2|4", help="of upscale (default 2)")
+    add("--scale", type=int, metavar="2|4", help="of upscale (default 2)")
     add("--features", type=int, metavar="N",
         help="width of the network (default 48, or as --from)")  # fmt: skip
     add("--depth", type=int, metavar="N",
@@ -83,7 +83,11 @@ def main(argv: Sequence[str]) -> int:
     if not options.pictures:
         raise SettingsError("name a folder of clean pictures; see nulie train --help")
     kind = TrainColor if options.kind == COLOR else Train
-    given = {f.name: getattr(options, f.name) for f in fields(kind) if f.name != "items"}
+    known = {f.name for f in fields(kind)}
+    for name in sorted({f.name for f in fields(Train)} - known - {"kind"}):
+        if getattr(options, name) not in (None, False):
+            raise SettingsError(f"--{name} is not for {options.kind}; see nulie train --help")
+    given = {name: getattr(options, name) for name in known if name != "items"}
     work = kind(items=inputs.items(options.pictures, recursive=options.recursive), **given)
     with load_libraries():
         from ..fit import restorers  # noqa: F401  # takes seconds

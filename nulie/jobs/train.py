@@ -54,7 +54,8 @@ class Train(Course):
     """A training, checked; `run` it once. Raises: SettingsError, ImageError."""
 
     kind: str
-    scale: int = 2
+    scale: int | None = None
+    """Of "upscale" alone; None for 2."""
     features: int | None = None
     depth: int | None = None
     """None for those of `start`, or of a network that begins anew."""
@@ -65,8 +66,10 @@ class Train(Course):
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise SettingsError(f"there is no training {self.kind!r}; known: {', '.join(KINDS)}")
-        if self.scale not in (2, 4):
+        if self.scale not in (None, 2, 4):
             raise SettingsError(f"--scale must be 2 or 4, not {self.scale}")
+        if self.scale is not None and self.kind != "upscale":
+            raise SettingsError(f"--scale is not for {self.kind}, which keeps the size")
         if not (8 <= (self.features or FEATURES) <= 128 and 1 <= (self.depth or DEPTH) <= 32):
             raise SettingsError("--features must be within 8..128, and --depth within 1..32")
         super().__post_init__()
@@ -75,7 +78,7 @@ class Train(Course):
     def job(self) -> Job:
         from ..fit.restorers import JOBS
 
-        return JOBS[f"x{self.scale}" if self.kind == "upscale" else self.kind]
+        return JOBS[f"x{self.scale or 2}" if self.kind == "upscale" else self.kind]
 
     def run(
         self, show: Show, complain: Callable[[str], None], cancel: threading.Event
@@ -114,6 +117,9 @@ class Train(Course):
         weights = {name: value.cpu() for name, value in training.average.items()}
         self.write(to_bytes(weights, self.job, **facts))
         return figures
+
+    def _settings(self) -> dict[str, str]:
+        return {**super()._settings(), "scale": str(self.scale or 2)}
 
     def _pairs(self, show: Show, complain: Callable[[str], None]) -> Iterator[list[np.ndarray]]:
         """Clean pictures, each with its spoiled form where there is one."""
