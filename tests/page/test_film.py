@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -10,13 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Visitor, dull
+from .conftest import PYTHON, Visitor, dull
 from .test_batch import batch, said
 
 Visit = Callable[..., Visitor]
 CLEAR = "#nulie_batch_files [aria-label=Clear], #nulie_batch_files [title=Clear]"
+SERVED_WITH_AV = (
+    subprocess.run([PYTHON, "-c", "import av"], check=False, capture_output=True).returncode == 0
+)
 pytestmark = [
-    pytest.mark.skipif(importlib.util.find_spec("av") is None, reason="needs PyAV"),
+    pytest.mark.skipif(not SERVED_WITH_AV, reason="the page's Python has no PyAV"),
     pytest.mark.skipif(
         not (shutil.which("ffmpeg") and shutil.which("ffprobe")), reason="needs ffmpeg and ffprobe"
     ),
