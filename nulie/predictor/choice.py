@@ -127,7 +127,8 @@ def _too_slow_for_clip() -> str:
     count = pace.evaluations(WAIT)
     if count >= FEWEST:
         return ""
-    return f"CLIP would see about {count:.0f} candidates in {WAIT:.0f} s on this CPU"
+    seen = "one candidate" if round(count) == 1 else f"{count:.0f} candidates"
+    return f"CLIP would see about {seen} in {WAIT:.0f} s on this CPU"
 
 
 def _without_clip(options: Options, *, tried: bool) -> Predictor:
