@@ -9,8 +9,10 @@ from dataclasses import replace
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from PIL import Image
@@ -51,7 +53,7 @@ def paint(photo: Photo, **params: float | str) -> Photo:
     return colorize.restore(photo, Painter(), params)
 
 
-def lightness(levels: np.ndarray) -> torch.Tensor:
+def lightness(levels: npt.NDArray[Any]) -> torch.Tensor:
     """L* of `[H, W, 3]` levels of 8 or 16 bits, computed in float64 by the definition."""
     share = torch.from_numpy(levels.astype(np.float64) / np.iinfo(levels.dtype).max)
     linear = torch.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
@@ -64,9 +66,9 @@ def grey(width: int = 200, height: int = 150) -> Image.Image:
     return picture(width, height).convert("L").convert("RGB")
 
 
-def chroma(pixels: Image.Image) -> np.ndarray:
+def chroma(pixels: Image.Image) -> npt.NDArray[Any]:
     levels = np.asarray(pixels, np.int16)
-    spread: np.ndarray = levels.max(2) - levels.min(2)
+    spread: npt.NDArray[Any] = levels.max(2) - levels.min(2)
     return spread
 
 
@@ -461,7 +463,7 @@ def test_mistakes_are_said_in_one_line(
 # The training.
 
 
-def photographs(count: int = 6) -> list[np.ndarray]:
+def photographs(count: int = 6) -> list[npt.NDArray[Any]]:
     """Bright places are yellow, dark ones blue: something to learn."""
     made = []
     for seed in range(count):
@@ -471,7 +473,7 @@ def photographs(count: int = 6) -> list[np.ndarray]:
     return made
 
 
-def training(photos: list[np.ndarray]) -> colors.Training:
+def training(photos: list[npt.NDArray[Any]]) -> colors.Training:
     torch.manual_seed(0)
     return colors.Training(color_net.Features(), photos, seed=3)
 

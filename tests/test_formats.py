@@ -16,6 +16,7 @@ from shutil import which
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image, ImageCms, ImageFilter, PngImagePlugin
 
@@ -128,7 +129,7 @@ def source(name: str, path: Path, kind: str) -> bool:
     return True
 
 
-def shown(path: Path) -> np.ndarray:
+def shown(path: Path) -> npt.NDArray[Any]:
     """The colours that a viewer shows, `[H, W, 3]` in sRGB."""
     with Image.open(path) as image:
         found = image.info.get("icc_profile")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from PIL import Image, ImageFilter
@@ -134,7 +136,7 @@ def test_a_budget_without_a_meaning(budget: dict[str, float | None]) -> None:
 # What is left.
 
 
-def edited(change: np.ndarray) -> Image.Image:
+def edited(change: npt.NDArray[Any]) -> Image.Image:
     levels = np.array(smooth(), float) * change
     return Image.fromarray(levels.clip(0, 255).astype(np.uint8))
 

@@ -8,8 +8,10 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from PIL import Image
@@ -324,7 +326,7 @@ def test_linear_light_is_taken_through_srgb(bits: int, tmp_path: Path) -> None:
 def test_strength_is_a_mixture() -> None:
     restorer, photo = create("denoise", "cpu"), Photo(picture(80, 60))
 
-    def at(strength: float) -> np.ndarray:
+    def at(strength: float) -> npt.NDArray[Any]:
         params = {"sigma": 20.0, "strength": strength}
         return np.asarray(pictures.restore(photo, restorer, params).pixels).astype(float)
 
@@ -388,7 +390,7 @@ def test_vivid_looks_nearer_and_is_not_far_off(data: Path) -> None:
 def test_faithful_is_a_mixture(small: Path) -> None:
     photo = image_io.load(small)
 
-    def at(share: float | None) -> tuple[str, np.ndarray]:
+    def at(share: float | None) -> tuple[str, npt.NDArray[Any]]:
         wanted = restoration.read({"upscale": 2, "faithful": share})
         (step,) = restoration.last_steps(photo, wanted, restoration.Restorers("cpu"))
         made = pictures.restore(photo, create(step.name, "cpu"), dict(step.params))

@@ -129,7 +129,8 @@ def enlarged(plane: Array, size: int) -> Array:
 def convolved(x: Array, weight: Array, bias: Array, stride: int, pad: int) -> Array:
     x = np.pad(x, ((0, 0), (pad, pad), (pad, pad)))
     side = weight.shape[-1]
-    seen = np.lib.stride_tricks.sliding_window_view(x, (side, side), axis=(1, 2))
+    windows = np.lib.stride_tricks.sliding_window_view
+    seen = windows(windows(x, side, axis=1), side, axis=2)
     out: Array = np.einsum("chwij,ocij->ohw", seen[:, ::stride, ::stride], weight, optimize=True)
     return out + bias[:, None, None]
 

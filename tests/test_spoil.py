@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 
@@ -13,7 +16,7 @@ from nulie.restore import measure
 from .conftest import picture
 
 
-def clean(side: int = 192) -> np.ndarray:
+def clean(side: int = 192) -> npt.NDArray[Any]:
     return np.asarray(picture(side, side).resize((4 * side, 4 * side)).crop((0, 0, side, side)))
 
 

@@ -10,8 +10,10 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from PIL import Image
@@ -202,7 +204,7 @@ def test_what_looks_well_can_be_made_more_faithful(folder: Path, home: Path) -> 
     assert vivid.metadata["made by"] == "nulie train upscale --perceptual --adversarial"
     photo = Photo(picture(40, 30))
 
-    def at(share: float) -> np.ndarray:
+    def at(share: float) -> npt.NDArray[Any]:
         return np.asarray(pictures.restore(photo, vivid, {"faithful": share}).pixels).astype(int)
 
     faithful = np.asarray(pictures.restore(photo, base, {}).pixels)

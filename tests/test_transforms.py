@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from hypothesis import given, settings
@@ -46,7 +49,7 @@ def as_preview(image: Image.Image) -> torch.Tensor:
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
 
 
-def pixels(image: Image.Image) -> np.ndarray:
+def pixels(image: Image.Image) -> npt.NDArray[Any]:
     return np.asarray(image).astype(int)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 
@@ -102,7 +103,7 @@ def stream(path: Path, number: int = 0) -> dict[str, Any]:
     return found
 
 
-def planes(path: Path) -> list[list[np.ndarray]]:
+def planes(path: Path) -> list[list[npt.NDArray[Any]]]:
     """`[H, W]` levels of each plane of each frame, in the order in which they are shown."""
     with av.open(str(path)) as container:
         return [

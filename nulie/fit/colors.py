@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 from safetensors.torch import save
@@ -83,7 +84,7 @@ class Training:
     """A training that can be stopped and gone on with: `step` until its share is 1."""
 
     features: Features
-    photos: Sequence[np.ndarray]
+    photos: Sequence[npt.NDArray[Any]]
     """`[H, W, 3]` uint8, in colour; their short sides best about 256."""
     seed: int = 0
     start: Mapping[str, torch.Tensor] | None = None
@@ -258,7 +259,7 @@ class Figures:
     """Median of their colorfulness, as a share of the true one's."""
 
 
-def figures(truths: Sequence[np.ndarray], made: Sequence[np.ndarray]) -> Figures:
+def figures(truths: Sequence[npt.NDArray[Any]], made: Sequence[npt.NDArray[Any]]) -> Figures:
     """Of `[H, W, 3]` uint8 pictures."""
     offs, greys, lively = [], [], []
     for truth, guess in zip(truths, made, strict=True):
@@ -271,7 +272,7 @@ def figures(truths: Sequence[np.ndarray], made: Sequence[np.ndarray]) -> Figures
     return Figures(off, grey, better, float(np.median(lively)))
 
 
-def colorfulness(pixels: np.ndarray) -> float:
+def colorfulness(pixels: npt.NDArray[Any]) -> float:
     """Of `[H, W, 3]` uint8, after Hasler and Süsstrunk 2003: 0 is grey, 100 very colourful."""
     red, green, blue = np.moveaxis(pixels.astype(np.float32), 2, 0)
     across, down = red - green, (red + green) / 2 - blue
@@ -279,7 +280,7 @@ def colorfulness(pixels: np.ndarray) -> float:
     return spread + 0.3 * math.hypot(float(across.mean()), float(down.mean()))
 
 
-def gain(training: Training, truths: Sequence[np.ndarray]) -> float:
+def gain(training: Training, truths: Sequence[npt.NDArray[Any]]) -> float:
     """By how much the average network's colours must be multiplied for pictures to be `LIVELY` of
     the truth, on the median: a mean of what may be is always paler than what is."""
     net = Decoder()
@@ -303,9 +304,9 @@ def gain(training: Training, truths: Sequence[np.ndarray]) -> float:
     return round(middle, 2)
 
 
-def _shown(lab: torch.Tensor, ab: torch.Tensor) -> np.ndarray:
+def _shown(lab: torch.Tensor, ab: torch.Tensor) -> npt.NDArray[Any]:
     light = color.to_light(torch.cat([lab[:, :1], ab], 1)).clamp(0, 1)
-    levels: np.ndarray = (255 * color.to_levels(light)[0]).round().permute(1, 2, 0).numpy()
+    levels: npt.NDArray[Any] = (255 * color.to_levels(light)[0]).round().permute(1, 2, 0).numpy()
     return levels
 
 

@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 from safetensors.torch import save
@@ -137,9 +138,9 @@ class Patches(torch.utils.data.Dataset[Batch]):
     """What is learned from: step by step the same for the same seed, wherever one begins."""
 
     job: Job
-    photos: Sequence[np.ndarray]
+    photos: Sequence[npt.NDArray[Any]]
     """`[H, W, 3]` uint8, clean; no side below `job.side`."""
-    spoiled: Sequence[np.ndarray]
+    spoiled: Sequence[npt.NDArray[Any]]
     """The same photos as they are to be mended, or enlarged; none where `job` spoils them."""
     seed: int
     count: int
@@ -155,7 +156,7 @@ class Patches(torch.utils.data.Dataset[Batch]):
     def __len__(self) -> int:
         return 2**62  # there is no end to them
 
-    def _pair(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, float]:
+    def _pair(self, rng: np.random.Generator) -> tuple[npt.NDArray[Any], npt.NDArray[Any], float]:
         scale, side = self.job.scale, self.job.side
         number = int(rng.integers(len(self.photos)))
         photo = self.photos[number]
@@ -164,7 +165,7 @@ class Patches(torch.utils.data.Dataset[Batch]):
         flip, mirror = rng.integers(2, size=2)
         turn = bool(rng.integers(2))
 
-        def turned(pixels: np.ndarray) -> np.ndarray:
+        def turned(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
             pixels = pixels[:: 1 - 2 * flip, :: 1 - 2 * mirror]
             return np.ascontiguousarray(pixels.transpose(1, 0, 2) if turn else pixels)
 
@@ -201,9 +202,9 @@ class Training:
     """A training that can be stopped and gone on with: `step` until its share is 1."""
 
     job: Job
-    photos: Sequence[np.ndarray]
+    photos: Sequence[npt.NDArray[Any]]
     """`[H, W, 3]` uint8, clean; no side below `job.side`."""
-    spoiled: Sequence[np.ndarray] = ()
+    spoiled: Sequence[npt.NDArray[Any]] = ()
     """The same photos as they are to be mended, or enlarged; none where `job` spoils them."""
     features: int = 48
     depth: int = 8
@@ -330,7 +331,7 @@ def to_bytes(weights: Mapping[str, torch.Tensor], job: Job, **facts: str) -> byt
     return save(half, {KIND: json.dumps(said)})
 
 
-def psnr(one: np.ndarray, other: np.ndarray) -> float:
+def psnr(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> float:
     """Peak signal to noise ratio of two `[..., 3]` uint8 pictures in dB, 99 if they are equal."""
     error = float(np.mean((one.astype(np.float32) - other) ** 2))
     return min(99.0, 10 * math.log10(255**2 / error)) if error else 99.0
@@ -342,5 +343,5 @@ def smaller(photo: Image.Image, scale: int, box: tuple[int, int, int, int]) -> I
     return photo.resize(size, Image.Resampling.BICUBIC, box=box)
 
 
-def _tensor(pixels: Sequence[np.ndarray]) -> torch.Tensor:
+def _tensor(pixels: Sequence[npt.NDArray[Any]]) -> torch.Tensor:
     return torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
-Pixels = np.ndarray
+Pixels = npt.NDArray[Any]
 Spoil = Callable[[Pixels, np.random.Generator], tuple[Pixels, float]]
 
 SHOT = (1e-4, 2e-2)

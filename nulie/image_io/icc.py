@@ -6,8 +6,10 @@ import struct
 from collections.abc import Mapping
 from functools import cache
 from io import BytesIO
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageCms
 
 _D65 = (0.3127, 0.329)
@@ -115,9 +117,9 @@ def _profile(xy: tuple[float, ...], gamma: float, *, grey: bool) -> bytes:
     return head.ljust(128, b"\0") + table + body
 
 
-def _xyz(value: np.ndarray) -> bytes:
+def _xyz(value: npt.NDArray[Any]) -> bytes:
     return b"XYZ " + bytes(4) + _fixed(value)
 
 
-def _fixed(values: tuple[float, ...] | np.ndarray) -> bytes:
+def _fixed(values: tuple[float, ...] | npt.NDArray[Any]) -> bytes:
     return b"".join(struct.pack(">i", round(float(v) * 65536)) for v in values)

@@ -17,7 +17,7 @@ from ..restore import create, model_id
 from .course import Course, Show
 
 if TYPE_CHECKING:
-    import numpy as np
+    import numpy.typing as npt
 
     from ..fit.restorers import Job, Training
 
@@ -121,7 +121,9 @@ class Train(Course):
     def _settings(self) -> dict[str, str]:
         return {**super()._settings(), "scale": str(self.scale or 2)}
 
-    def _pairs(self, show: Show, complain: Callable[[str], None]) -> Iterator[list[np.ndarray]]:
+    def _pairs(
+        self, show: Show, complain: Callable[[str], None]
+    ) -> Iterator[list[npt.NDArray[Any]]]:
         """Clean pictures, each with its spoiled form where there is one."""
         import numpy as np
 
@@ -148,7 +150,7 @@ class Train(Course):
             else:
                 complain(f"{item.shown} is too small: each side must have {self.job.side} pixels")
 
-    def _training(self, kept: Sequence[list[np.ndarray]], device: Any) -> Training:
+    def _training(self, kept: Sequence[list[npt.NDArray[Any]]], device: Any) -> Training:
         from ..fit.restorers import Training
         from ..restore.own import Own
 
@@ -170,7 +172,7 @@ class Train(Course):
             features, depth, self.seed, start, device, self.perceptual, self.adversarial,
         )  # fmt: skip
 
-    def _judge(self, training: Training, apart: Sequence[list[np.ndarray]]) -> Trained:
+    def _judge(self, training: Training, apart: Sequence[list[npt.NDArray[Any]]]) -> Trained:
         """Restores what was kept apart, and lays it beside the truth."""
         import io
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
@@ -17,7 +17,7 @@ from ..image_io import atomic
 from .course import Course, Show
 
 if TYPE_CHECKING:
-    import numpy as np
+    import numpy.typing as npt
 
     from ..fit.colors import Figures, Training
 
@@ -88,7 +88,7 @@ class TrainColor(Course):
         self.write(data)
         return self._judge(apart, len(kept), training.done)
 
-    def _judge(self, apart: Sequence[np.ndarray], pictures: int, steps: int) -> TrainedColor:
+    def _judge(self, apart: Sequence[npt.NDArray[Any]], pictures: int, steps: int) -> TrainedColor:
         """Colours what was kept apart, and lays it beside the truth."""
         import numpy as np
 
@@ -122,7 +122,7 @@ class TrainColor(Course):
         atomic.write(sheet, stream.getvalue(), overwrite=True)
         return TrainedColor(self.path, sheet, pictures, steps, rows)
 
-    def _photos(self, show: Show, complain: Callable[[str], None]) -> Iterator[np.ndarray]:
+    def _photos(self, show: Show, complain: Callable[[str], None]) -> Iterator[npt.NDArray[Any]]:
         """At their small size."""
         import numpy as np
 
@@ -145,7 +145,7 @@ class TrainColor(Course):
                 pixels = pixels.resize((width, height), Image.Resampling.BOX)
             yield np.array(pixels)
 
-    def _training(self, kept: Sequence[np.ndarray]) -> Training:
+    def _training(self, kept: Sequence[npt.NDArray[Any]]) -> Training:
         from ..fit.colors import Training
         from ..models import device as devices
         from ..models import store
@@ -171,7 +171,7 @@ def colored(picture: Image.Image) -> bool:
     return float((small.max(2) - small.min(2)).mean()) > LEAST_COLOR
 
 
-def _square(pixels: np.ndarray) -> Image.Image:
+def _square(pixels: npt.NDArray[Any]) -> Image.Image:
     """The middle of a picture as a part of the contact sheet."""
     picture = Image.fromarray(pixels)
     side = min(picture.size)

@@ -7,8 +7,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 from torch.nn import functional
@@ -209,7 +211,11 @@ def _spots(
 
 
 def _paint(
-    levels: np.ndarray, made: np.ndarray, paint: Paint, box: tuple[int, int, int, int], rows: slice
+    levels: npt.NDArray[Any],
+    made: npt.NDArray[Any],
+    paint: Paint,
+    box: tuple[int, int, int, int],
+    rows: slice,
 ) -> None:
     """Fills rows of `made`, both `[H, W, 3]`, uint8 or uint16, from those of `levels`."""
     left, top, right, bottom = box
@@ -228,7 +234,7 @@ def _paint(
     made[rows] = done.to(torch.uint8 if most == 255 else torch.int32).numpy()
 
 
-def _luminance(levels: np.ndarray) -> torch.Tensor:
+def _luminance(levels: npt.NDArray[Any]) -> torch.Tensor:
     """`[H, W, 3]` levels to `[H, W]`: the linear light of a grey of the same lightness."""
     table = _light(int(np.iinfo(levels.dtype).max))
     light = torch.zeros(levels.shape[:2])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
-Pixels = np.ndarray
+Pixels = npt.NDArray[Any]
 
 _LUMINANCE = np.array([
     [16, 11, 10, 16, 24, 40, 51, 61],

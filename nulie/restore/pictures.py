@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 from torch.nn import functional
@@ -73,12 +75,12 @@ def restore(
     return replace(after, deep=made)
 
 
-def _levels(photo: Photo) -> np.ndarray:
+def _levels(photo: Photo) -> npt.NDArray[Any]:
     """`[H, W, 3]`, uint8 or uint16."""
     return np.array(photo.pixels) if photo.deep is None else photo.deep[..., :3].copy()
 
 
-def _curves(kind: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+def _curves(kind: np.dtype[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Tables from levels of a kind that are linear light to those of sRGB's curve, uint16 for the
     dark ones' sake, and back."""
     most = np.iinfo(kind).max
@@ -88,19 +90,19 @@ def _curves(kind: np.dtype) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _through(
-    levels: np.ndarray,
+    levels: npt.NDArray[Any],
     restorer: Restorer,
     params: Mapping[str, float | str],
     wanted: tuple[int, int] | None,
     tell: Tell,
-) -> np.ndarray:
+) -> npt.NDArray[Any]:
     """As often as it takes to be as large as wanted, then reduced to that."""
     height, width, _ = levels.shape
     if wanted is not None and wanted[0] <= width and wanted[1] <= height:
         return _resized(levels, wanted)
     if restorer.channels == 1:
         parts = [_once(levels[..., c : c + 1], restorer, params, tell) for c in range(3)]
-        made = np.concatenate(parts, 2)
+        made: npt.NDArray[Any] = np.concatenate(parts, 2)
     else:
         made = _once(levels, restorer, params, tell)
     if wanted is None or restorer.scale == 1:
@@ -109,8 +111,8 @@ def _through(
 
 
 def _once(
-    levels: np.ndarray, restorer: Restorer, params: Mapping[str, float | str], tell: Tell
-) -> np.ndarray:
+    levels: npt.NDArray[Any], restorer: Restorer, params: Mapping[str, float | str], tell: Tell
+) -> npt.NDArray[Any]:
     """`[H, W, C]` uint8 or uint16, once through the restorer."""
     wide = levels.astype(np.uint8 if levels.dtype == np.uint8 else np.int32)
     pixels = torch.from_numpy(wide).permute(2, 0, 1).contiguous()
@@ -119,7 +121,7 @@ def _once(
     return made.permute(1, 2, 0).contiguous().numpy().astype(levels.dtype)
 
 
-def _resized(levels: np.ndarray, wanted: tuple[int, int]) -> np.ndarray:
+def _resized(levels: npt.NDArray[Any], wanted: tuple[int, int]) -> npt.NDArray[Any]:
     """At another size, `(width, height)`, by Lanczos."""
     if levels.shape[1::-1] == wanted:
         return levels
@@ -127,7 +129,7 @@ def _resized(levels: np.ndarray, wanted: tuple[int, int]) -> np.ndarray:
         return np.array(Image.fromarray(levels).resize(wanted, Image.Resampling.LANCZOS))
     planes = (Image.fromarray(levels[..., c].astype(np.float32)) for c in range(levels.shape[2]))
     made = np.stack([np.asarray(p.resize(wanted, Image.Resampling.LANCZOS)) for p in planes], 2)
-    reduced: np.ndarray = made.round().clip(0, 65535).astype(np.uint16)
+    reduced: npt.NDArray[Any] = made.round().clip(0, 65535).astype(np.uint16)
     return reduced
 
 
@@ -167,32 +169,32 @@ def _means(levels: torch.Tensor, sides: tuple[int, int] | None) -> torch.Tensor:
     return torch.cat(list(strips))
 
 
-def bleed(levels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+def bleed(levels: npt.NDArray[Any], alpha: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """`[H, W, 3]` whose colors are continued to where nothing is to be seen of them: there they are
     what is left when the visible ones are averaged over larger and larger squares."""
     color = levels.astype(np.float32)
     weight = (alpha.astype(np.float32) / 255)[..., None]
     filled = _filled(color * weight, weight)
-    kept: np.ndarray = np.where(weight > 0, color, filled)
-    bled: np.ndarray = np.rint(kept).clip(0, np.iinfo(levels.dtype).max).astype(levels.dtype)
+    kept: npt.NDArray[Any] = np.where(weight > 0, color, filled)
+    bled: npt.NDArray[Any] = np.rint(kept).clip(0, np.iinfo(levels.dtype).max).astype(levels.dtype)
     return bled
 
 
-def _filled(color: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def _filled(color: npt.NDArray[Any], weight: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Colors where `weight` is 0, from `[H, W, C]` colors times weights: pull and push."""
     height, width, _ = color.shape
-    mean: np.ndarray = color / np.maximum(weight, 1e-6)
+    mean: npt.NDArray[Any] = color / np.maximum(weight, 1e-6)
     if height * width == 1 or weight.min() > 0:
         return mean
     pad = ((0, height % 2), (0, width % 2), (0, 0))
 
-    def halved(values: np.ndarray) -> np.ndarray:
+    def halved(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         values = np.pad(values, pad)
         rows = values[::2] + values[1::2]
-        mean: np.ndarray = (rows[:, ::2] + rows[:, 1::2]) / 4
+        mean: npt.NDArray[Any] = (rows[:, ::2] + rows[:, 1::2]) / 4
         return mean
 
     below = _filled(halved(color), halved(weight))
     large = below.repeat(2, axis=0).repeat(2, axis=1)[:height, :width]
-    made: np.ndarray = np.where(weight > 0, mean, large)
+    made: npt.NDArray[Any] = np.where(weight > 0, mean, large)
     return made

@@ -62,7 +62,7 @@ def hue_pil(image: Image.Image, shift: float) -> Image.Image:
 
 
 def saturation_deep(levels: Floats, factor: float) -> Floats:
-    grey: Floats = levels @ np.array([GREY], np.float32).T / 0x10000
+    grey: Floats = levels @ np.array([GREY], np.float32).T / np.float32(0x10000)
     mixed: Floats = grey + np.float32(factor) * (levels - grey)
     return mixed
 

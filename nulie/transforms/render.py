@@ -53,7 +53,7 @@ def render_deep(
             levels = op.deep(levels, **values, **plain)
         else:
             whole = (levels + np.float32(0.5)).astype(np.uint8)
-            levels += op.pil(Image.fromarray(whole), **values, **plain)
+            levels += np.asarray(op.pil(Image.fromarray(whole), **values, **plain))
             levels -= whole
         out[..., :3] = _to_deep(levels)
     _look_up(out, curve)
@@ -156,7 +156,8 @@ class _Levels:
             return np.array([(counts * np.arange(256)).sum() / counts.sum()])
         if need in ("histogram", "histograms"):
             modes = ("RGB", "L") if need == "histograms" else ("RGB",)
-            return np.concatenate([self._counts(mode) for mode in modes]).reshape(1, -1, 256)
+            counts = np.concatenate([self._counts(mode) for mode in modes])
+            return counts.reshape(1, -1, 256)
         return np.array([min(self._images[0].size) if need == "short side" else 0])
 
     def _counts(self, mode: str) -> npt.NDArray[Any]:

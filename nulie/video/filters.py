@@ -40,9 +40,10 @@ class Chain:
 
     def __call__(self, frame: VideoFrame) -> VideoFrame:
         self._graph.push(frame)
-        made: Any = self._graph.pull()
+        pulled: Any = self._graph.pull()
+        made: VideoFrame = pulled
         made.duration = frame.duration
-        return made  # type: ignore[no-any-return]
+        return made
 
 
 def of_film(facts: Facts, filters: Filters) -> Chain:

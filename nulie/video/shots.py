@@ -54,7 +54,8 @@ def histogram(frame: VideoFrame) -> Histogram:
     plane: Any = frame.planes[0]
     bits = frame.format.components[0].bits
     deep = bits > 8
-    rows = np.frombuffer(plane, np.uint16 if deep else np.uint8).reshape(plane.height, -1)
+    flat: npt.NDArray[Any] = np.frombuffer(plane, np.uint16 if deep else np.uint8)
+    rows = flat.reshape(plane.height, -1)
     some = rows[:: -(-plane.height // _SEEN), : plane.width : -(-plane.width // _SEEN)]
     levels = (some >> max(0, bits - 6)).ravel() if deep else (some >> 2).ravel()
     counts = np.bincount(np.minimum(levels, BINS - 1), minlength=BINS)
