@@ -71,8 +71,9 @@ def test_any_two_pictures_have_scores_alone_as_in_a_batch(
         together = target.judge(photo)(batch).scores
         alone = torch.cat([kind(reference).judge(photo)(one[None]).scores for one in batch])
         assert torch.allclose(together, alone, atol=1e-5)
-        # The last pixels of a row are not computed by the same instructions as the others.
-        assert together[1] == pytest.approx(10, abs=1e-5)
+        # Not all pixels are computed by the same instructions: cube roots near 1 may be two
+        # roundings of 6e-8 apart; a* is 500 times the difference of two, a point is 5 units.
+        assert together[1] == pytest.approx(10, abs=3e-5)
         assert together.max() <= 10
 
 
