@@ -19,10 +19,12 @@ pytestmark = pytest.mark.skipif(
 HELPERS = """
 import resource, threading
 from pathlib import Path
+from statistics import median
 
 def resident():
-    "MB of memory that the process holds."
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() >> 20
+    "MB of memory that the process holds, but for what the system may drop and read again."
+    _, held, of_files, *_ = map(int, Path("/proc/self/statm").read_text().split())
+    return (held - of_files) * resource.getpagesize() >> 20
 
 def apart(work, *given):
     thread = threading.Thread(target=work, args=given)
@@ -67,7 +69,8 @@ sizes = []
 for seed in range(10):
     apart(work, seed)
     sizes.append(resident())
-print(max(sizes[3:]) - sizes[2])
+# A single one may be some MB off either way.
+print(round(median(sizes[5:]) - median(sizes[:3])))
 """
 EXEMPT = """
 import gc
@@ -108,7 +111,7 @@ def test_a_search_that_is_left_unfinished_ends_without_complaint() -> None:
 
 
 def test_searches_in_threads_of_their_own_leave_nothing_behind() -> None:
-    assert int(run(SEARCHES)[0]) < 8
+    assert int(run(SEARCHES)[0]) < 15  # without `give_back` it is 24 to 45
 
 
 def test_the_garbage_collector_passes_over_what_was_loaded() -> None:
