@@ -143,6 +143,8 @@ def test_ctrl_c_says_that_it_can_go_on(folder: Path, home: Path) -> None:
         (("color", "FOLDER", "--name", "a", "--scale", "2"), "--scale is not for color"),
         (("color", "FOLDER", "--name", "a", "--features", "8"), "--features is not for color"),
         (("color", "FOLDER", "--name", "a", "--depth", "2"), "--depth is not for color"),
+        (("color", "FOLDER", "--name", "a", "--depth", "0"), "--depth is not for color"),
+        (("scan", "FOLDER", "--name", "a", "--depth", "0"), "--depth within 1..32"),
         (("color", "FOLDER", "--name", "a", "--perceptual"), "--perceptual is not for color"),
     ],
 )

@@ -78,14 +78,15 @@ def parser() -> arguments.Parser:
 
 
 def main(argv: Sequence[str]) -> int:
-    options = parser().parse(argv, "pictures")
+    asked = parser()
+    options = asked.parse(argv, "pictures")
     quiet = options.quiet
     if not options.pictures:
         raise SettingsError("name a folder of clean pictures; see nulie train --help")
     kind = TrainColor if options.kind == COLOR else Train
     known = {f.name for f in fields(kind)}
     for name in sorted({f.name for f in fields(Train)} - known - {"kind"}):
-        if getattr(options, name) not in (None, False):
+        if getattr(options, name) != asked.get_default(name):
             raise SettingsError(f"--{name} is not for {options.kind}; see nulie train --help")
     given = {name: getattr(options, name) for name in known if name != "items"}
     work = kind(items=inputs.items(options.pictures, recursive=options.recursive), **given)

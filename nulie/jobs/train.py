@@ -70,7 +70,9 @@ class Train(Course):
             raise SettingsError(f"--scale must be 2 or 4, not {self.scale}")
         if self.scale is not None and self.kind != "upscale":
             raise SettingsError(f"--scale is not for {self.kind}, which keeps the size")
-        if not (8 <= (self.features or FEATURES) <= 128 and 1 <= (self.depth or DEPTH) <= 32):
+        features = FEATURES if self.features is None else self.features
+        depth = DEPTH if self.depth is None else self.depth
+        if not (8 <= features <= 128 and 1 <= depth <= 32):
             raise SettingsError("--features must be within 8..128, and --depth within 1..32")
         super().__post_init__()
 
